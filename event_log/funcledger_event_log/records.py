@@ -1,0 +1,130 @@
+"""Records of the log and where they stand, in Kafka's terms."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from funcledger_schemas import envelope
+from funcledger_schemas.codec import DecodeError
+from funcledger_schemas.envelope import Headers
+from funcledger_schemas.events import Event
+
+
+class TopicPartition(NamedTuple):
+    """One ordered sequence of records."""
+
+    topic: str
+    partition: int
+
+
+class Position(NamedTuple):
+    """Where one record stands."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(slots=True, frozen=True)
+class NewRecord:
+    """A record to append."""
+
+    topic: str
+    partition: int
+    key: bytes
+    headers: Headers
+    value: bytes
+
+    @classmethod
+    def of(cls, event: Event, partition: int, extra: Headers = ()) -> "NewRecord":
+        """The event as a record of its topic; ``extra`` headers may carry a ``traceparent``."""
+        topic, key, headers, value = envelope.seal(event, extra)
+        return cls(topic, partition, key, headers, value)
+
+    def size(self) -> int:
+        """Bytes of key, headers and value."""
+        return len(self.key) + len(self.value) + sum(len(n) + len(v) for n, v in self.headers)
+
+
+@dataclass(slots=True)
+class Record:
+    """A record of the log; ``timestamp`` is its append time in milliseconds since 1970."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes
+    headers: Headers
+    value: bytes
+    _event: Event | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def position(self) -> Position:
+        """Where it stands."""
+        return Position(self.topic, self.partition, self.offset)
+
+    @property
+    def type(self) -> str | None:
+        """The event's class name from the headers, None when there is none."""
+        return envelope.type_of(self.headers)
+
+    def event(self) -> Event:
+        """The event, decoded once however many followers of this process ask.
+
+        Raises:
+            DecodeError: the value cannot be read.
+        """
+        if self._event is None:
+            self._event = envelope.unseal(self.headers, self.value)
+        return self._event
+
+
+class Token:
+    """A position token (law 9): per partition the offset that must have been passed, merged by maximum."""
+
+    __slots__ = ("ends",)
+
+    def __init__(self, ends: dict[TopicPartition, int] | None = None) -> None:
+        #: Per partition, the offset after the last record seen.
+        self.ends = ends or {}
+
+    @classmethod
+    def after(cls, positions: Iterable[Position]) -> "Token":
+        """The token of somebody who has seen these records."""
+        token = cls()
+        for topic, partition, offset in positions:
+            token.advance(TopicPartition(topic, partition), offset + 1)
+        return token
+
+    def advance(self, where: TopicPartition, end: int) -> None:
+        """Having seen all before ``end`` there."""
+        self.ends[where] = max(self.ends.get(where, 0), end)
+
+    def merge(self, other: "Token") -> "Token":
+        """What somebody has seen who has seen both."""
+        merged = Token(dict(self.ends))
+        for where, end in other.ends.items():
+            merged.advance(where, end)
+        return merged
+
+    def __str__(self) -> str:
+        return ",".join(f"{where.topic}:{where.partition}:{end}" for where, end in sorted(self.ends.items()))
+
+    @classmethod
+    def parse(cls, text: str) -> "Token":
+        """The token in this text, which clients treat as opaque.
+
+        Raises:
+            ValueError: it is not a token of ours.
+        """
+        token = cls()
+        for part in filter(None, text.split(",")):
+            topic, partition, end = part.split(":")
+            if topic not in envelope.TOPICS or len(end) > 19:
+                raise ValueError(f"not a position token: {text[:80]!r}")
+            token.advance(TopicPartition(topic, int(partition)), int(end))
+        return token
+
+
+__all__ = ["DecodeError", "NewRecord", "Position", "Record", "Token", "TopicPartition"]

@@ -1,0 +1,107 @@
+"""An event as it stands on the log: key, CloudEvents headers (Kafka binding) and value."""
+
+from datetime import UTC, datetime
+from functools import cache, lru_cache
+from typing import NamedTuple
+
+from funcledger_schemas import codec, manifest
+from funcledger_schemas.events import Event, TaskEvent
+
+#: Header names and values, in the order they are written.
+Headers = tuple[tuple[str, bytes], ...]
+
+TYPE_PREFIX = "funcledger.events."
+TOPICS = ("functions", "endpoints", "tasks", "results", "heartbeats", "dead_letters", "audit")
+#: Topics whose partition is the endpoint's own; the others have one partition, so one order.
+BY_ENDPOINT = frozenset({"tasks", "results", "heartbeats"})
+
+
+class Sealed(NamedTuple):
+    """What a record holds of an event."""
+
+    topic: str
+    key: bytes
+    headers: Headers
+    value: bytes
+
+
+@cache
+def topic_of(kind: type[Event]) -> str:
+    """The topic that events of this class go to."""
+    return manifest.latest(kind.__name__).topic
+
+
+@cache
+def _constant(kind: type[Event]) -> tuple[tuple[str, bytes], tuple[str, bytes]]:
+    return (
+        ("ce_type", (TYPE_PREFIX + kind.__name__).encode()),
+        ("ce_dataschema", manifest.latest(kind.__name__).dataschema.encode()),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _time(micros: int) -> bytes:
+    return datetime.fromtimestamp(micros / 1e6, UTC).isoformat(timespec="microseconds").encode()
+
+
+@lru_cache(maxsize=1024)
+def _source(actor: str) -> bytes:
+    return ("/" + actor.replace(":", "/", 1)).encode()
+
+
+def subject_of(event: Event) -> str:
+    """The id of the task or entity the event is about."""
+    for name in ("task_id", "function_id", "endpoint_id"):
+        if (subject := getattr(event, name, None)) is not None:
+            return str(subject)
+    return event.event_id
+
+
+def seal(event: Event, extra: Headers = ()) -> Sealed:
+    """Key, headers and value of the event's record; ``extra`` may carry a ``traceparent``."""
+    kind = type(event)
+    about = subject_of(event)
+    ce_type, ce_dataschema = _constant(kind)
+    headers: Headers = (
+        ("ce_specversion", b"1.0"),
+        ("ce_id", event.event_id.encode()),
+        ce_type,
+        ("ce_source", _source(event.actor)),
+        ("ce_time", _time(event.occurred_at)),
+        ("ce_subject", about.encode()),
+        ce_dataschema,
+        ("content-type", b"application/avro"),
+    )
+    if isinstance(event, TaskEvent):
+        headers += (("ce_owner", event.owner.encode()), ("ce_batch", event.batch_id.encode()))
+    key = getattr(event, "endpoint_id", None) or about
+    return Sealed(topic_of(kind), key.encode(), headers + extra, codec.encode(event))
+
+
+def header(headers: Headers, name: str) -> str | None:
+    """The value of a header as text, None when there is none or it is not text."""
+    for key, value in headers:
+        if key == name:
+            try:
+                return value.decode()
+            except UnicodeDecodeError:
+                return None
+    return None
+
+
+def type_of(headers: Headers) -> str | None:
+    """The event's class name, read from the headers alone."""
+    name = header(headers, "ce_type")
+    return name.removeprefix(TYPE_PREFIX) if name and name.startswith(TYPE_PREFIX) else None
+
+
+def unseal(headers: Headers, value: bytes) -> Event:
+    """The event of a record.
+
+    Raises:
+        DecodeError: no schema is named, or the value is not of it.
+    """
+    dataschema = header(headers, "ce_dataschema")
+    if dataschema is None:
+        raise codec.DecodeError("the record names no schema (header ce_dataschema)")
+    return codec.decode(value, dataschema)

@@ -1,0 +1,20 @@
+"""What every event carries; the fields' meaning is documented in the .avsc files."""
+
+import msgspec
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A fact that has happened. Never rewritten."""
+
+    event_id: str
+    occurred_at: int
+    actor: str
+
+
+class TaskEvent(Event, frozen=True, kw_only=True, gc=False):
+    """A fact about one task; (endpoint_id, owner, task_id) is the task's key in every fold."""
+
+    endpoint_id: str
+    owner: str
+    task_id: str
+    batch_id: str

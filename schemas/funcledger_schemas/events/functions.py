@@ -1,0 +1,46 @@
+"""What happens to functions: registered, shared, deleted."""
+
+from funcledger_schemas.events.base import Event
+
+
+class FunctionRegistered(Event, frozen=True, kw_only=True, gc=False):
+    """A function was registered."""
+
+    function_id: str
+    owner: str
+    name: str
+    description: str | None
+    metadata: str | None
+    public: bool
+    group: str | None
+    python_version: str
+    dill_version: str
+    payload_format: str
+    payload_sha256: str
+    payload_size: int
+    payload: bytes
+
+
+class FunctionShared(Event, frozen=True, kw_only=True, gc=False):
+    """A function was shared with a user or a group."""
+
+    function_id: str
+    owner: str
+    grantee_kind: str
+    grantee: str
+
+
+class FunctionUnshared(Event, frozen=True, kw_only=True, gc=False):
+    """A function is no longer shared with a user or a group."""
+
+    function_id: str
+    owner: str
+    grantee_kind: str
+    grantee: str
+
+
+class FunctionDeleted(Event, frozen=True, kw_only=True, gc=False):
+    """A function was deleted: it can no longer be found or run; tasks submitted before keep running."""
+
+    function_id: str
+    owner: str

@@ -1,0 +1,97 @@
+"""The binary frame that carries many items in one body: a JSON head, then raw payload bytes.
+
+Layout: 4 bytes big-endian length of the head, the head as UTF-8 JSON, then the payloads one after
+another. The head says how long each payload is, so bytes are copied and never re-encoded. In a
+stream, each frame is preceded by 4 bytes of its own length; an empty frame keeps a connection open.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+MEDIA_TYPE = "application/vnd.funcledger.frame"
+
+
+class FrameError(ValueError):
+    """Raised when bytes are not a well-formed frame."""
+
+
+def pack(head: Any, payloads: Iterable[bytes] = ()) -> bytes:
+    """One frame; ``head`` is anything JSON can say."""
+    text = json.dumps(head, separators=(",", ":")).encode()
+    return b"".join((len(text).to_bytes(4, "big"), text, *payloads))
+
+
+def unpack_head(frame: bytes) -> tuple[bytes, int]:
+    """The head's undecoded JSON, and where the payloads begin.
+
+    Raises:
+        FrameError: the frame is shorter than it says.
+    """
+    end = 4 + int.from_bytes(frame[:4], "big")
+    if len(frame) < 4 or len(frame) < end:
+        raise FrameError(f"a frame of {len(frame)} bytes ends before its head does")
+    return frame[4:end], end
+
+
+def unpack(frame: bytes) -> tuple[Any, int]:
+    """The head as decoded JSON, and where the payloads begin.
+
+    Raises:
+        FrameError: the frame is cut short or its head is not JSON.
+    """
+    text, start = unpack_head(frame)
+    try:
+        return json.loads(text), start
+    except (ValueError, RecursionError) as error:
+        raise FrameError(f"the head of the frame is not JSON: {error}") from error
+
+
+def cut(frame: bytes, start: int, sizes: Sequence[int]) -> list[bytes]:
+    """The payloads that begin at ``start`` and have these sizes, which must use up the frame.
+
+    Raises:
+        FrameError: the sizes do not add up to what is there.
+    """
+    if min(sizes, default=0) < 0 or start + sum(sizes) != len(frame):
+        raise FrameError(f"the sizes add up to {sum(sizes)} bytes, the frame holds {len(frame) - start}")
+    payloads = []
+    for size in sizes:
+        payloads.append(frame[start : start + size])
+        start += size
+    return payloads
+
+
+def delimit(frame: bytes) -> bytes:
+    """The frame as it goes into a stream."""
+    return len(frame).to_bytes(4, "big") + frame
+
+
+#: Sent on a stream so that proxies keep it open; :class:`Splitter` passes it on as an empty frame.
+KEEP_ALIVE = delimit(b"")
+
+
+class Splitter:
+    """Cuts a stream's bytes back into frames, whatever pieces they arrive in."""
+
+    def __init__(self, limit: int = 64 * 1024 * 1024) -> None:
+        self._held = bytearray()
+        self._limit = limit
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """The frames completed by ``data``; empty ones are signs of life.
+
+        Raises:
+            FrameError: a frame announces more than the limit.
+        """
+        self._held += data
+        at = 0
+        while len(self._held) - at >= 4:
+            size = int.from_bytes(self._held[at : at + 4], "big")
+            if size > self._limit:
+                raise FrameError(f"a frame of {size} bytes is over the limit of {self._limit}")
+            if len(self._held) - at - 4 < size:
+                break
+            yield bytes(self._held[at + 4 : at + 4 + size])
+            at += 4 + size
+        del self._held[:at]

@@ -1,0 +1,45 @@
+"""The append-only list of schema ids: which number on the wire is which event in which version."""
+
+import json
+from functools import cache
+from importlib import resources
+from typing import Any, NamedTuple
+
+_HERE = resources.files("funcledger_schemas")
+
+
+class Entry(NamedTuple):
+    """One schema: its id in Confluent's wire format, its event, version, and topic."""
+
+    id: int
+    name: str
+    version: int
+    topic: str
+
+    @property
+    def dataschema(self) -> str:
+        """The CloudEvents ``dataschema`` by which our own readers find this schema."""
+        return f"urn:funcledger:schema:{self.name}:{self.version}"
+
+
+@cache
+def entries() -> tuple[Entry, ...]:
+    """Every schema ever released, by id."""
+    return tuple(Entry(**row) for row in json.loads((_HERE / "manifest.json").read_text()))
+
+
+@cache
+def latest(name: str) -> Entry:
+    """The newest schema of an event, the one that is written."""
+    return max((entry for entry in entries() if entry.name == name), key=lambda entry: entry.version)
+
+
+def schema_text(entry: Entry) -> str:
+    """The schema as it stands in its ``.avsc`` file, documentation included."""
+    return (_HERE / "avro" / f"{entry.name}.{entry.version}.avsc").read_text()
+
+
+def schema(entry: Entry) -> dict[str, Any]:
+    """The schema as JSON values."""
+    parsed: dict[str, Any] = json.loads(schema_text(entry))
+    return parsed
