@@ -45,9 +45,10 @@ class EndpointLog(Protocol):
     def follow_tasks(self, start: int, *, credit: int, credit_bytes: int) -> AsyncIterator[list[Record]]:
         """This endpoint's records of ``tasks`` from an offset on, then new ones, without end.
 
-        After ``credit`` submissions or ``credit_bytes`` of values, submissions come as stubs: the same
-        record with an empty value, to be fetched with :meth:`fetch` when their turn comes. Other
-        records always come whole. An empty batch is a sign of life and may say nothing new.
+        After ``credit`` submissions or ``credit_bytes`` of their values, submissions come as stubs: the
+        same event with an empty payload (``len(payload) != payload_size`` tells), to be fetched with
+        :meth:`fetch` when their turn comes. So cancels are seen however long the backlog is. An empty
+        batch is a sign of life.
         """
         ...
 
@@ -55,11 +56,8 @@ class EndpointLog(Protocol):
         """Whole records of ``tasks`` at these offsets, in order; those that are not ours are left out."""
         ...
 
-    async def read_results(self, start: int, end: int | None = None) -> list[Record]:
-        """This endpoint's records of ``results`` in [start, end), by default to the present end.
-
-        Values are whole but for payload bytes, which may be empty.
-        """
+    def read_results(self, start: int, end: int) -> AsyncIterator[list[Record]]:
+        """This endpoint's records of ``results`` in [start, end), in batches; payloads may be left empty."""
         ...
 
     async def ends(self) -> tuple[int, int]:

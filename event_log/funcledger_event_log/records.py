@@ -27,19 +27,20 @@ class Position(NamedTuple):
 
 @dataclass(slots=True, frozen=True)
 class NewRecord:
-    """A record to append."""
+    """A record to append; ``event`` is what the value decodes to, where the writer has it at hand."""
 
     topic: str
     partition: int
     key: bytes
     headers: Headers
     value: bytes
+    event: Event | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def of(cls, event: Event, partition: int, extra: Headers = ()) -> "NewRecord":
         """The event as a record of its topic; ``extra`` headers may carry a ``traceparent``."""
         topic, key, headers, value = envelope.seal(event, extra)
-        return cls(topic, partition, key, headers, value)
+        return cls(topic, partition, key, headers, value, event)
 
     def size(self) -> int:
         """Bytes of key, headers and value."""

@@ -1,5 +1,7 @@
 """The pure rule of a task's life, one for folds, streams, gateway and agents (laws 5, 6 and 7)."""
 
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -43,35 +45,47 @@ def status_of_outcome(event: Outcome) -> Status:
     return Status.FAILED if isinstance(event, TaskFailed) else Status.CANCELLED
 
 
-def next_epoch(current: int, offset: int, event: Event) -> tuple[bool, int]:
-    """Law 7, one record of an endpoint's results: (does it count, the epoch from here on).
-
-    ``current`` is the endpoint's epoch before the record at ``offset``. An EndpointStarted takes
-    effect when nothing newer than what it supersedes has; a copy of an old one supersedes too
-    little. An event of an older epoch is void; one without an epoch is the keeper's and counts.
-    """
-    if isinstance(event, EndpointStarted):
-        return (True, offset) if event.supersedes >= current else (False, current)
-    epoch: int | None = getattr(event, "epoch", None)
-    return epoch is None or epoch >= current, current
-
-
 class Epochs:
-    """The current epoch of each endpoint, advanced record by record in partition order."""
+    """Law 7: the epochs of each endpoint, record by record of its results partition.
 
-    def __init__(self, current: dict[str, int] | None = None) -> None:
-        self.current: dict[str, int] = dict(current or {})
+    An epoch is the offset of the EndpointStarted that took effect. A start takes effect when nothing
+    newer than what it supersedes has; so a copy of an old one never does. An event of an epoch
+    below the one in force at its offset is void; one without an epoch is the keeper's and counts.
+    Delivering a record again gives the same answer as the first time.
+    """
+
+    #: Epochs remembered per endpoint; only a consumer that is delivered old records again needs more than one.
+    KEPT = 64
+
+    def __init__(self, known: Mapping[str, Sequence[int]] | None = None) -> None:
+        #: Per endpoint, its epochs so far, rising.
+        self.known: dict[str, list[int]] = {key: list(value) for key, value in (known or {}).items()}
+
+    def current(self, endpoint_id: str) -> int:
+        """The newest epoch, -1 when no agent has started yet."""
+        epochs = self.known.get(endpoint_id)
+        return epochs[-1] if epochs else NO_EPOCH
 
     def admit(self, offset: int, event: Event) -> bool:
-        """Whether the event counts; moves the endpoint's epoch on."""
-        endpoint: str | None = getattr(event, "endpoint_id", None)
-        if endpoint is None:
+        """Whether the event at this offset counts; an EndpointStarted that does opens a new epoch."""
+        endpoint_id: str | None = getattr(event, "endpoint_id", None)
+        if endpoint_id is None:
             return True
-        before = self.current.get(endpoint, NO_EPOCH)
-        counts, after = next_epoch(before, offset, event)
-        if after != before:
-            self.current[endpoint] = after
-        return counts
+        epochs = self.known.setdefault(endpoint_id, [])
+        if isinstance(event, EndpointStarted):
+            return self._start(epochs, offset, event.supersedes)
+        epoch: int | None = getattr(event, "epoch", None)
+        before = bisect_left(epochs, offset)
+        return epoch is None or before == 0 or epoch >= epochs[before - 1]
+
+    def _start(self, epochs: list[int], offset: int, supersedes: int) -> bool:
+        if epochs and offset <= epochs[-1]:
+            return offset in epochs
+        if epochs and supersedes < epochs[-1]:
+            return False
+        epochs.append(offset)
+        del epochs[: -self.KEPT]
+        return True
 
 
 class Life(msgspec.Struct, gc=False):

@@ -35,7 +35,7 @@ class EndpointUnshared(Event, frozen=True, kw_only=True, gc=False):
 
 
 class EndpointDeleted(Event, frozen=True, kw_only=True, gc=False):
-    """An endpoint was deleted: its credential no longer opens the gateway and nothing more can be sent to it.."""
+    """An endpoint was deleted: its credential no longer opens the gateway and nothing can be sent to it."""
 
     endpoint_id: str
     owner: str
