@@ -1,0 +1,1 @@
+"""The ``funcledger`` command, a module for each noun."""

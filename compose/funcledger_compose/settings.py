@@ -1,0 +1,102 @@
+"""Settings of a server: environment over a toml file over defaults."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import platformdirs
+
+PREFIX = "FUNCLEDGER_"
+
+
+class SettingsError(Exception):
+    """Raised when a setting cannot be used; the message names it and where it came from."""
+
+
+class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """What a server may be told. Each field is ``FUNCLEDGER_<NAME>`` in the environment."""
+
+    #: Where everything is kept that must survive.
+    data_dir: Path
+    #: The address to listen on; anything but loopback is for those who put TLS in front.
+    host: str = "127.0.0.1"
+    #: The port to listen on; 0 picks a free one.
+    port: int = 8642
+    #: Further names the server may be addressed by (Host header), comma-separated in the environment.
+    allowed_hosts: tuple[str, ...] = ()
+    #: Worker processes of the local endpoint; by default one for each processor core.
+    workers: int = 0
+    #: Partitions of tasks and results when the log is first made.
+    partitions: int = 16
+    #: debug, info, warning or error.
+    log_level: str = "info"
+
+
+def default_data_dir() -> Path:
+    """Where a server of this user keeps its data unless told otherwise."""
+    return platformdirs.user_data_path("funcledger")
+
+
+def config_file(environ: Mapping[str, str]) -> Path:
+    """The toml file that is read when it exists."""
+    named = environ.get(PREFIX + "CONFIG")
+    return Path(named) if named else platformdirs.user_config_path("funcledger") / "funcledger.toml"
+
+
+def _from_file(path: Path, *, required: bool) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(path.read_text()).get("server", {})
+    except FileNotFoundError:
+        if required:
+            raise SettingsError(f"there is no settings file {path} ({PREFIX}CONFIG names it)") from None
+        return {}
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"the settings file {path} cannot be read: {error}") from error
+    if not isinstance(table, dict):
+        raise SettingsError(f"[server] in {path} must be a table")
+    return table
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in Settings.__struct_fields__:
+        text = environ.get(PREFIX + name.upper())
+        if text is not None:
+            found[name] = [h.strip() for h in text.split(",")] if name == "allowed_hosts" else text
+    return found
+
+
+def load(given: Mapping[str, Any] | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings in force; ``given`` (from the command line) comes before everything, its Nones aside.
+
+    Raises:
+        SettingsError: a value that cannot be used, or a name there is no setting for.
+    """
+    path = config_file(environ)
+    merged: dict[str, Any] = {"data_dir": str(default_data_dir())}
+    merged |= _from_file(path, required=PREFIX + "CONFIG" in environ)
+    merged |= _from_environment(environ)
+    merged |= {name: value for name, value in (given or {}).items() if value is not None}
+    merged["data_dir"] = str(Path(merged["data_dir"]).expanduser())
+    try:
+        settings = msgspec.convert(merged, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(
+            f"a setting cannot be used: {error} (from {PREFIX}*, {path} or the command line)"
+        ) from error
+    return _checked(settings)
+
+
+def _checked(settings: Settings) -> Settings:
+    if not 0 <= settings.port <= 65535:
+        raise SettingsError(f"port must be between 0 and 65535, not {settings.port}")
+    if not 1 <= settings.partitions <= 10_000:
+        raise SettingsError(f"partitions must be between 1 and 10,000, not {settings.partitions}")
+    if settings.workers < 0:
+        raise SettingsError(f"workers must not be negative, not {settings.workers}")
+    if settings.log_level not in ("debug", "info", "warning", "error"):
+        raise SettingsError(f"log_level must be debug, info, warning or error, not {settings.log_level!r}")
+    return settings
