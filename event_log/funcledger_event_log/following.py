@@ -1,8 +1,8 @@
-"""The loop by which a follower in the log's own process reads what is there and sleeps until there is more."""
+"""The loop by which a follower in the log's own process reads what is there and sleeps until more comes."""
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from typing import Protocol
 
 from funcledger_event_log.port import LogUnavailable
@@ -91,7 +91,7 @@ def bytes_of(records: Iterable[Record]) -> int:
 
 async def follow(
     source: Source, start: Mapping[TopicPartition, int], max_records: int, max_bytes: int
-) -> AsyncIterator[list[Record]]:
+) -> AsyncGenerator[list[Record]]:
     """Batches from these offsets on, without end; partitions take turns to fill them."""
     source.check(start)
     following = dict(start)

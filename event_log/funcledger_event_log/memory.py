@@ -1,7 +1,7 @@
 """The log in memory, for tests: nothing survives the process, everything else is as the port says."""
 
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import NamedTuple
 
 from funcledger_event_log.checks import check_metadata, check_sizes, check_start, unknown
@@ -69,7 +69,7 @@ class MemoryLog:
 
     def follow(
         self, start: Mapping[TopicPartition, int], *, max_records: int = 1000, max_bytes: int = 8 << 20
-    ) -> AsyncIterator[list[Record]]:
+    ) -> AsyncGenerator[list[Record]]:
         """As the port says."""
         return follow(self, start, max_records, max_bytes)
 

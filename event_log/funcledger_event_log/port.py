@@ -1,6 +1,6 @@
 """The port ``EventLog``: topics of numbered partitions, with Kafka's semantics and no more."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from funcledger_event_log.records import NewRecord, Position, Record, TopicPartition
@@ -74,7 +74,7 @@ class EventLog(Protocol):
 
     def follow(
         self, start: Mapping[TopicPartition, int], *, max_records: int = 1000, max_bytes: int = 8 << 20
-    ) -> AsyncIterator[list[Record]]:
+    ) -> AsyncGenerator[list[Record]]:
         """Batches of records from the given offsets on, then new ones as they come, without end.
 
         A batch holds at most ``max_records`` and stops growing once over ``max_bytes``; it may mix
