@@ -1,0 +1,95 @@
+"""What becomes of exceptions that leave a route: each is told as a problem, none tells of our insides."""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from funcledger_schemas.ids import new_id
+from funcledger_web.problems import Problem
+
+_log = logging.getLogger(__name__)
+#: Errors named in one answer; a body of thousands of wrong fields is not answered with as many.
+_NAMED = 20
+_SLUGS = {
+    400: "invalid-request",
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "body-too-large",
+    415: "unsupported-media-type",
+}
+_DETAILS = {
+    "not-found": "No route has this address. See /openapi.json for those there are.",
+    "method-not-allowed": "The address exists, but not with this method. See /openapi.json.",
+    "invalid-request": "The body could not be read. See /openapi.json for its shape.",
+}
+
+
+def invalid(errors: Iterable[Mapping[str, Any]], where: tuple[str, ...] = ()) -> Problem:
+    """The problem of a request whose fields are wrong; ``errors`` in pydantic's form.
+
+    Names each field and what is wrong with it, never the value that was sent.
+    """
+    named = [
+        {"field": ".".join(str(part) for part in (*where, *error["loc"])), "message": str(error["msg"])}
+        for error in errors
+    ]
+    detail = "; ".join(f"{error['field']}: {error['message']}" for error in named[:_NAMED])
+    if len(named) > _NAMED:
+        detail += f"; and {len(named) - _NAMED} more"
+    return Problem("invalid-request", detail, errors=named[:_NAMED])
+
+
+def invalid_field(field: str, message: str) -> Problem:
+    """The problem of one wrong field."""
+    return invalid([{"loc": (field,), "msg": message}])
+
+
+async def _told(_request: Request, problem: Exception) -> Response:
+    assert isinstance(problem, Problem)
+    return problem.response()
+
+
+async def _invalid_request(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return invalid(_without_body(error.errors())).response()
+
+
+async def _invalid_model(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ValidationError)
+    return invalid(cast("Sequence[Mapping[str, Any]]", error.errors())).response()
+
+
+def _without_body(errors: Sequence[Any]) -> list[dict[str, Any]]:
+    """The errors with FastAPI's leading "body", "path" or "query" left off where a field's name follows."""
+    return [{**error, "loc": error["loc"][1:] or error["loc"]} for error in errors]
+
+
+async def _http(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    slug = _SLUGS.get(error.status_code, "invalid-request" if error.status_code < 500 else "internal")
+    status = None if error.status_code == 400 else error.status_code
+    return Problem(slug, _DETAILS.get(slug, ""), status=status, headers=error.headers).response()
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    """The client learns a number; the log, under that number, what happened."""
+    incident = new_id()
+    _log.error("incident %s in %s %s", incident, request.method, request.url.path, exc_info=error)
+    detail = "The server's log tells more under this incident number. Trying again is safe."
+    return Problem("internal", detail, incident=incident).response()
+
+
+def install(app: FastAPI) -> None:
+    """Answer every exception of this app's routes with a problem document."""
+    app.add_exception_handler(Problem, _told)
+    app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(ValidationError, _invalid_model)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
