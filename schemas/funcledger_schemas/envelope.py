@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from typing import NamedTuple
+from urllib.parse import quote
 
 from funcledger_schemas import codec, manifest
 from funcledger_schemas.events import Event, TaskEvent
@@ -14,6 +15,8 @@ TYPE_PREFIX = "funcledger.events."
 TOPICS = ("functions", "endpoints", "tasks", "results", "heartbeats", "dead_letters", "audit")
 #: Topics whose partition is the endpoint's own; the others have one partition, so one order.
 BY_ENDPOINT = frozenset({"tasks", "results", "heartbeats"})
+
+_YEAR_1, _YEAR_9999 = -62_135_596_800, 253_402_300_799
 
 
 class Sealed(NamedTuple):
@@ -40,13 +43,20 @@ def _constant(kind: type[Event]) -> tuple[tuple[str, bytes], tuple[str, bytes]]:
 
 
 @lru_cache(maxsize=1024)
+def _second(seconds: int) -> bytes:
+    """RFC 3339 down to the second; what a writer's broken clock puts outside the calendar stands at its edge."""
+    return datetime.fromtimestamp(min(max(seconds, _YEAR_1), _YEAR_9999), UTC).isoformat()[:19].encode()
+
+
 def _time(micros: int) -> bytes:
-    return datetime.fromtimestamp(micros / 1e6, UTC).isoformat(timespec="microseconds").encode()
+    seconds, fraction = divmod(micros, 1_000_000)
+    return b"%b.%06d+00:00" % (_second(seconds), fraction)
 
 
 @lru_cache(maxsize=1024)
 def _source(actor: str) -> bytes:
-    return ("/" + actor.replace(":", "/", 1)).encode()
+    """The actor as a URI reference: ``user:ann`` is ``/user/ann``."""
+    return ("/" + quote(actor.replace(":", "/", 1), safe="/:@")).encode()
 
 
 def subject_of(event: Event) -> str:

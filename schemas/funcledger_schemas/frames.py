@@ -6,7 +6,7 @@ stream, each frame is preceded by 4 bytes of its own length; an empty frame keep
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 MEDIA_TYPE = "application/vnd.funcledger.frame"
@@ -78,20 +78,22 @@ class Splitter:
         self._held = bytearray()
         self._limit = limit
 
-    def feed(self, data: bytes) -> Iterator[bytes]:
+    def feed(self, data: bytes) -> list[bytes]:
         """The frames completed by ``data``; empty ones are signs of life.
 
         Raises:
             FrameError: a frame announces more than the limit.
         """
         self._held += data
-        at = 0
-        while len(self._held) - at >= 4:
-            size = int.from_bytes(self._held[at : at + 4], "big")
-            if size > self._limit:
-                raise FrameError(f"a frame of {size} bytes is over the limit of {self._limit}")
-            if len(self._held) - at - 4 < size:
-                break
-            yield bytes(self._held[at + 4 : at + 4 + size])
-            at += 4 + size
+        frames, at = [], 0
+        with memoryview(self._held) as held:
+            while (body := at + 4) <= len(held):
+                size = int.from_bytes(held[at:body], "big")
+                if size > self._limit:
+                    raise FrameError(f"a frame of {size} bytes is over the limit of {self._limit}")
+                if body + size > len(held):
+                    break
+                frames.append(bytes(held[body : body + size]))
+                at = body + size
         del self._held[:at]
+        return frames

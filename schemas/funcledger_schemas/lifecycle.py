@@ -19,6 +19,8 @@ from funcledger_schemas.events import (
 #: The only terminal events: a task's outcome is the first of them in its results partition.
 Outcome = TaskCompleted | TaskFailed | TaskCancelled
 OUTCOMES = frozenset({"TaskCompleted", "TaskFailed", "TaskCancelled"})
+_OUTCOMES = (TaskCompleted, TaskFailed, TaskCancelled)
+_OF_ATTEMPT = (TaskStarted, TaskAttemptFailed)
 NO_EPOCH = -1
 
 
@@ -49,12 +51,14 @@ class Epochs:
     """Law 7: the epochs of each endpoint, record by record of its results partition.
 
     An epoch is the offset of the EndpointStarted that took effect. A start takes effect when nothing
-    newer than what it supersedes has; so a copy of an old one never does. An event of an epoch
-    below the one in force at its offset is void; one without an epoch is the keeper's and counts.
-    Delivering a record again gives the same answer as the first time.
+    newer than what it supersedes has; so a copy of an old one never does. An event of any other epoch
+    than the one in force at its offset is void, be it an older agent's or that of one whose start did
+    not take effect. One without an epoch is the keeper's and counts. Delivering a record again gives
+    the same answer as the first time. Offsets are those of ``results``: a heartbeat, which stands in
+    another topic, is for :meth:`current` to judge.
     """
 
-    #: Epochs remembered per endpoint; only a consumer that is delivered old records again needs more than one.
+    #: Epochs remembered per endpoint; only who is delivered old records again needs more than one.
     KEPT = 64
 
     def __init__(self, known: Mapping[str, Sequence[int]] | None = None) -> None:
@@ -68,15 +72,15 @@ class Epochs:
 
     def admit(self, offset: int, event: Event) -> bool:
         """Whether the event at this offset counts; an EndpointStarted that does opens a new epoch."""
-        endpoint_id: str | None = getattr(event, "endpoint_id", None)
-        if endpoint_id is None:
-            return True
-        epochs = self.known.setdefault(endpoint_id, [])
         if isinstance(event, EndpointStarted):
-            return self._start(epochs, offset, event.supersedes)
+            return self._start(self.known.setdefault(event.endpoint_id, []), offset, event.supersedes)
         epoch: int | None = getattr(event, "epoch", None)
+        if epoch is None:
+            return True
+        epochs = self.known.get(getattr(event, "endpoint_id", ""), ())
         before = bisect_left(epochs, offset)
-        return epoch is None or before == 0 or epoch >= epochs[before - 1]
+        # With no start known before it, the log's beginning is gone: then every epoch is believed.
+        return before == 0 or epoch == epochs[before - 1]
 
     def _start(self, epochs: list[int], offset: int, supersedes: int) -> bool:
         if epochs and offset <= epochs[-1]:
@@ -103,16 +107,14 @@ def advance(life: Life, offset: int, event: Event) -> bool:
     """
     if life.outcome is not None:
         return False
-    if isinstance(event, TaskStarted):
-        if event.attempt <= life.attempts:
-            return False
-        life.attempts, life.running = event.attempt, True
-        return True
-    if isinstance(event, TaskAttemptFailed):
-        changed = life.running and event.attempt >= life.attempts
-        life.running = life.running and not changed
-        return changed
-    if isinstance(event, Outcome):
+    if isinstance(event, _OUTCOMES):
         life.outcome, life.running = offset, False
         return True
-    return False
+    if not isinstance(event, _OF_ATTEMPT):
+        return False
+    # An attempt only ever goes from begun to failed, so what stands further on is what counts.
+    begins = isinstance(event, TaskStarted)
+    if event.attempt < life.attempts or (event.attempt == life.attempts and (begins or not life.running)):
+        return False
+    life.attempts, life.running = event.attempt, begins
+    return True
