@@ -1,0 +1,140 @@
+"""Exceptions that travel: the original type where it can be carried, its text in any case."""
+
+import traceback
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from funcledger_payloads.errors import (
+    DeserializationError,
+    RemoteTraceback,
+    SerializationError,
+    TaskExecutionFailed,
+)
+from funcledger_payloads.values import dump, load
+
+#: Most a traceback's text may take, in bytes; the middle of a longer one is left out.
+TRACEBACK_LIMIT = 64 * 1024
+_MESSAGE_LIMIT = 4096
+_OWN_FRAMES = ("funcledger_endpoint", "funcledger_payloads")
+
+
+@dataclass(slots=True, frozen=True)
+class ExceptionPayload:
+    """An exception on its way; ``format`` is None, ``payload`` empty where it cannot travel as itself."""
+
+    error_type: str
+    message: str
+    traceback: str
+    format: str | None
+    payload: bytes
+
+
+def dump_exception(error: BaseException) -> ExceptionPayload:
+    """The exception as it travels. Never raises.
+
+    What is not an Exception (SystemExit, KeyboardInterrupt) carries no payload: raised as itself
+    it would end the user's session.
+    """
+    carried = _carry(error) if isinstance(error, Exception) else None
+    payload_format, payload = carried or (None, b"")
+    return ExceptionPayload(type_name(type(error)), _text(error), _traceback(error), payload_format, payload)
+
+
+def load_exception(sent: ExceptionPayload) -> Exception:
+    """The exception to raise here, with the remote traceback as its cause. Never raises."""
+    try:
+        error = load(sent.format, sent.payload) if sent.format else None
+    except DeserializationError as why:
+        error = None
+        unread = str(why)
+    else:
+        unread = ""
+    if not isinstance(error, Exception):
+        error = _substitute(sent, unread)
+    error.__cause__ = RemoteTraceback(sent.traceback) if sent.traceback else None
+    return error
+
+
+def _substitute(sent: ExceptionPayload, unread: str) -> TaskExecutionFailed:
+    text = f"{sent.error_type}: {sent.message}" if sent.message else sent.error_type
+    error = TaskExecutionFailed(f"{text}\n({unread})" if unread else text)
+    error.error_type, error.remote_traceback = sent.error_type, sent.traceback
+    return error
+
+
+def type_name(kind: type) -> str:
+    """The type's name as a traceback prints it."""
+    module = kind.__module__
+    return kind.__qualname__ if module in ("builtins", "__main__") else f"{module}.{kind.__qualname__}"
+
+
+def _carry(error: Exception) -> tuple[str, bytes] | None:
+    """The exception as bytes that do load: many fail only then, when __init__ gets other arguments."""
+    for form in (error, _Rebuilt(type(error), error.args, vars(error))):
+        try:
+            payload_format, payload = dump(form)
+            if type_name(type(load(payload_format, payload))) == type_name(type(error)):
+                return payload_format, payload
+        except (SerializationError, DeserializationError):
+            continue
+    return None
+
+
+class _Rebuilt:
+    """Stands for an exception in a payload: it loads as one made without its __init__."""
+
+    def __init__(self, kind: type[Exception], args: tuple[Any, ...], state: dict[str, Any]) -> None:
+        self._parts = (kind, args, dict(state))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, self._parts
+
+
+def _rebuild(kind: type[Exception], args: tuple[Any, ...], state: dict[str, Any]) -> Exception:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)[:_MESSAGE_LIMIT]
+    except Exception as why:  # a user's __str__ may do anything
+        return f"<its text cannot be had: {type(why).__name__}>"
+
+
+def _traceback(error: BaseException) -> str:
+    """The traceback from the user's own first frame on, at most ``TRACEBACK_LIMIT`` bytes."""
+    try:
+        text = "".join(traceback.format_exception(type(error), error, _users_part(error.__traceback__)))
+    except Exception as why:  # formatting asks for str() and repr() of the user's objects
+        text = f"<the traceback cannot be printed: {type(why).__name__}>\n"
+    return cut(text)
+
+
+def _users_part(frames: TracebackType | None) -> TracebackType | None:
+    start = frames
+    while start and _is_ours(start.tb_frame.f_globals):
+        start = start.tb_next
+    return start or frames
+
+
+def _is_ours(module: dict[str, Any]) -> bool:
+    name = module.get("__package__") or module.get("__name__")
+    return str(name).startswith(_OWN_FRAMES)
+
+
+def cut(text: str) -> str:
+    """The text, its middle left out where it is over the limit."""
+    data = text.encode(errors="replace")
+    if len(data) <= TRACEBACK_LIMIT:
+        return data.decode()
+    half = (TRACEBACK_LIMIT - 64) // 2
+    left_out = len(data) - 2 * half
+    return (
+        data[:half].decode(errors="ignore")
+        + f"\n... {left_out} bytes left out ...\n"
+        + data[-half:].decode(errors="ignore")
+    )
