@@ -1,0 +1,1 @@
+"""Figures of the product as a user meets it: a server as its own process, the SDK in this one."""

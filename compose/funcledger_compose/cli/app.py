@@ -1,0 +1,34 @@
+"""The ``funcledger`` command: one line of commands for server, endpoints and tasks."""
+
+from typing import Annotated
+
+import typer
+
+from funcledger_compose.cli import endpoint, task, up
+
+app = typer.Typer(
+    name="funcledger",
+    help="Run Python functions elsewhere, and keep the record.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("up")(up.up)
+app.command("demo", hidden=True)(up.demo)
+app.add_typer(endpoint.app, name="endpoint")
+app.add_typer(task.app, name="task")
+
+
+def _version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        typer.echo(f"funcledger {version('funcledger')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Run Python functions elsewhere, and keep the record."""

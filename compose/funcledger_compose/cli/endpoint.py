@@ -1,0 +1,212 @@
+"""``funcledger endpoint``: endpoints on this machine, and those the server knows."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from funcledger_compose.cli.output import console, plain_errors, show_json, show_table
+from funcledger_compose.endpoint_dir import EndpointDir, EndpointDirError, new_credential
+from funcledger_compose.main import fail, require
+from funcledger_compose.settings import load
+
+app = typer.Typer(help="Set up, start and watch endpoints.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="The endpoint's name.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Workers = Annotated[int, typer.Option(min=1, max=4096, help="How many tasks run at the same time.")]
+
+
+def root() -> Path:
+    """Where this machine's endpoints are configured."""
+    return load().data_dir / "endpoints"
+
+
+def _register(name: str, credential: str, description: str | None = None) -> str:
+    from funcledger import Client
+
+    return str(Client().register_endpoint(name, credential=credential, description=description))
+
+
+@app.command()
+def register(name: Name, description: Annotated[str | None, typer.Option(help="What it is.")] = None) -> None:
+    """Register an endpoint for another machine and print its credential, once."""
+    credential = new_credential()
+    with plain_errors():
+        endpoint_id = _register(name, credential, description)
+    typer.echo(f"Endpoint {name} is registered as {endpoint_id}. On its machine:\n")
+    typer.echo(f"  export FUNCLEDGER_CREDENTIAL={credential}")
+    typer.echo(f"  funcledger endpoint configure {name} --url <address of the server> --workers 4")
+    typer.echo(f"  funcledger endpoint start {name}\n\nThe credential is not shown again.")
+
+
+@app.command()
+def configure(
+    name: Name,
+    workers: Workers = os.cpu_count() or 1,
+    url: Annotated[str | None, typer.Option(help="The server's address; default: the one Client() finds.")] = None,
+    credential: Annotated[
+        str | None,
+        typer.Option(envvar="FUNCLEDGER_CREDENTIAL", help="What `register` printed; registers the endpoint if not given."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite what is configured.")] = False,
+) -> None:
+    """Make an endpoint on this machine: a commented config.toml and its credential."""
+    require("endpoint", "an endpoint")
+    with plain_errors():
+        where = EndpointDir(root(), name)
+        if where.configured and not force:
+            raise EndpointDirError(f"{where.config} exists; edit it, or overwrite it with --force.")
+        address = url or _found_url()
+        secret = credential or new_credential()
+        if credential is None:
+            _register_at(address if url else None, name, secret)
+        where.configure(_identity(address, secret), address, secret, workers)
+    console.print(f"Configured {name}. Settings: {where.config}\nStart it: funcledger endpoint start {name}", highlight=False)
+
+
+def _register_at(url: str | None, name: str, credential: str) -> None:
+    from funcledger import Client
+
+    client = Client(url=url) if url else Client()
+    client.register_endpoint(name, credential=credential)
+
+
+def _found_url() -> str:
+    from funcledger.settings import find_server
+
+    return find_server().url
+
+
+def _identity(url: str, credential: str) -> str:
+    """The id of the endpoint this credential belongs to, asked of the server: so a typing error shows now."""
+    import asyncio
+
+    from funcledger_compose.agent_process import identify
+
+    return asyncio.run(identify(url, credential)).endpoint_id
+
+
+@app.command()
+def start(
+    name: Name,
+    foreground: Annotated[bool, typer.Option("--foreground", help="Stay and show the log.")] = False,
+) -> None:
+    """Start an endpoint's agent; it goes on in the background unless told otherwise."""
+    require("endpoint", "an endpoint")
+    with plain_errors():
+        where = EndpointDir(root(), name)
+        where.settings()
+        if (pid := where.pid()) is not None:
+            raise EndpointDirError(f"endpoint {name} is already running here (process {pid}).")
+    if foreground:
+        run(name)
+        return
+    process = spawn(where)
+    deadline = time.monotonic() + 15
+    while where.pid() != process.pid and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if where.pid() != process.pid:
+        fail(f"endpoint {name} did not start. Its log says why: {where.log_file}")
+    console.print(f"Started {name} (process {process.pid}). Log: {where.log_file}", highlight=False)
+
+
+def spawn(where: EndpointDir) -> "subprocess.Popen[bytes]":
+    """The agent of an endpoint as a process of its own session, writing to the endpoint's log."""
+    command = [sys.executable, "-m", "funcledger_compose", "endpoint", "run", where.name]
+    environment = os.environ | {"FUNCLEDGER_DATA_DIR": str(where.path.parent.parent)}
+    with where.log_file.open("ab") as log:
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
+        )
+
+
+@app.command(hidden=True)
+def run(name: Name, attached: Annotated[bool, typer.Option("--attached", hidden=True)] = False) -> None:
+    """Run an endpoint's agent in this process until it is told to stop."""
+    require("endpoint", "an endpoint")
+    from funcledger_compose.agent_process import run_agent
+
+    with plain_errors():
+        code = run_agent(EndpointDir(root(), name), attached=attached)
+    raise typer.Exit(code)
+
+
+@app.command()
+def stop(name: Name) -> None:
+    """Stop an endpoint's agent: running tasks may finish, queued ones wait for its return."""
+    with plain_errors():
+        where = EndpointDir(root(), name)
+        if where.pid() is None:
+            console.print(f"{name} is not running here.")
+            return
+        patience = where.settings().drain + 15
+        if not where.stop(patience):
+            fail(f"{name} (process {where.pid()}) did not stop within {patience:.0f} s. Log: {where.log_file}")
+    console.print(f"Stopped {name}.")
+
+
+@app.command()
+def restart(name: Name) -> None:
+    """Stop an endpoint's agent and start it again, with its settings read anew."""
+    stop(name)
+    start(name)
+
+
+@app.command("list")
+def list_endpoints(json: Json = False) -> None:
+    """Show the endpoints the server knows, and which are configured here."""
+    with plain_errors():
+        here = {where.settings().endpoint_id: where for where in EndpointDir.all(root())}
+        from funcledger import Client
+
+        known = [_row(entry, here.get(entry["endpoint_id"])) for entry in Client().get_endpoints()]
+    if json:
+        show_json(known)
+        return
+    rows = [(e["name"], e["status"], e["endpoint_id"], e["workers"], e["here"] and "yes") for e in known]
+    show_table(("NAME", "STATUS", "ENDPOINT", "WORKERS", "HERE"), rows, "No endpoints.")
+
+
+def _row(entry: dict[str, Any], where: EndpointDir | None) -> dict[str, Any]:
+    return {**entry, "here": where is not None, "process": where.pid() if where else None}
+
+
+@app.command()
+def status(name: Name, json: Json = False) -> None:
+    """Show what the server knows of one endpoint (name or id)."""
+    from funcledger import Client
+
+    with plain_errors():
+        found = Client().get_endpoint_metadata(name)
+    if json:
+        show_json(found)
+        return
+    for field, value in found.items():
+        if value is not None:
+            console.print(f"[bold]{field}[/bold]: ", end="")
+            console.print(str(value), markup=False, highlight=False)
+
+
+@app.command()
+def delete(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete an endpoint on the server, and its directory on this machine."""
+    from funcledger import Client
+
+    if not yes:
+        typer.confirm(f"Delete endpoint {name}? Nothing more can be sent to it.", abort=True)
+    with plain_errors():
+        where = EndpointDir(root(), name)
+        if where.pid() is not None:
+            raise EndpointDirError(f"{name} is running here; stop it first: funcledger endpoint stop {name}")
+        Client().delete_endpoint(name)
+        if where.path.exists():
+            where.remove()
+    console.print(f"Deleted {name}.")

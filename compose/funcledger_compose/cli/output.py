@@ -1,0 +1,55 @@
+"""How the command line speaks: tables for people, JSON for programs, one sentence for errors."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from funcledger_compose.main import fail
+
+console = Console()
+
+
+def show_json(value: Any) -> None:
+    """Print a value for a program to read."""
+    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+
+
+def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> None:
+    """Print rows under column heads, or a sentence when there are none."""
+    if not rows:
+        console.print(empty)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    console.print(table)
+
+
+def moment(milliseconds: int | None) -> str:
+    """An append time as people read it, in their own time zone."""
+    if milliseconds is None:
+        return ""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """End with one sentence, not a traceback, for every error that is meant for people."""
+    from funcledger.errors import ComputeError
+
+    from funcledger_compose.data_dir import DataDirError
+    from funcledger_compose.endpoint_dir import EndpointDirError
+    from funcledger_compose.settings import SettingsError
+
+    try:
+        yield
+    except (ComputeError, DataDirError, EndpointDirError, SettingsError) as error:
+        fail(str(error))

@@ -1,0 +1,89 @@
+"""``funcledger task``: what became of one's tasks."""
+
+from typing import Annotated, Any
+
+import typer
+
+from funcledger_compose.cli.output import console, moment, plain_errors, show_json, show_table
+
+app = typer.Typer(help="List, show, cancel tasks, and read their history.", no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+TaskId = Annotated[str, typer.Argument(help="The task's id.")]
+
+
+@app.command("list")
+def list_tasks(
+    status: Annotated[str | None, typer.Option(help="Only tasks in this state.")] = None,
+    endpoint: Annotated[str | None, typer.Option(help="Only tasks of this endpoint (name or id).")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 20,
+    json: Json = False,
+) -> None:
+    """Show the newest tasks first."""
+    from funcledger import Client
+
+    with plain_errors():
+        found = Client().get_tasks(status=status, endpoint_id=endpoint, limit=limit)
+    if json:
+        show_json(found)
+        return
+    rows = [(t["task_id"], t["status"], moment(t["submitted_at"]), moment(t["finished_at"])) for t in found]
+    show_table(("TASK", "STATUS", "SUBMITTED", "FINISHED"), rows, "No tasks.")
+
+
+@app.command()
+def show(task_id: TaskId, json: Json = False) -> None:
+    """Show all that is known of one task, but for its value."""
+    from funcledger import Client
+
+    with plain_errors():
+        found = Client().get_task_status(task_id)
+    if json:
+        show_json(found)
+        return
+    for name, value in found.items():
+        if value not in (None, "", False):
+            console.print(f"[bold]{name}[/bold]: ", end="")
+            console.print(str(moment(value) if name.endswith("_at") else value), markup=False, highlight=False)
+
+
+@app.command()
+def cancel(task_id: TaskId) -> None:
+    """Ask for a task to be cancelled, queued or running."""
+    from funcledger import Client
+
+    with plain_errors():
+        asked = Client().cancel(task_id)
+    console.print(f"Asked to cancel {task_id}." if asked else f"{task_id} had already finished.")
+
+
+@app.command()
+def history(task_id: TaskId, json: Json = False) -> None:
+    """Show every event of a task, from the log, with positions."""
+    from funcledger import Client
+
+    with plain_errors():
+        events = Client().get_task_history(task_id)
+    if json:
+        show_json(events)
+        return
+    show_history(events)
+
+
+def show_history(events: list[dict[str, Any]]) -> None:
+    """Print a task's history as a table."""
+    rows = []
+    for entry in events:
+        position = f"{entry['topic']}/{entry['partition']}@{entry['offset']}"
+        name = entry["type"] + (" (void)" if entry.get("void") else "")
+        rows.append((moment(entry["timestamp"]), position, name, _detail(entry.get("event") or {})))
+    show_table(("APPENDED", "POSITION", "EVENT", "DETAIL"), rows, "No events.")
+
+
+def _detail(event: dict[str, Any]) -> str:
+    parts = [f"{name} {event[name]}" for name in ("attempt", "worker", "kind", "message", "reason") if event.get(name)]
+    if event.get("run_time") is not None:
+        parts.append(f"ran {event['run_time'] * 1000:.1f} ms")
+    if event.get("payload_size"):
+        parts.append(f"{event['payload_size']} bytes")
+    return ", ".join(parts)

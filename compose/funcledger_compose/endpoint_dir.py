@@ -1,0 +1,175 @@
+"""An endpoint's directory on its machine: commented settings, the credential, the log, the running agent."""
+
+import fcntl
+import os
+import re
+import secrets
+import shutil
+import signal
+import time
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from funcledger_compose.data_dir import write_private
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
+
+_TEMPLATE = """\
+# An endpoint of funcledger. Change what you like, then: funcledger endpoint restart {name}
+
+# Who this endpoint is; the credential that proves it is in the file beside this one.
+endpoint_id = "{endpoint_id}"
+
+# Where its server is. HTTPS_PROXY is honoured.
+url = "{url}"
+
+# What runs the tasks: "local" is one process for each worker on this machine.
+engine = "local"
+
+# How many tasks run at the same time.
+workers = {workers}
+
+# Seconds that running tasks may take to finish when the endpoint is stopped; later ones run again elsewhere in time.
+drain = 30.0
+
+# debug, info, warning or error.
+log_level = "info"
+"""
+
+
+class EndpointDirError(Exception):
+    """Raised when an endpoint's directory cannot be used; the message says what to do."""
+
+
+class EndpointSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """What ``config.toml`` of an endpoint says."""
+
+    endpoint_id: str
+    url: str
+    engine: str = "local"
+    workers: int = 1
+    drain: float = 30.0
+    log_level: str = "info"
+
+
+def new_credential() -> str:
+    """A fresh endpoint credential: 256 random bits behind a prefix."""
+    return f"fle_{secrets.token_urlsafe(32)}"
+
+
+class EndpointDir:
+    """One endpoint's directory; ``name`` is its name on this machine.
+
+    Raises:
+        EndpointDirError: the name is not fit for a directory.
+    """
+
+    def __init__(self, root: Path, name: str) -> None:
+        if not _NAME.match(name):
+            raise EndpointDirError(
+                f"{name!r} is not a name for an endpoint: use up to 64 letters, digits, dots, dashes and "
+                "underscores, beginning with a letter or digit."
+            )
+        self.name = name
+        self.path = root / name
+        self.config = self.path / "config.toml"
+        self.log_file = self.path / "endpoint.log"
+        self._credential = self.path / "credential"
+        self._lock = self.path / "agent.lock"
+
+    @classmethod
+    def all(cls, root: Path) -> list["EndpointDir"]:
+        """Every endpoint configured below ``root``, by name."""
+        found = sorted(root.glob("*/config.toml")) if root.is_dir() else []
+        return [cls(root, file.parent.name) for file in found]
+
+    @property
+    def configured(self) -> bool:
+        """Whether there is anything to start."""
+        return self.config.exists()
+
+    def configure(self, endpoint_id: str, url: str, credential: str, workers: int) -> None:
+        """Write settings and credential."""
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.path.chmod(0o700)
+        write_private(self._credential, credential + "\n")
+        text = _TEMPLATE.format(name=self.name, endpoint_id=endpoint_id, url=url, workers=workers)
+        write_private(self.config, text)
+
+    def settings(self) -> EndpointSettings:
+        """What the settings file says.
+
+        Raises:
+            EndpointDirError: not configured, or a setting that cannot be used.
+        """
+        if not self.configured:
+            raise EndpointDirError(
+                f"there is no endpoint {self.name!r} here ({self.config} is missing). "
+                f"Configure it: funcledger endpoint configure {self.name}"
+            )
+        try:
+            return msgspec.convert(tomllib.loads(self.config.read_text()), EndpointSettings)
+        except (tomllib.TOMLDecodeError, msgspec.ValidationError, OSError) as error:
+            raise EndpointDirError(f"{self.config} cannot be used: {error}") from error
+
+    def credential(self) -> str:
+        """The credential, from its private file."""
+        try:
+            return self._credential.read_text().strip()
+        except OSError as error:
+            raise EndpointDirError(
+                f"the credential of {self.name!r} cannot be read: {error}. "
+                f"Configure the endpoint again: funcledger endpoint configure {self.name}"
+            ) from error
+
+    def remove(self) -> None:
+        """Forget the endpoint on this machine."""
+        shutil.rmtree(self.path)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Hold the endpoint's lock while its agent runs, with the process id in it.
+
+        Raises:
+            EndpointDirError: an agent of this directory runs already.
+        """
+        with self._lock.open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise EndpointDirError(
+                    f"endpoint {self.name!r} is already running here (process {self.pid() or 'unknown'}). "
+                    f"Stop it first: funcledger endpoint stop {self.name}"
+                ) from None
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+    def pid(self) -> int | None:
+        """The process id of the running agent, None when none runs."""
+        try:
+            with self._lock.open() as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except OSError:
+                    text = file.read()
+                    return int(text) if text.isdigit() else None
+        except FileNotFoundError:
+            pass
+        return None
+
+    def stop(self, patience: float) -> bool:
+        """Ask the agent to drain and wait until it is gone, at most ``patience`` seconds; whether it is."""
+        deadline = time.monotonic() + patience
+        if (pid := self.pid()) is not None:
+            os.kill(pid, signal.SIGTERM)
+        while self.pid() is not None:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        return True
