@@ -1,6 +1,6 @@
 """The narrow port ``EndpointLog``: all that an agent sees of the log."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -42,7 +42,7 @@ class EndpointLog(Protocol):
         """
         ...
 
-    def follow_tasks(self, start: int, *, credit: int, credit_bytes: int) -> AsyncIterator[list[Record]]:
+    def follow_tasks(self, start: int, *, credit: int, credit_bytes: int) -> AsyncGenerator[list[Record]]:
         """This endpoint's records of ``tasks`` from an offset on, then new ones, without end.
 
         After ``credit`` submissions or ``credit_bytes`` of their values, submissions come as stubs: the
@@ -56,7 +56,7 @@ class EndpointLog(Protocol):
         """Whole records of ``tasks`` at these offsets, in order; those that are not ours are left out."""
         ...
 
-    def read_results(self, start: int, end: int) -> AsyncIterator[list[Record]]:
+    def read_results(self, start: int, end: int) -> AsyncGenerator[list[Record]]:
         """This endpoint's records of ``results`` in [start, end), in batches; payloads may be left empty."""
         ...
 
@@ -69,7 +69,10 @@ class EndpointLog(Protocol):
 
         Returns once durable and once it is certain that no newer agent had taken over before them.
 
+        An EndpointStarted sent again by the same instance answers the offset of the copy that counts.
+
         Raises:
+            CredentialRefused: an event that is not this endpoint's to say.
             Fenced: a newer agent has taken over; what was appended is void.
             LogUnavailable, OutcomeUnknown: try again with the same events.
         """

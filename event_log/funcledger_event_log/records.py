@@ -37,9 +37,12 @@ class NewRecord:
     event: Event | None = field(default=None, repr=False, compare=False)
 
     @classmethod
-    def of(cls, event: Event, partition: int, extra: Headers = ()) -> "NewRecord":
-        """The event as a record of its topic; ``extra`` headers may carry a ``traceparent``."""
-        topic, key, headers, value = envelope.seal(event, extra)
+    def of(cls, event: Event, partition: int, extra: Headers = (), value: bytes | None = None) -> "NewRecord":
+        """The event as a record of its topic; ``extra`` headers may carry a ``traceparent``.
+
+        ``value`` is the event's encoding where the writer has it at hand.
+        """
+        topic, key, headers, value = envelope.seal(event, extra, value)
         return cls(topic, partition, key, headers, value, event)
 
     def size(self) -> int:

@@ -67,8 +67,11 @@ def subject_of(event: Event) -> str:
     return event.event_id
 
 
-def seal(event: Event, extra: Headers = ()) -> Sealed:
-    """Key, headers and value of the event's record; ``extra`` may carry a ``traceparent``."""
+def seal(event: Event, extra: Headers = (), value: bytes | None = None) -> Sealed:
+    """Key, headers and value of the event's record; ``extra`` may carry a ``traceparent``.
+
+    ``value`` is the event as :func:`codec.encode` writes it, where that is at hand already.
+    """
     kind = type(event)
     about = subject_of(event)
     ce_type, ce_dataschema = _constant(kind)
@@ -85,7 +88,9 @@ def seal(event: Event, extra: Headers = ()) -> Sealed:
     if isinstance(event, TaskEvent):
         headers += (("ce_owner", event.owner.encode()), ("ce_batch", event.batch_id.encode()))
     key = getattr(event, "endpoint_id", None) or about
-    return Sealed(topic_of(kind), key.encode(), headers + extra, codec.encode(event))
+    return Sealed(
+        topic_of(kind), key.encode(), headers + extra, codec.encode(event) if value is None else value
+    )
 
 
 def header(headers: Headers, name: str) -> str | None:

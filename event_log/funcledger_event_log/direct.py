@@ -1,0 +1,148 @@
+"""``EndpointLog`` straight over an ``EventLog``: for trusted agents, and for the gateway behind its door."""
+
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing
+
+from funcledger_event_log.bodies import FunctionBodies
+from funcledger_event_log.endpoint_port import Identity
+from funcledger_event_log.fencing import Fencing, OwnFencing
+from funcledger_event_log.ownership import check_own
+from funcledger_event_log.port import Committed, EventLog
+from funcledger_event_log.records import NewRecord, Position, Record, TopicPartition
+from funcledger_event_log.stubs import Credit
+from funcledger_schemas.events import Event, TaskSubmitted
+
+#: Records are fetched so many at a time, so that no more than so many payloads are held at once.
+_AT_ONCE = 16
+#: A batch stops growing here, so that a reader holds about one record more than this.
+_BATCH_BYTES = 1 << 20
+
+
+class DirectEndpointLog:
+    """An ``EndpointLog`` that reads and writes the endpoint's partitions itself.
+
+    The gateway passes a ``fencing`` and ``bodies`` shared by all its endpoints; an agent has its own.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        identity: Identity,
+        *,
+        fencing: Fencing | None = None,
+        bodies: FunctionBodies | None = None,
+    ) -> None:
+        self._log = log
+        self._identity = identity
+        self._key = identity.endpoint_id.encode()
+        self._tasks = TopicPartition("tasks", identity.partition)
+        self._results = TopicPartition("results", identity.partition)
+        self._consumer = f"endpoint-{identity.endpoint_id}"
+        self._fencing = fencing or OwnFencing(log, self._results)
+        self._bodies = bodies or FunctionBodies(log)
+
+    async def identify(self) -> Identity:
+        """As the port says."""
+        return self._identity
+
+    async def follow_tasks(
+        self, start: int, *, credit: int, credit_bytes: int
+    ) -> AsyncGenerator[list[Record]]:
+        """As the port says; submissions too small to be worth it come whole beyond the credit."""
+        start = await self._from(self._tasks, start)
+        left = Credit(credit, credit_bytes)
+        async with aclosing(self._log.follow({self._tasks: start}, max_bytes=_BATCH_BYTES)) as batches:
+            async for batch in batches:
+                if mine := self._own(batch):
+                    yield [left.spend(record) for record in mine]
+
+    async def fetch(self, offsets: Sequence[int]) -> list[Record]:
+        """As the port says."""
+        found = []
+        for at in range(0, len(offsets), _AT_ONCE):
+            found += await self.fetch_some(offsets[at : at + _AT_ONCE])
+        return found
+
+    async def fetch_some(self, offsets: Sequence[int]) -> list[Record]:
+        """As :meth:`fetch`, in one read: for callers who bound memory themselves."""
+        records = await self._log.read([Position(*self._tasks, offset) for offset in offsets])
+        return self._own(record for record in records if record is not None)
+
+    async def read_results(self, start: int, end: int) -> AsyncGenerator[list[Record]]:
+        """As the port says; payloads are left in."""
+        start = await self._from(self._results, start)
+        end = min(end, await self._end(self._results))
+        if start >= end:
+            return
+        async with aclosing(self._log.follow({self._results: start}, max_bytes=_BATCH_BYTES)) as batches:
+            async for batch in batches:
+                if mine := [record for record in self._own(batch) if record.offset < end]:
+                    yield mine
+                if batch[-1].offset + 1 >= end:
+                    return
+
+    async def ends(self) -> tuple[int, int]:
+        """As the port says."""
+        return await self._end(self._tasks), await self._end(self._results)
+
+    async def append(self, events: Sequence[Event]) -> list[int]:
+        """As the port says.
+
+        Raises:
+            CredentialRefused: an event that is not this endpoint's to say.
+        """
+        return await self.append_records([self.seal(event) for event in events])
+
+    def seal(self, event: Event, value: bytes | None = None, traceparent: str | None = None) -> NewRecord:
+        """The event as a record of this endpoint; ``value`` is its encoding where that is at hand.
+
+        Raises:
+            CredentialRefused: it is not this endpoint's to say.
+        """
+        check_own(event, self._identity.endpoint_id)
+        extra = (("traceparent", traceparent.encode()),) if traceparent else ()
+        return NewRecord.of(event, self._identity.partition, extra, value)
+
+    async def append_records(self, records: Sequence[NewRecord]) -> list[int]:
+        """As :meth:`append`, of records that :meth:`seal` made."""
+        if not records:
+            return []
+        events = [record.event for record in records if record.event is not None]
+        fence = self._fencing.fence
+        for event in events:
+            fence.check(event)
+        positions = await self._log.append(records)
+        ends = [offset + 1 for topic, _, offset in positions if topic == self._results.topic]
+        await self._fencing.passed(events, max(ends, default=None))
+        return [
+            fence.settle(position.offset, event) for position, event in zip(positions, events, strict=True)
+        ]
+
+    async def commit(self, offset: int, metadata: str) -> None:
+        """As the port says."""
+        await self._log.commit(self._consumer, self._tasks, offset, metadata)
+
+    async def committed(self) -> Committed | None:
+        """As the port says."""
+        return await self._log.committed(self._consumer, self._tasks)
+
+    async def function(self, content_hash: str, offset: int) -> bytes:
+        """As the port says."""
+        task = next((record.event() for record in await self.fetch_some([offset])), None)
+        if not isinstance(task, TaskSubmitted) or task.function_hash != content_hash:
+            raise LookupError(f"no task at offset {offset} calls a function with content {content_hash}")
+        return await self._bodies.find(task.function_id, content_hash)
+
+    async def close(self) -> None:
+        """As the port says; the log itself belongs to whoever opened it."""
+        await self._fencing.close()
+
+    async def _from(self, where: TopicPartition, start: int) -> int:
+        """The beginning means the lowest offset kept; any later one that is gone is for the log to refuse."""
+        return start or (await self._log.starts(where.topic)).get(where.partition, 0)
+
+    async def _end(self, where: TopicPartition) -> int:
+        return (await self._log.ends(where.topic)).get(where.partition, 0)
+
+    def _own(self, records: Iterable[Record]) -> list[Record]:
+        return [record for record in records if record.key == self._key]

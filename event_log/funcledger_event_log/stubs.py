@@ -1,0 +1,47 @@
+"""Records whose payload was left out, for readers that need the facts and not yet the bytes."""
+
+import dataclasses
+
+import msgspec
+
+from funcledger_event_log.records import DecodeError, Record
+from funcledger_schemas import codec
+from funcledger_schemas.events import TaskSubmitted
+
+#: Values up to this many bytes always come whole: leaving out the payload would save next to nothing.
+WHOLE_BELOW = 1024
+
+
+def stub(record: Record) -> Record:
+    """The record with the same event but an empty payload; itself when that would save nothing.
+
+    ``len(event.payload) != event.payload_size`` tells a stub. What cannot be decoded is left as it is.
+    """
+    if len(record.value) <= WHOLE_BELOW:
+        return record
+    try:
+        event = record.event()
+    except DecodeError:
+        return record
+    if not getattr(event, "payload", b""):
+        return record
+    bare = msgspec.structs.replace(event, payload=b"")
+    return dataclasses.replace(record, value=codec.encode(bare), _event=bare)
+
+
+class Credit:
+    """How many submissions, and bytes of them, still come whole to one follower of tasks."""
+
+    def __init__(self, submissions: int, size: int) -> None:
+        self._submissions = submissions
+        self._bytes = size
+
+    def spend(self, record: Record) -> Record:
+        """The record, or its stub when there is no credit left for it; only submissions need credit."""
+        if record.type != TaskSubmitted.__name__:
+            return record
+        if self._submissions <= 0 or self._bytes <= 0:
+            return stub(record)
+        self._submissions -= 1
+        self._bytes -= len(record.value)
+        return record
