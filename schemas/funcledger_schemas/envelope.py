@@ -44,7 +44,7 @@ def _constant(kind: type[Event]) -> tuple[tuple[str, bytes], tuple[str, bytes]]:
 
 @lru_cache(maxsize=1024)
 def _second(seconds: int) -> bytes:
-    """RFC 3339 down to the second; what a writer's broken clock puts outside the calendar stands at its edge."""
+    """RFC 3339 down to the second; what lies outside the calendar stands at its edge."""
     return datetime.fromtimestamp(min(max(seconds, _YEAR_1), _YEAR_9999), UTC).isoformat()[:19].encode()
 
 
