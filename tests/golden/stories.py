@@ -167,7 +167,7 @@ def things_go_wrong(teller: Teller, epoch: int) -> int:
 
 
 def agents_take_over(teller: Teller, zombie: int) -> int:
-    """A frozen agent wakes after another took over; two start at once; an outcome comes twice, an old start late."""
+    """A frozen agent wakes after another took over, two start at once, an old start comes late."""
     frozen, contested = teller.task(), teller.task()
     teller.submit(frozen)
     teller.started(frozen, zombie)

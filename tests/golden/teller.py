@@ -71,6 +71,14 @@ class Teller:
         task_id = f"01990000-0000-7000-8000-00000a{self._tasks:06x}"
         return {"endpoint_id": endpoint, "owner": owner, "task_id": task_id, "batch_id": batch}
 
+    def _append(self, event: e.Event, partition: int, *, void: bool = False, extra: Headers = ()) -> int:
+        self.last = (event, partition)
+        return self.log.append(event, partition, void=void, extra=extra)
+
+    def repeat(self, what: tuple[e.Event, int], *, void: bool = False) -> int:
+        """Append a copy of an event, as a writer does that was not answered."""
+        return self._append(*what, void=void)
+
     def submit(self, task: Task, args: bytes = b"\x80\x04K\x07\x85\x94}\x94\x86\x94.", **more: Any) -> int:
         function = more.pop("function_id", SQUARE)
         asked: dict[str, Any] = {
