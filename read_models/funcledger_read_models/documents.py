@@ -196,7 +196,11 @@ class Model:
 
 _TASK = ("owner", "task_id", "endpoint_id")
 TASK_STATUS = Model(
-    "task_status", TaskStatus, _TASK, ("status", "endpoint_id", "function_id", "batch_id"), "attention_at"
+    "task_status",
+    TaskStatus,
+    _TASK,
+    ("status", "task_id", "endpoint_id", "function_id", "batch_id"),
+    "attention_at",
 )
 TASK_RESULTS = Model("task_results", TaskResult, _TASK)
 TASK_HISTORY = Model("task_history", TaskHistory, _TASK)

@@ -18,8 +18,12 @@ class FrameError(ValueError):
 
 def pack(head: Any, payloads: Iterable[bytes] = ()) -> bytes:
     """One frame; ``head`` is anything JSON can say."""
-    text = json.dumps(head, separators=(",", ":")).encode()
-    return b"".join((len(text).to_bytes(4, "big"), text, *payloads))
+    return pack_encoded(json.dumps(head, separators=(",", ":")).encode(), payloads)
+
+
+def pack_encoded(head: bytes, payloads: Iterable[bytes] = ()) -> bytes:
+    """As :func:`pack`, of a head that is JSON already."""
+    return b"".join((len(head).to_bytes(4, "big"), head, *payloads))
 
 
 def unpack_head(frame: bytes) -> tuple[bytes, int]:
