@@ -1,0 +1,157 @@
+"""Records and events in frames between an agent and the gateway: columns in the head, values behind it."""
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import NamedTuple, TypeVar
+
+import msgspec
+
+from funcledger_event_log.endpoint_port import Identity
+from funcledger_event_log.records import Record
+from funcledger_schemas import codec, envelope, frames, manifest
+from funcledger_schemas.events import Event
+from funcledger_schemas.frames import FrameError
+
+#: Where the gateway's routes are.
+PREFIX = "/v1/gateway"
+#: Seconds between signs of life on a feed; one silent for three of them is dead.
+KEEP_ALIVE_INTERVAL = 5.0
+#: Most events in one append frame; agents send as many frames as they need.
+EVENTS_LIMIT = 2_000
+#: Values of one append frame take no more than this, unless a single one does.
+APPEND_BYTES = 16 * 1024 * 1024
+#: Most offsets in one request for whole records.
+FETCH_LIMIT = 1_000
+
+_URN = "urn:funcledger:schema:"
+
+
+class _Columns(msgspec.Struct, forbid_unknown_fields=True):
+    """Per item: which of ``schemas`` its value is of, and how many bytes it takes."""
+
+    schemas: list[str]
+    schema: list[int]
+    sizes: list[int]
+
+
+class _FeedColumns(_Columns, forbid_unknown_fields=True):
+    """Per record also: its offset, its append time in milliseconds, and its trace where any has one."""
+
+    offsets: list[int]
+    timestamps: list[int]
+    traceparents: list[str | None] | None = None
+
+
+class Encoded(NamedTuple):
+    """One event of an append frame: the schema it claims, and its bytes."""
+
+    dataschema: str
+    value: bytes
+
+
+def pack_feed(records: Sequence[Record]) -> bytes:
+    """The records of one endpoint as a frame; topic, partition and key are known to both sides."""
+    schemas: dict[str, int] = {}
+    schema = [
+        schemas.setdefault(envelope.header(record.headers, "ce_dataschema") or "", len(schemas))
+        for record in records
+    ]
+    traces = [envelope.header(record.headers, "traceparent") for record in records]
+    head = {
+        "schemas": list(schemas),
+        "schema": schema,
+        "sizes": [len(record.value) for record in records],
+        "offsets": [record.offset for record in records],
+        "timestamps": [record.timestamp for record in records],
+        "traceparents": traces if any(traces) else None,
+    }
+    return frames.pack(head, (record.value for record in records))
+
+
+def unpack_feed(frame: bytes, topic: str, identity: Identity) -> list[Record]:
+    """The records of a frame that the gateway sent.
+
+    Raises:
+        FrameError: it is not such a frame.
+    """
+    head, values = _unpack(frame, _FeedColumns)
+    count = len(values)
+    traces = head.traceparents or [None] * count
+    if not len(head.offsets) == len(head.timestamps) == len(traces) == count:
+        raise FrameError("the columns of the frame differ in length")
+    headers = [_headers(dataschema) for dataschema in head.schemas]
+    key = identity.endpoint_id.encode()
+    return [
+        Record(topic, identity.partition, offset, timestamp, key, headers[index] + _trace(traceparent), value)
+        for offset, timestamp, index, traceparent, value in zip(
+            head.offsets, head.timestamps, head.schema, traces, values, strict=True
+        )
+    ]
+
+
+def pack_appends(events: Sequence[Event]) -> Iterator[bytes]:
+    """The events as one frame or, where they are too many or too large for one, several in order."""
+    taken: list[Encoded] = []
+    size = 0
+    for event in events:
+        encoded = Encoded(_dataschema(type(event)), codec.encode(event))
+        if taken and (len(taken) == EVENTS_LIMIT or size + len(encoded.value) > APPEND_BYTES):
+            yield _pack_append(taken)
+            taken, size = [], 0
+        taken.append(encoded)
+        size += len(encoded.value)
+    if taken:
+        yield _pack_append(taken)
+
+
+def unpack_append(frame: bytes) -> list[Encoded]:
+    """What an agent sent, undecoded.
+
+    Raises:
+        FrameError: it is not such a frame, or holds too many events.
+    """
+    head, values = _unpack(frame, _Columns)
+    if len(values) > EVENTS_LIMIT:
+        raise FrameError(f"{len(values)} events are over the limit of {EVENTS_LIMIT} in one frame")
+    return [Encoded(head.schemas[index], value) for index, value in zip(head.schema, values, strict=True)]
+
+
+def _pack_append(taken: Sequence[Encoded]) -> bytes:
+    schemas: dict[str, int] = {}
+    schema = [schemas.setdefault(dataschema, len(schemas)) for dataschema, _ in taken]
+    head = {"schemas": list(schemas), "schema": schema, "sizes": [len(value) for _, value in taken]}
+    return frames.pack(head, (value for _, value in taken))
+
+
+_C = TypeVar("_C", bound=_Columns)
+
+
+def _unpack(frame: bytes, kind: type[_C]) -> tuple[_C, list[bytes]]:
+    text, start = frames.unpack_head(frame)
+    try:
+        head = msgspec.json.decode(text, type=kind)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise FrameError(f"the head of the frame is not as it should be: {error}") from error
+    if len(head.schema) != len(head.sizes):
+        raise FrameError("the columns of the frame differ in length")
+    if not all(0 <= index < len(head.schemas) for index in head.schema):
+        raise FrameError("the frame names a schema that it does not list")
+    return head, frames.cut(frame, start, head.sizes)
+
+
+@cache
+def _dataschema(kind: type[Event]) -> str:
+    return manifest.latest(kind.__name__).dataschema
+
+
+def _headers(dataschema: str) -> envelope.Headers:
+    """What a reader needs of the headers; the type is the schema's name."""
+    name = dataschema.removeprefix(_URN).partition(":")[0]
+    return (
+        ("ce_type", (envelope.TYPE_PREFIX + name).encode()),
+        ("ce_dataschema", dataschema.encode()),
+    )
+
+
+def _trace(traceparent: str | None) -> envelope.Headers:
+    return (("traceparent", traceparent.encode()),) if traceparent else ()
