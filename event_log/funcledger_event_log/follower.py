@@ -78,6 +78,18 @@ class Tail:
                 return self.failed is None
         return False
 
+    async def catch_up(self, timeout: float) -> bool:
+        """Whether everything that is on the log now has been applied, after at most ``timeout`` seconds.
+
+        Raises:
+            LogUnavailable: the log could not be asked for its ends.
+        """
+        ends = Token()
+        for topic in self._topics:
+            for partition, end in (await self._log.ends(topic)).items():
+                ends.advance(TopicPartition(topic, partition), end)
+        return await self.wait_past(ends, timeout)
+
     async def _wait_for(self, where: TopicPartition, end: int) -> None:
         if where not in self._reached.offsets:
             # Somebody has seen a record of a partition that is newer than our last look.
