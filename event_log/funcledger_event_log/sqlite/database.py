@@ -1,0 +1,116 @@
+"""The SQLite file: its format, how connections to it are opened, and what is in it when the log opens."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from funcledger_event_log.records import TopicPartition
+from funcledger_event_log.sqlite.errors import LogCorrupt, damaged
+from funcledger_event_log.sqlite.partitions import Partition
+
+APPLICATION_ID = 0x66_6C_6F_67  # "flog"
+FORMAT = 1
+
+#: A chunk's id is its partition's id and its first offset, so that a partition lies together in order.
+OFFSET_BITS = 40
+
+_TABLES = """
+BEGIN;
+CREATE TABLE partitions (
+    id INTEGER PRIMARY KEY, topic TEXT NOT NULL, partition INTEGER NOT NULL, UNIQUE (topic, partition));
+CREATE TABLE chunks (
+    id INTEGER PRIMARY KEY, count INTEGER NOT NULL, timestamp INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE consumers (
+    consumer TEXT, partition INTEGER, offset INTEGER NOT NULL, metadata TEXT NOT NULL,
+    PRIMARY KEY (consumer, partition)) WITHOUT ROWID;
+CREATE TABLE segment (only INTEGER PRIMARY KEY CHECK (only = 1), end INTEGER NOT NULL);
+INSERT INTO segment VALUES (1, 0);
+PRAGMA application_id = {application_id};
+PRAGMA user_version = {format};
+COMMIT;
+"""
+
+
+class Database:
+    """The file ``log.db`` and ways to connect to it."""
+
+    def __init__(self, directory: Path) -> None:
+        """Open or make the file.
+
+        Raises:
+            LogCorrupt: it is not a log, not whole, or written by a newer version.
+        """
+        self.path = directory / "log.db"
+        self.segment_path = directory / "log.values"
+        try:
+            with closing(self._connect()) as connection:
+                self._check(connection)
+                self.partitions = _load_partitions(connection)
+                (self.segment_end,) = connection.execute("SELECT end FROM segment").fetchone()
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise
+            raise damaged(self.path, error) from error
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.path, timeout=5, isolation_level=None, check_same_thread=False)
+
+    def writer(self) -> sqlite3.Connection:
+        """A connection whose commits are on the disk when they return (law 1)."""
+        connection = self._connect()
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute("PRAGMA journal_size_limit = 67108864")
+        connection.execute("PRAGMA cache_size = -8192")
+        return connection
+
+    def reader(self) -> sqlite3.Connection:
+        """A connection that only reads."""
+        connection = self._connect()
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    def _check(self, connection: sqlite3.Connection) -> None:
+        """See that it is a log of ours, or make it one when it is new."""
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if tables == 0:
+            self._create(connection)
+        (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if application_id != APPLICATION_ID:
+            raise LogCorrupt(
+                f"{self.path} is not a log of funcledger; choose another directory or move it away"
+            )
+        if version != FORMAT:
+            raise LogCorrupt(
+                f"{self.path} has format {version}, this funcledger reads {FORMAT}: "
+                "install the version that wrote it, or a newer one"
+            )
+
+    def _create(self, connection: sqlite3.Connection) -> None:
+        if self.segment_path.exists():
+            # It is made after the tables were; so there was a log here.
+            raise damaged(self.path, f"it is empty, but {self.segment_path.name} is there")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(_TABLES.format(application_id=APPLICATION_ID, format=FORMAT))
+
+
+def chunk_id(partition_id: int, offset: int) -> int:
+    """The id of the chunk that begins there."""
+    return partition_id << OFFSET_BITS | offset
+
+
+def _load_partitions(connection: sqlite3.Connection) -> dict[TopicPartition, Partition]:
+    rows = connection.execute(
+        "SELECT id, topic, partition FROM partitions ORDER BY topic, partition"
+    ).fetchall()
+    found = {}
+    for partition_id, topic, partition in rows:
+        last = connection.execute(
+            "SELECT id, count FROM chunks WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1",
+            (chunk_id(partition_id, 0), chunk_id(partition_id + 1, 0)),
+        ).fetchone()
+        end = last[0] - chunk_id(partition_id, 0) + last[1] if last else 0
+        where = TopicPartition(topic, partition)
+        found[where] = Partition(where, partition_id, end)
+    return found

@@ -1,0 +1,44 @@
+"""What can be wrong with a log on disk, and what SQLite's and the system's errors mean for an append."""
+
+import errno
+import sqlite3
+
+from funcledger_event_log.port import LogError, LogFull, LogUnavailable, OutcomeUnknown
+
+#: Primary codes are the low byte of SQLite's extended ones.
+_PRIMARY = 0xFF
+_NOT_NOW = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM}
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class LogInUse(LogError):
+    """Raised when another process has the log open."""
+
+
+class LogCorrupt(LogError):
+    """Raised when what is on disk is not a log we can read; the message says what to do."""
+
+
+def of_write(error: Exception) -> LogError:
+    """What a failed transaction means to those who wait for it.
+
+    A write that fails leaves no valid commit in the write-ahead log, so nothing was written; nor was it
+    when the segment could not be written, which comes before. After a commit's failed sync nobody can know.
+    """
+    code = getattr(error, "sqlite_errorcode", None)
+    if (
+        code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
+        or getattr(error, "errno", None) in _NO_SPACE
+    ):
+        return LogFull(f"no space left for the log, nothing was written: {error}")
+    if isinstance(error, OSError) or (code is not None and code & _PRIMARY in _NOT_NOW):
+        return LogUnavailable(f"the log cannot be written just now: {error}")
+    return OutcomeUnknown(f"the log failed while it was written, restart the server: {error!r}")
+
+
+def damaged(what: object, why: object) -> LogCorrupt:
+    """The log was ours and is not whole any more."""
+    return LogCorrupt(
+        f"{what} is damaged ({why}). Stop, and put back a backup of the whole directory; "
+        "to begin with an empty log instead, move the directory away."
+    )

@@ -1,0 +1,168 @@
+"""The embedded log as its users see it: what is asked on the event loop, and what is told back to it."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from pathlib import Path
+
+from funcledger_event_log.checks import check_metadata, check_sizes, check_start, unknown
+from funcledger_event_log.following import Bells, follow
+from funcledger_event_log.port import Committed, LogError, LogUnavailable
+from funcledger_event_log.records import NewRecord, Position, Record, TopicPartition
+from funcledger_event_log.sqlite.partitions import Partition
+from funcledger_event_log.sqlite.requests import Append, CommitPosition, CreateTopic, Group, Request, T
+from funcledger_event_log.sqlite.storage import Storage
+from funcledger_event_log.sqlite.tail import RecentRecords, take
+
+#: Newest records kept in memory, in bytes.
+TAIL_BYTES = 64 * 1024 * 1024
+#: Appends are refused while more than this waits to be written, in bytes.
+WAITING_BYTES = 64 * 1024 * 1024
+
+
+class SqliteLog:
+    """An ``EventLog`` in one directory, for one process and one event loop; made by :meth:`open`."""
+
+    def __init__(self, storage: Storage, loop: asyncio.AbstractEventLoop) -> None:
+        self.bells = Bells()
+        self._storage = storage
+        self._loop = loop
+        self._partitions = storage.partitions
+        self._recent = RecentRecords(TAIL_BYTES)
+        self._waiting = 0
+        storage.begin(self._written)
+
+    @classmethod
+    async def open(cls, path: Path) -> "SqliteLog":
+        """The log in this directory, which is made where there is none.
+
+        Raises:
+            LogInUse: another process has it open.
+            LogCorrupt: what is there cannot be read; the message says what to do.
+            OSError: the directory cannot be written.
+        """
+        return cls(await asyncio.to_thread(Storage, path), asyncio.get_running_loop())
+
+    @property
+    def fsyncs(self) -> int:
+        """Times the disk was told to sync so far: commits, large values, checkpoints."""
+        return self._storage.fsyncs
+
+    async def create_topic(self, topic: str, partitions: int) -> None:
+        """As the port says."""
+        for partition_id, number in await self._submit(CreateTopic(topic, partitions)):
+            where = TopicPartition(topic, number)
+            if where not in self._partitions:
+                self._partitions[where] = Partition(where, partition_id, 0)
+
+    async def partitions(self, topic: str) -> int:
+        """As the port says."""
+        return sum(where.topic == topic for where in self._partitions)
+
+    async def append(self, records: Sequence[NewRecord]) -> list[Position]:
+        """As the port says."""
+        check_sizes(records)
+        for record in records:
+            self._partition(record)
+        if not records:
+            return []
+        return await self._submit(Append(records, sum(record.size() for record in records)))
+
+    async def _submit(self, request: Request[T]) -> T:
+        if self.bells.closed:
+            raise LogUnavailable("the log is closed")
+        if self._storage.broken:
+            raise LogUnavailable("the log failed while it was written; restart the server")
+        if self._waiting and self._waiting + request.size > WAITING_BYTES:
+            raise LogUnavailable(f"{self._waiting} bytes wait to be written; try again later")
+        self._waiting += request.size
+        self._storage.submit(request)
+        return await request.future
+
+    def _written(
+        self, group: Group, written: list[tuple[Partition, list[Record]]], error: LogError | None
+    ) -> None:
+        """The writer's thread has finished a group: one call tells the event loop everything."""
+        self._loop.call_soon_threadsafe(self._tell, group, written, error)
+
+    def _tell(
+        self, group: Group, written: list[tuple[Partition, list[Record]]], error: LogError | None
+    ) -> None:
+        for partition, records in written:
+            self._recent.add(partition, records)
+        self.bells.ring([partition.where for partition, _ in written])
+        for request in group:
+            self._waiting -= request.size
+            request.resolve(error)
+
+    def _partition(self, at: NewRecord | Position) -> Partition:
+        where = TopicPartition(at.topic, at.partition)
+        partition = self._partitions.get(where)
+        if partition is None:
+            raise unknown(where)
+        return partition
+
+    def follow(
+        self, start: Mapping[TopicPartition, int], *, max_records: int = 1000, max_bytes: int = 8 << 20
+    ) -> AsyncGenerator[list[Record]]:
+        """As the port says."""
+        return follow(self, start, max_records, max_bytes)
+
+    def check(self, start: Mapping[TopicPartition, int]) -> None:
+        """Raise for what cannot be followed."""
+        check_start(start, dict.fromkeys(self._partitions, 0))
+
+    def take(self, where: TopicPartition, offset: int, records: int, size: int) -> list[Record] | None:
+        """Records from an offset on, for a follower; None when they are no longer in memory."""
+        return take(self._partitions[where], offset, records, size)
+
+    async def fetch(self, where: TopicPartition, offset: int, records: int, size: int) -> list[Record]:
+        """The same from storage."""
+        return await self._storage.readers.batch(self._partitions[where], offset, records, size)
+
+    async def read(self, positions: Sequence[Position]) -> list[Record | None]:
+        """As the port says."""
+        found: dict[Position, Record] = {}
+        missing = []
+        for position in positions:
+            partition = self._partition(position)
+            if (record := partition.tail.get(position.offset)) is not None:
+                found[position] = record
+            elif 0 <= position.offset < partition.end:
+                missing.append((partition, position.offset))
+        if missing:
+            found.update(await self._storage.readers.single(missing))
+        return [found.get(position) for position in positions]
+
+    async def ends(self, topic: str) -> dict[int, int]:
+        """As the port says."""
+        return {
+            where.partition: partition.end
+            for where, partition in self._partitions.items()
+            if where.topic == topic
+        }
+
+    async def starts(self, topic: str) -> dict[int, int]:
+        """As the port says."""
+        return dict.fromkeys(await self.ends(topic), 0)
+
+    async def commit(self, consumer: str, where: TopicPartition, offset: int, metadata: str = "") -> None:
+        """As the port says."""
+        check_metadata(metadata)
+        if where not in self._partitions:
+            raise unknown(where)
+        await self._submit(CommitPosition(consumer, where, offset, metadata))
+
+    async def committed(self, consumer: str, where: TopicPartition) -> Committed | None:
+        """As the port says."""
+        partition = self._partitions.get(where)
+        return await self._storage.readers.committed(consumer, partition) if partition else None
+
+    async def ready(self) -> bool:
+        """As the port says: open, and what was written last could be written."""
+        return not self.bells.closed and self._storage.writable
+
+    async def close(self) -> None:
+        """As the port says."""
+        if not self.bells.closed:
+            self.bells.close()
+            await asyncio.to_thread(self._storage.close)

@@ -1,0 +1,119 @@
+"""Reading from storage, in threads of its own, for those who are not at the end of the log."""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, TypeVar
+
+from funcledger_event_log.port import Committed, LogUnavailable
+from funcledger_event_log.records import Position, Record
+from funcledger_event_log.sqlite import chunks
+from funcledger_event_log.sqlite.chunks import Entry
+from funcledger_event_log.sqlite.database import Database, chunk_id
+from funcledger_event_log.sqlite.errors import damaged
+from funcledger_event_log.sqlite.partitions import Partition
+from funcledger_event_log.sqlite.segment import Segment
+
+T = TypeVar("T")
+
+#: How many read at once; each holds at most one batch in memory.
+THREADS = 4
+
+#: From the chunk that holds an offset (the last that does not begin after it) to the partition's end.
+_CHUNKS = """
+SELECT id, timestamp, body FROM chunks
+WHERE id >= (SELECT max(id) FROM chunks WHERE id BETWEEN :start AND :at) AND id < :end ORDER BY id
+"""
+
+
+class _Chunk(NamedTuple):
+    first: int
+    timestamp: int
+    entries: list[Entry]
+
+
+class Readers:
+    """A few threads, each with a connection."""
+
+    def __init__(self, database: Database, segment: Segment) -> None:
+        self._database = database
+        self._segment = segment
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="log readers")
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+
+    async def batch(self, partition: Partition, offset: int, records: int, size: int) -> list[Record]:
+        """Records from an offset on: at most ``records``, and not growing once over ``size`` bytes."""
+        return await self._run(lambda: self._batch(partition, offset, records, size))
+
+    async def single(self, wanted: Sequence[tuple[Partition, int]]) -> dict[Position, Record]:
+        """The records at these offsets, as far as they are there."""
+        return await self._run(lambda: self._single(wanted))
+
+    async def committed(self, consumer: str, partition: Partition) -> Committed | None:
+        """The position a consumer has kept."""
+        return await self._run(lambda: self._committed(consumer, partition))
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except sqlite3.OperationalError as error:
+            raise LogUnavailable(f"the log cannot be read just now: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise damaged(self._database.path, error) from error
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._database.reader()
+            self._connections.append(connection)
+        return connection
+
+    def _chunks(self, partition: Partition, offset: int) -> Iterator[_Chunk]:
+        """The chunk that holds the offset, if there is one, and those that follow."""
+        start = chunk_id(partition.id, 0)
+        bounds = {"start": start, "at": start + offset, "end": chunk_id(partition.id + 1, 0)}
+        for first, timestamp, body in self._connection().execute(_CHUNKS, bounds):
+            yield _Chunk(first - start, timestamp, chunks.unpack(body))
+
+    def _batch(self, partition: Partition, offset: int, records: int, size: int) -> list[Record]:
+        batch: list[Record] = []
+        for chunk in self._chunks(partition, offset):
+            for at in range(max(chunk.first, offset), chunk.first + len(chunk.entries)):
+                batch.append(self._record(partition, chunk, at))
+                size -= len(batch[-1].value)
+                if size <= 0 or len(batch) >= records:
+                    return batch
+        return batch
+
+    def _single(self, wanted: Sequence[tuple[Partition, int]]) -> dict[Position, Record]:
+        found = {}
+        chunk: _Chunk | None = None
+        last: Partition | None = None
+        for partition, offset in sorted(wanted, key=lambda pair: (pair[0].id, pair[1])):
+            if chunk is None or partition is not last or offset >= chunk.first + len(chunk.entries):
+                chunk, last = next(self._chunks(partition, offset), None), partition
+            if chunk is not None and offset < chunk.first + len(chunk.entries):
+                found[Position(*partition.where, offset)] = self._record(partition, chunk, offset)
+        return found
+
+    def _record(self, partition: Partition, chunk: _Chunk, offset: int) -> Record:
+        key, headers, value = chunk.entries[offset - chunk.first]
+        whole = value if isinstance(value, bytes) else self._segment.read(value)
+        return Record(*partition.where, offset, chunk.timestamp, key, headers, whole)
+
+    def _committed(self, consumer: str, partition: Partition) -> Committed | None:
+        row = self._connection().execute(
+            "SELECT offset, metadata FROM consumers WHERE consumer = ? AND partition = ?",
+            (consumer, partition.id),
+        )
+        found = row.fetchone()
+        return Committed(*found) if found else None
+
+    def close(self) -> None:
+        """Finish what is being read, then let go of the connections."""
+        self._threads.shutdown()
+        for connection in self._connections:
+            connection.close()

@@ -1,0 +1,72 @@
+"""The append-only file of large values, each written once and synced before the commit that refers to it."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from funcledger_event_log.sqlite.chunks import Address
+from funcledger_event_log.sqlite.errors import damaged
+
+#: Values over this size stand here and not in the database.
+LARGE = 64 * 1024
+
+
+class Segment:
+    """One file, written by the writer's thread alone and read from any."""
+
+    def __init__(self, path: Path, end: int) -> None:
+        """Open the file, of which the database knows ``end`` bytes; what a crash left behind them goes.
+
+        Raises:
+            LogCorrupt: it is shorter than that.
+        """
+        self._path = path
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        size = os.fstat(self._file).st_size
+        if size < end:
+            os.close(self._file)
+            raise damaged(path, f"it has {size} bytes, {end} were written")
+        #: Where the next value goes.
+        self.end = end
+        self.syncs = 0
+        os.ftruncate(self._file, end)
+
+    def append(self, values: Sequence[bytes]) -> None:
+        """Write the values one after another at the end, and return once they are on the disk.
+
+        Raises:
+            OSError: it failed; :meth:`rewind` gives back what was written.
+        """
+        at = self.end
+        for value in values:
+            at = self._write(value, at)
+        self.syncs += 1
+        os.fdatasync(self._file)
+        self.end = at
+
+    def _write(self, value: bytes, at: int) -> int:
+        left = memoryview(value)
+        while left:
+            written = os.pwrite(self._file, left, at)
+            left, at = left[written:], at + written
+        return at
+
+    def rewind(self, end: int) -> None:
+        """Give back what was written after ``end``: nothing will refer to it."""
+        os.ftruncate(self._file, end)
+        self.end = end
+
+    def read(self, address: Address) -> bytes:
+        """The value that stands there.
+
+        Raises:
+            LogCorrupt: the file ends before it does.
+        """
+        value = os.pread(self._file, address.size, address.at)
+        if len(value) != address.size:
+            raise damaged(self._path, f"it ends before the value at {address.at} does")
+        return value
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._file)
