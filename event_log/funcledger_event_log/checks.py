@@ -14,11 +14,12 @@ def unknown(where: TopicPartition) -> UnknownPartition:
     return UnknownPartition(f"there is no partition {where.partition} of topic {where.topic!r}")
 
 
-def check_sizes(records: Sequence[NewRecord]) -> None:
-    """Raise RecordTooLarge for a record over the limit."""
-    for record in records:
-        if record.size() > RECORD_LIMIT:
-            raise RecordTooLarge(f"a record of {record.size()} bytes is over the limit of {RECORD_LIMIT}")
+def check_sizes(records: Sequence[NewRecord]) -> int:
+    """Bytes of all records together; raises RecordTooLarge when one is over the limit."""
+    sizes = [record.size() for record in records]
+    if (largest := max(sizes, default=0)) > RECORD_LIMIT:
+        raise RecordTooLarge(f"a record of {largest} bytes is over the limit of {RECORD_LIMIT}")
+    return sum(sizes)
 
 
 def check_start(start: Mapping[TopicPartition, int], lowest: Mapping[TopicPartition, int]) -> None:

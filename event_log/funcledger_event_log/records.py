@@ -47,7 +47,10 @@ class NewRecord:
 
     def size(self) -> int:
         """Bytes of key, headers and value."""
-        return len(self.key) + len(self.value) + sum(len(n) + len(v) for n, v in self.headers)
+        size = len(self.key) + len(self.value)
+        for name, value in self.headers:
+            size += len(name) + len(value)
+        return size
 
 
 @dataclass(slots=True)

@@ -1,20 +1,18 @@
 """Consecutive records of one partition as one blob, the form in which they are stored."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 from zlib import crc32
 
 import msgspec
 
+from funcledger_event_log.records import Record
 from funcledger_event_log.sqlite.errors import damaged
 from funcledger_schemas.envelope import Headers
 
 #: A chunk is cut at so many records or bytes, so that reading a single record stays cheap.
 CHUNK_RECORDS = 64
 CHUNK_BYTES = 64 * 1024
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder().decode
 
 
 class Address(NamedTuple):
@@ -33,26 +31,33 @@ class Entry(NamedTuple):
     value: bytes | Address
 
 
-def cut(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
-    """The entries in chunks."""
+#: Headers by number, then per record its key, the numbers of its headers, and its value.
+_Body = tuple[list[tuple[str, bytes]], list[bytes], list[list[int]], list[bytes | tuple[int, int]]]
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Body).decode
+
+
+def cut(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    """The records in chunks."""
     start = size = 0
-    for index, entry in enumerate(entries):
+    for index, record in enumerate(records):
         if index > start and (index - start >= CHUNK_RECORDS or size >= CHUNK_BYTES):
-            yield entries[start:index]
+            yield records[start:index]
             start, size = index, 0
-        if isinstance(entry.value, bytes):
-            size += len(entry.value)
-    yield entries[start:]
+        size += len(record.value)
+    yield records[start:]
 
 
-def pack(entries: Sequence[Entry]) -> bytes:
-    """The entries as a blob. Headers that several of them share are stored once."""
-    shared: dict[tuple[str, bytes], int] = {}
-    rows = [
-        (key, [shared.setdefault(header, len(shared)) for header in headers], value)
-        for key, headers, value in entries
-    ]
-    body = _encode((list(shared), rows))
+def pack(records: Sequence[Record], place: Callable[[bytes], bytes | Address]) -> bytes:
+    """The records as a blob, with what ``place`` makes of their values.
+
+    Headers are numbered and stored once, as most are the same in all records of a chunk.
+    """
+    numbers: dict[tuple[str, bytes], int] = {}
+    headers = [[numbers.setdefault(header, len(numbers)) for header in record.headers] for record in records]
+    keys = [record.key for record in records]
+    body = _encode((list(numbers), keys, headers, [place(record.value) for record in records]))
     return crc32(body).to_bytes(4, "big") + body
 
 
@@ -65,9 +70,8 @@ def unpack(blob: bytes) -> list[Entry]:
     body = memoryview(blob)[4:]
     if crc32(body) != int.from_bytes(blob[:4], "big"):
         raise damaged("the log", f"a chunk of {len(blob)} bytes does not fit its checksum")
-    listed, rows = _decode(body)
-    shared = [(name, value) for name, value in listed]
+    shared, keys, numbers, values = _decode(body)
     return [
         Entry(key, tuple([shared[at] for at in headers]), value if type(value) is bytes else Address(*value))
-        for key, headers, value in rows
+        for key, headers, value in zip(keys, numbers, values, strict=True)
     ]

@@ -42,6 +42,7 @@ class Database:
         """
         self.path = directory / "log.db"
         self.segment_path = directory / "log.values"
+        self.path.touch(mode=0o600)
         try:
             with closing(self._connect()) as connection:
                 self._check(connection)

@@ -12,6 +12,7 @@ from funcledger_event_log.sqlite.partitions import Partition
 from funcledger_event_log.sqlite.requests import Append, CommitPosition, CreateTopic, Group, Request, T
 from funcledger_event_log.sqlite.storage import Storage
 from funcledger_event_log.sqlite.tail import RecentRecords, take
+from funcledger_event_log.sqlite.writer import Written
 
 #: Newest records kept in memory, in bytes.
 TAIL_BYTES = 64 * 1024 * 1024
@@ -60,12 +61,10 @@ class SqliteLog:
 
     async def append(self, records: Sequence[NewRecord]) -> list[Position]:
         """As the port says."""
-        check_sizes(records)
-        for record in records:
-            self._partition(record)
-        if not records:
-            return []
-        return await self._submit(Append(records, sum(record.size() for record in records)))
+        size = check_sizes(records)
+        for where in {(record.topic, record.partition) for record in records}:
+            self._partition(*where)
+        return await self._submit(Append(records, size)) if records else []
 
     async def _submit(self, request: Request[T]) -> T:
         if self.bells.closed:
@@ -78,24 +77,20 @@ class SqliteLog:
         self._storage.submit(request)
         return await request.future
 
-    def _written(
-        self, group: Group, written: list[tuple[Partition, list[Record]]], error: LogError | None
-    ) -> None:
+    def _written(self, group: Group, written: Written, error: LogError | None) -> None:
         """The writer's thread has finished a group: one call tells the event loop everything."""
         self._loop.call_soon_threadsafe(self._tell, group, written, error)
 
-    def _tell(
-        self, group: Group, written: list[tuple[Partition, list[Record]]], error: LogError | None
-    ) -> None:
-        for partition, records in written:
+    def _tell(self, group: Group, written: Written, error: LogError | None) -> None:
+        for partition, records in written.items():
             self._recent.add(partition, records)
-        self.bells.ring([partition.where for partition, _ in written])
+        self.bells.ring([partition.where for partition in written])
         for request in group:
             self._waiting -= request.size
             request.resolve(error)
 
-    def _partition(self, at: NewRecord | Position) -> Partition:
-        where = TopicPartition(at.topic, at.partition)
+    def _partition(self, topic: str, number: int) -> Partition:
+        where = TopicPartition(topic, number)
         partition = self._partitions.get(where)
         if partition is None:
             raise unknown(where)
@@ -124,7 +119,7 @@ class SqliteLog:
         found: dict[Position, Record] = {}
         missing = []
         for position in positions:
-            partition = self._partition(position)
+            partition = self._partition(position.topic, position.partition)
             if (record := partition.tail.get(position.offset)) is not None:
                 found[position] = record
             elif 0 <= position.offset < partition.end:
@@ -148,8 +143,7 @@ class SqliteLog:
     async def commit(self, consumer: str, where: TopicPartition, offset: int, metadata: str = "") -> None:
         """As the port says."""
         check_metadata(metadata)
-        if where not in self._partitions:
-            raise unknown(where)
+        self._partition(*where)
         await self._submit(CommitPosition(consumer, where, offset, metadata))
 
     async def committed(self, consumer: str, where: TopicPartition) -> Committed | None:

@@ -6,23 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from funcledger_event_log.records import NewRecord, Position, Record, TopicPartition
 from funcledger_event_log.sqlite import chunks
-from funcledger_event_log.sqlite.chunks import Address, Entry
+from funcledger_event_log.sqlite.chunks import Address
 from funcledger_event_log.sqlite.database import chunk_id
 from funcledger_event_log.sqlite.partitions import Partition
 from funcledger_event_log.sqlite.segment import LARGE, Segment
 
 _INSERT = "INSERT INTO chunks (id, count, timestamp, body) VALUES (?, ?, ?, ?)"
-
-
-class _Appended:
-    """What goes to one partition."""
-
-    __slots__ = ("entries", "partition", "records")
-
-    def __init__(self, partition: Partition) -> None:
-        self.partition = partition
-        self.records: list[Record] = []
-        self.entries: list[Entry] = []
 
 
 class Transaction:
@@ -34,33 +23,29 @@ class Transaction:
         self._connection = connection
         self._segment = segment
         self._partitions = partitions
-        self._appended: dict[TopicPartition, _Appended] = {}
+        #: What goes to each partition, as followers will see it.
+        self.written: dict[Partition, list[Record]] = {}
         self._large: list[bytes] = []
         self._segment_end = self._segment_start = segment.end
         self._timestamp = time.time_ns() // 1_000_000
         connection.execute("BEGIN IMMEDIATE")
 
-    @property
-    def written(self) -> list[tuple[Partition, list[Record]]]:
-        """What was appended, by partition, as followers will see it."""
-        return [(appended.partition, appended.records) for appended in self._appended.values()]
-
     def append(self, records: Sequence[NewRecord]) -> list[Position]:
         """Take these in; returns the positions they get if the commit succeeds."""
-        positions = []
-        for new in records:
-            where = TopicPartition(new.topic, new.partition)
-            appended = self._appended.get(where)
-            if appended is None:
-                appended = self._appended[where] = _Appended(self._partitions[where])
-            offset = appended.partition.next + len(appended.records)
-            # The writer's event goes on to live followers, so that nobody in this process decodes it.
-            appended.records.append(
-                Record(*where, offset, self._timestamp, new.key, new.headers, new.value, new.event)
-            )
-            appended.entries.append(Entry(new.key, new.headers, self._place(new.value)))
-            positions.append(Position(*where, offset))
-        return positions
+        return [self._append(new) for new in records]
+
+    def _append(self, new: NewRecord) -> Position:
+        topic, number = new.topic, new.partition
+        partition = self._partitions[TopicPartition(topic, number)]
+        records = self.written.get(partition)
+        if records is None:
+            records = self.written[partition] = []
+        offset = partition.next + len(records)
+        # The writer's event goes on to live followers, so that nobody in this process decodes it.
+        records.append(
+            Record(topic, number, offset, self._timestamp, new.key, new.headers, new.value, new.event)
+        )
+        return Position(topic, number, offset)
 
     def _place(self, value: bytes) -> bytes | Address:
         if len(value) <= LARGE:
@@ -92,25 +77,20 @@ class Transaction:
         Raises:
             sqlite3.Error, OSError: it failed; :meth:`rollback` is still to be called.
         """
+        rows = list(self._rows())
         if self._large:
             self._segment.append(self._large)
             self._connection.execute("UPDATE segment SET end = ?", (self._segment_end,))
-        self._connection.executemany(_INSERT, self._rows())
+        self._connection.executemany(_INSERT, rows)
         self._connection.execute("COMMIT")
-        for appended in self._appended.values():
-            appended.partition.next += len(appended.records)
+        for partition, records in self.written.items():
+            partition.next += len(records)
 
     def _rows(self) -> Iterator[tuple[int, int, int, bytes]]:
-        for appended in self._appended.values():
-            offset = appended.partition.next
-            for entries in chunks.cut(appended.entries):
-                yield (
-                    chunk_id(appended.partition.id, offset),
-                    len(entries),
-                    self._timestamp,
-                    chunks.pack(entries),
-                )
-                offset += len(entries)
+        for partition, records in self.written.items():
+            for chunk in chunks.cut(records):
+                first = chunk_id(partition.id, chunk[0].offset)
+                yield first, len(chunk), self._timestamp, chunks.pack(chunk, self._place)
 
     def rollback(self) -> None:
         """Undo everything; SQLite may have done so already when the disk was full."""

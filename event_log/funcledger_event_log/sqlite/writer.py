@@ -21,8 +21,10 @@ _log = logging.getLogger(__name__)
 #: A group is closed once over so many bytes, so that neither memory nor waiting grows with a backlog.
 GROUP_BYTES = 16 * 1024 * 1024
 
-#: Called in the writer's thread with a group, what it wrote by partition, and why it failed.
-Deliver = Callable[[Group, list[tuple[Partition, list[Record]]], LogError | None], None]
+#: What a group has appended, by partition.
+Written = Mapping[Partition, list[Record]]
+#: Called in the writer's thread with a group, what it wrote, and why it failed.
+Deliver = Callable[[Group, Written, LogError | None], None]
 
 
 class Writer:
@@ -84,7 +86,7 @@ class Writer:
         return group
 
     def _write(self, group: Group) -> None:
-        written: list[tuple[Partition, list[Record]]] = []
+        written: Written = {}
         try:
             written = self._commit(group)
             self.failure = None
@@ -97,7 +99,7 @@ class Writer:
         if self.failure is None:
             self._checkpoints.committed(sum(request.size for request in group))
 
-    def _commit(self, group: Group) -> list[tuple[Partition, list[Record]]]:
+    def _commit(self, group: Group) -> Written:
         transaction = Transaction(self._connection, self._segment, self._partitions)
         try:
             for request in group:
