@@ -1,5 +1,6 @@
 """Consecutive records of one partition as one blob, the form in which they are stored."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 from zlib import crc32
@@ -54,8 +55,9 @@ def pack(records: Sequence[Record], place: Callable[[bytes], bytes | Address]) -
 
     Headers are numbered and stored once, as most are the same in all records of a chunk.
     """
-    numbers: dict[tuple[str, bytes], int] = {}
-    headers = [[numbers.setdefault(header, len(numbers)) for header in record.headers] for record in records]
+    numbers: defaultdict[tuple[str, bytes], int] = defaultdict()
+    numbers.default_factory = numbers.__len__
+    headers = [list(map(numbers.__getitem__, record.headers)) for record in records]
     keys = [record.key for record in records]
     body = _encode((list(numbers), keys, headers, [place(record.value) for record in records]))
     return crc32(body).to_bytes(4, "big") + body
@@ -72,6 +74,8 @@ def unpack(blob: bytes) -> list[Entry]:
         raise damaged("the log", f"a chunk of {len(blob)} bytes does not fit its checksum")
     shared, keys, numbers, values = _decode(body)
     return [
-        Entry(key, tuple([shared[at] for at in headers]), value if type(value) is bytes else Address(*value))
+        Entry(
+            key, tuple(map(shared.__getitem__, headers)), value if type(value) is bytes else Address(*value)
+        )
         for key, headers, value in zip(keys, numbers, values, strict=True)
     ]
