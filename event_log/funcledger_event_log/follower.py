@@ -5,7 +5,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from funcledger_event_log.port import EventLog, LogUnavailable
 from funcledger_event_log.records import Record, Token, TopicPartition
@@ -132,7 +132,7 @@ class Tail:
             while True:
                 await AsyncRetrying(
                     retry=retry_if_exception_type(LogUnavailable),
-                    wait=wait_exponential_jitter(initial=0.05, max=2.0),
+                    wait=wait_random_exponential(multiplier=0.05, max=2.0),
                     before_sleep=self._say_unavailable,
                 )(self._read)
         except Exception as error:
