@@ -39,8 +39,9 @@ class RecordLike(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Resource:
-    """Something with an owner, that may be shared and deleted."""
+    """Something with an owner, that may be shared and deleted; ``where`` is the record that registered it."""
 
+    where: Where
     owner: str
     name: str
     public: bool
@@ -57,12 +58,11 @@ class Resource:
 
 @dataclass(slots=True, kw_only=True)
 class Function(Resource):
-    """A registered function; ``where`` is its FunctionRegistered, which holds the body."""
+    """A registered function; its body stands in the record at ``where``."""
 
     function_id: str
     content_hash: str
     payload_size: int
-    where: Where
 
 
 @dataclass(slots=True, kw_only=True)
@@ -133,7 +133,7 @@ class Catalogue:
         if isinstance(event, events.FunctionRegistered):
             self._function_registered(where, event)
         elif isinstance(event, events.EndpointRegistered):
-            self._endpoint_registered(event)
+            self._endpoint_registered(where, event)
         elif isinstance(event, events.FunctionDeleted):
             if (function := self.functions.get(event.function_id)) is not None:
                 function.deleted = True
@@ -158,10 +158,11 @@ class Catalogue:
             ),
         )
 
-    def _endpoint_registered(self, event: events.EndpointRegistered) -> None:
+    def _endpoint_registered(self, where: Where, event: events.EndpointRegistered) -> None:
         if event.endpoint_id in self.endpoints:
             return
         self.endpoints[event.endpoint_id] = Endpoint(
+            where=where,
             endpoint_id=event.endpoint_id,
             owner=event.owner,
             name=event.name,

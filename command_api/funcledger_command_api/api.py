@@ -1,0 +1,25 @@
+"""The routers of the command side, and what it says of itself."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from funcledger_command_api import endpoints, functions, shares, tasks
+from funcledger_command_api.commands import Commands
+from funcledger_command_api.models import TASK_FIELDS, TASKS_LIMIT
+from funcledger_event_log.follower import Tail
+from funcledger_event_log.port import EventLog
+from funcledger_schemas.limits import BODY_LIMIT, PAYLOAD_LIMIT
+from funcledger_web.catalogue import Catalogue
+
+#: For ``/version``: what a client may send.
+ABOUT: dict[str, Any] = {
+    "task_fields": list(TASK_FIELDS),
+    "limits": {"tasks": TASKS_LIMIT, "payload": PAYLOAD_LIMIT, "body": BODY_LIMIT},
+}
+
+
+def routers(log: EventLog, catalogue: Catalogue, tail: Tail) -> list[APIRouter]:
+    """The routers; ``tail`` feeds ``catalogue`` with its topics of ``log`` and is started elsewhere."""
+    commands = Commands(log, catalogue, tail)
+    return [part.router(commands) for part in (tasks, functions, endpoints, shares)]

@@ -1,0 +1,165 @@
+"""What clients may send, field by field; anything else is refused (422), also fields the server owns."""
+
+import json
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+
+from funcledger_schemas.ids import is_id
+
+#: Most tasks in one request; more go into several.
+TASKS_LIMIT = 32_768
+#: Most text of a task's resource specification or endpoint settings, in characters of JSON.
+SETTINGS_LIMIT = 16 * 1024
+_INT32 = 2**31 - 1
+_UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+
+
+class Strict(BaseModel):
+    """No field but those named, no value of another type, payloads in base64."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, val_json_bytes="base64", frozen=True)
+
+
+def settings_text(settings: dict[str, JsonValue] | None) -> str | None:
+    """Settings as the text that stands in an event: one text for equal settings."""
+    if settings is None:
+        return None
+    return json.dumps(settings, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _small(settings: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    if len(settings_text(settings) or "") > SETTINGS_LIMIT:
+        raise ValueError(f"over {SETTINGS_LIMIT} characters of JSON")
+    return settings
+
+
+def _no_id(name: str) -> str:
+    if is_id(name):
+        raise ValueError("a name must not look like an id")
+    return name
+
+
+Id = Annotated[str, StringConstraints(pattern=_UUID), Field(description="A UUID, lower case.")]
+Format = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9][a-z0-9/._-]{0,31}$"),
+    Field(description="How it is serialised."),
+]
+Text = Annotated[str, StringConstraints(max_length=64 * 1024)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
+EndpointName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9 ._-]{0,98}[A-Za-z0-9])?$"),
+    AfterValidator(_no_id),
+]
+Version = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z.+_-]{1,64}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Settings = Annotated[dict[str, JsonValue], AfterValidator(_small)]
+Index = Annotated[int, Field(ge=0, le=_INT32)]
+Size = Annotated[int, Field(ge=0)]
+
+
+class _Function(Strict):
+    function_id: Id
+    name: Name
+    description: Text | None = None
+    metadata: Settings | None = None
+    public: bool = False
+    group: Name | None = None
+    python_version: Version
+    dill_version: Version
+    payload_format: Format
+
+
+class FunctionHead(_Function):
+    """A function to register; its serialised body of ``size`` bytes follows in the frame."""
+
+    size: Size
+
+
+class FunctionJson(_Function):
+    """A function to register, its serialised body in base64."""
+
+    payload: bytes
+
+
+class EndpointJson(Strict):
+    """An endpoint to register. Of its credential the server learns the SHA-256 only."""
+
+    endpoint_id: Id
+    name: EndpointName
+    description: Text | None = None
+    metadata: Settings | None = None
+    public: bool = False
+    credential_sha256: Sha256
+
+
+class Terms(Strict):
+    """What a task may take; tasks that differ in nothing else go into one group."""
+
+    endpoint_id: Id
+    function_id: Id
+    payload_format: Format
+    walltime: Annotated[float, Field(gt=0, le=1e9, description="Seconds the call may take.")] | None = None
+    max_attempts: Annotated[int, Field(ge=1, le=1000, description="1 means at most once.")] = 3
+    expires_in: Annotated[int, Field(ge=1, le=315_360_000, description="Seconds until it is given up.")] = (
+        604_800
+    )
+    resource_specification: Settings | None = None
+    endpoint_config: Settings | None = None
+
+
+class Group(Terms):
+    """Tasks of one function for one endpoint, as columns of equal length."""
+
+    task_ids: Annotated[list[Id], Field(min_length=1)]
+    batch_indexes: list[Index] | None = None
+    sizes: list[Size]
+
+
+class TasksHead(Strict):
+    """Tasks to submit; their serialised arguments follow in the frame, in the order of the groups."""
+
+    batch_id: Id
+    batch_size: Index | None = None
+    groups: Annotated[list[Group], Field(min_length=1)]
+
+
+class TaskJson(Terms):
+    """One task to submit, its serialised arguments in base64."""
+
+    task_id: Id | None = None
+    batch_index: Index | None = None
+    payload: bytes
+
+
+class TasksJson(Strict):
+    """Tasks to submit, for people and other languages. Ids that are left out are made up."""
+
+    batch_id: Id | None = None
+    batch_size: Index | None = None
+    tasks: Annotated[list[TaskJson], Field(min_length=1, max_length=TASKS_LIMIT)]
+
+
+class CancelOne(Strict):
+    """Where the task to cancel was sent."""
+
+    endpoint_id: Id
+    batch_id: Id
+
+
+class TaskName(CancelOne):
+    """A task to cancel."""
+
+    task_id: Id
+
+
+class CancelMany(Strict):
+    """Tasks to cancel."""
+
+    tasks: Annotated[list[TaskName], Field(min_length=1, max_length=TASKS_LIMIT)]
+
+
+#: The fields of a task that this server accepts; a newer SDK sends no others.
+TASK_FIELDS = tuple(sorted(TaskJson.model_fields))

@@ -1,0 +1,70 @@
+"""Routes that share functions and endpoints with users and groups, and take shares back."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from funcledger_command_api.answers import EndpointAnswer, FunctionAnswer, answer
+from funcledger_command_api.commands import Commands, Seen, now, traceparent
+from funcledger_command_api.models import Id, Name
+from funcledger_command_api.ownership import own_endpoint, own_function
+from funcledger_event_log.records import NewRecord
+from funcledger_schemas.events import EndpointShared, EndpointUnshared, FunctionShared, FunctionUnshared
+from funcledger_schemas.ids import new_id
+from funcledger_web.auth import Principal, allow
+from funcledger_web.documentation import problems
+
+Kind = Literal["user", "group"]
+FunctionWriter = Annotated[Principal, allow("functions:write")]
+EndpointWriter = Annotated[Principal, allow("endpoints:write")]
+_PROBLEMS = problems(
+    "function-not-found", "endpoint-not-found", "behind", "log-unavailable", "outcome-unknown", "log-full"
+)
+_FUNCTION = "/v1/functions/{function_id}/shares/{kind}/{grantee}"
+_ENDPOINT = "/v1/endpoints/{endpoint_id}/shares/{kind}/{grantee}"
+
+
+def router(commands: Commands) -> APIRouter:
+    """The routes of shares."""
+    routes = APIRouter(tags=["shares"], responses=_PROBLEMS)
+
+    @routes.put(_FUNCTION, response_model=FunctionAnswer, summary="Share a function")
+    @routes.delete(_FUNCTION, response_model=FunctionAnswer, summary="Take back the share of a function")
+    async def function(
+        request: Request, function_id: Id, kind: Kind, grantee: Name, who: FunctionWriter, seen: Seen = None
+    ) -> Response:
+        await commands.catch_up(seen)
+        owned = await own_function(commands, who, function_id)
+        event = (FunctionShared if request.method == "PUT" else FunctionUnshared)(
+            event_id=new_id(),
+            occurred_at=now(),
+            actor=who.actor,
+            function_id=function_id,
+            owner=owned.owner,
+            grantee_kind=kind,
+            grantee=grantee,
+        )
+        token = await commands.append_and_see(NewRecord.of(event, 0, traceparent(request)))
+        return answer(200, token, FunctionAnswer(position=str(token), function_id=function_id))
+
+    @routes.put(_ENDPOINT, response_model=EndpointAnswer, summary="Share an endpoint")
+    @routes.delete(_ENDPOINT, response_model=EndpointAnswer, summary="Take back the share of an endpoint")
+    async def endpoint(
+        request: Request, endpoint_id: Id, kind: Kind, grantee: Name, who: EndpointWriter, seen: Seen = None
+    ) -> Response:
+        await commands.catch_up(seen)
+        owned = await own_endpoint(commands, who, endpoint_id)
+        event = (EndpointShared if request.method == "PUT" else EndpointUnshared)(
+            event_id=new_id(),
+            occurred_at=now(),
+            actor=who.actor,
+            endpoint_id=endpoint_id,
+            owner=owned.owner,
+            grantee_kind=kind,
+            grantee=grantee,
+        )
+        token = await commands.append_and_see(NewRecord.of(event, 0, traceparent(request)))
+        return answer(200, token, EndpointAnswer(position=str(token), endpoint_id=endpoint_id))
+
+    return routes
