@@ -48,10 +48,15 @@ def register(name: Name, description: Annotated[str | None, typer.Option(help="W
 def configure(
     name: Name,
     workers: Workers = os.cpu_count() or 1,
-    url: Annotated[str | None, typer.Option(help="The server's address; default: the one Client() finds.")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="The server's address; default: the one Client() finds.")
+    ] = None,
     credential: Annotated[
         str | None,
-        typer.Option(envvar="FUNCLEDGER_CREDENTIAL", help="What `register` printed; registers the endpoint if not given."),
+        typer.Option(
+            envvar="FUNCLEDGER_CREDENTIAL",
+            help="What `register` printed; registers the endpoint if not given.",
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is configured.")] = False,
 ) -> None:
@@ -66,7 +71,10 @@ def configure(
         if credential is None:
             _register_at(address if url else None, name, secret)
         where.configure(_identity(address, secret), address, secret, workers)
-    console.print(f"Configured {name}. Settings: {where.config}\nStart it: funcledger endpoint start {name}", highlight=False)
+    console.print(
+        f"Configured {name}. Settings: {where.config}\nStart it: funcledger endpoint start {name}",
+        highlight=False,
+    )
 
 
 def _register_at(url: str | None, name: str, credential: str) -> None:
@@ -146,7 +154,9 @@ def stop(name: Name) -> None:
             return
         patience = where.settings().drain + 15
         if not where.stop(patience):
-            fail(f"{name} (process {where.pid()}) did not stop within {patience:.0f} s. Log: {where.log_file}")
+            fail(
+                f"{name} (process {where.pid()}) did not stop within {patience:.0f} s. Log: {where.log_file}"
+            )
     console.print(f"Stopped {name}.")
 
 

@@ -44,7 +44,6 @@ def moment(milliseconds: int | None) -> str:
 def plain_errors() -> Iterator[None]:
     """End with one sentence, not a traceback, for every error that is meant for people."""
     from funcledger.errors import ComputeError
-
     from funcledger_compose.data_dir import DataDirError
     from funcledger_compose.endpoint_dir import EndpointDirError
     from funcledger_compose.settings import SettingsError

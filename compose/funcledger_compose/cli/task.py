@@ -44,7 +44,9 @@ def show(task_id: TaskId, json: Json = False) -> None:
     for name, value in found.items():
         if value not in (None, "", False):
             console.print(f"[bold]{name}[/bold]: ", end="")
-            console.print(str(moment(value) if name.endswith("_at") else value), markup=False, highlight=False)
+            console.print(
+                str(moment(value) if name.endswith("_at") else value), markup=False, highlight=False
+            )
 
 
 @app.command()
@@ -81,7 +83,11 @@ def show_history(events: list[dict[str, Any]]) -> None:
 
 
 def _detail(event: dict[str, Any]) -> str:
-    parts = [f"{name} {event[name]}" for name in ("attempt", "worker", "kind", "message", "reason") if event.get(name)]
+    parts = [
+        f"{name} {event[name]}"
+        for name in ("attempt", "worker", "kind", "message", "reason")
+        if event.get(name)
+    ]
     if event.get("run_time") is not None:
         parts.append(f"ran {event['run_time'] * 1000:.1f} ms")
     if event.get("payload_size"):

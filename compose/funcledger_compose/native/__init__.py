@@ -1,0 +1,1 @@
+"""The real broker and a MongoDB-compatible server as plain processes, where there is no container engine."""

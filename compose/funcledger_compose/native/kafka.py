@@ -1,0 +1,64 @@
+"""The real Kafka broker, one node in KRaft mode, as a plain process."""
+
+import base64
+import subprocess
+import uuid
+from pathlib import Path
+
+from funcledger_compose.native.build import PartMissing, kafka_libraries
+from funcledger_compose.native.process import NativeProcess, free_port
+
+_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+controller.listener.names=CONTROLLER
+log.dirs={folder}/data
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+offsets.retention.minutes=5256000
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+message.max.bytes=6356992
+replica.fetch.max.bytes=6356992
+group.initial.rebalance.delay.ms=0
+# A killed broker is let back in after this long, not after the usual nine seconds.
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=500
+"""
+
+
+def broker(folder: Path) -> NativeProcess:
+    """A broker with its data in ``folder``, formatted on first use; not started yet."""
+    classpath = f"{kafka_libraries()}/*"
+    properties, port = folder / "server.properties", folder / "port"
+    if not properties.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        port.write_text(str(free_port()))
+        settings = _PROPERTIES.format(port=port.read_text(), controller=free_port(), folder=folder)
+        properties.write_text(settings)
+        _format(classpath, properties)
+    java = ["java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", classpath]
+    return NativeProcess([*java, "kafka.Kafka", str(properties)], int(port.read_text()), folder / "kafka.log")
+
+
+def _format(classpath: str, properties: Path) -> None:
+    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    command = [
+        "java",
+        "-cp",
+        classpath,
+        "kafka.tools.StorageTool",
+        "format",
+        "-t",
+        cluster,
+        "-c",
+        str(properties),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise PartMissing(f"the broker's storage could not be formatted:\n{done.stdout}{done.stderr}")

@@ -1,0 +1,78 @@
+"""How to reach a Kafka cluster, and what every client of ours asks of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from funcledger_schemas.limits import RECORD_LIMIT
+
+#: Record limit and what batching and framing add to it, for client, topic and broker alike.
+MESSAGE_BYTES = RECORD_LIMIT + 64 * 1024
+#: Seconds after which an unacknowledged record is given up as of unknown outcome.
+DELIVERY_TIMEOUT = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaSettings:
+    """Bootstrap servers, a prefix for topics and groups, replication of new topics, and security.
+
+    ``security`` is passed through to librdkafka: ``security.protocol``, ``sasl.mechanism``,
+    ``sasl.username``, ``sasl.password``, ``ssl.ca.location`` and their kin.
+    """
+
+    bootstrap: str
+    prefix: str = "funcledger."
+    replication: int = 1
+    delivery_timeout: float = DELIVERY_TIMEOUT
+    security: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def topic(self, name: str) -> str:
+        """The name of one of our topics in the cluster."""
+        return self.prefix + name
+
+    def client(self) -> dict[str, Any]:
+        """Settings every client shares."""
+        return {
+            "bootstrap.servers": self.bootstrap,
+            "reconnect.backoff.ms": 50,
+            "reconnect.backoff.max.ms": 1000,
+            "socket.keepalive.enable": True,
+            **self.security,
+        }
+
+    def producer(self) -> dict[str, Any]:
+        """Acknowledged by all in-sync replicas, idempotent; batches form while one is under way."""
+        return self.client() | {
+            "acks": "all",
+            "enable.idempotence": True,
+            "linger.ms": 0,
+            "compression.type": "lz4",
+            "message.max.bytes": MESSAGE_BYTES,
+            "delivery.timeout.ms": int(self.delivery_timeout * 1000),
+            "queue.buffering.max.kbytes": 256 * 1024,
+        }
+
+    def consumer(self, group: str) -> dict[str, Any]:
+        """Positions are ours to keep: nothing is committed, or reset, behind our back."""
+        return self.client() | {
+            "group.id": self.prefix + group,
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "error",
+            "fetch.message.max.bytes": MESSAGE_BYTES,
+            "fetch.wait.max.ms": 500,
+            "fetch.queue.backoff.ms": 10,
+            "fetch.error.backoff.ms": 50,
+            "queued.max.messages.kbytes": 16 * 1024,
+            "queued.min.messages": 10_000,
+        }
+
+    def topic_config(self) -> dict[str, str]:
+        """Settings of a new topic: nothing expires, the append time is the broker's."""
+        return {
+            "message.timestamp.type": "LogAppendTime",
+            "max.message.bytes": str(MESSAGE_BYTES),
+            "retention.ms": "-1",
+            "cleanup.policy": "delete",
+            "min.insync.replicas": str(max(1, self.replication - 1)),
+        }
