@@ -1,12 +1,25 @@
 """Function bodies on the log, found by the function's id and the hash of its content."""
 
 from contextlib import aclosing
+from typing import Protocol
 
 from funcledger_event_log.port import EventLog
 from funcledger_event_log.records import Position, TopicPartition
 from funcledger_schemas.events import FunctionRegistered
 
 _FUNCTIONS = TopicPartition("functions", 0)
+
+
+class Bodies(Protocol):
+    """Finds the bodies of functions."""
+
+    async def find(self, function_id: str, content_hash: str) -> bytes:
+        """The payload of the function whose content has this SHA-256.
+
+        Raises:
+            LookupError: the log holds no such body.
+        """
+        ...
 
 
 class FunctionBodies:
@@ -18,11 +31,7 @@ class FunctionBodies:
         self._next: int | None = None
 
     async def find(self, function_id: str, content_hash: str) -> bytes:
-        """The payload of the function whose content has this SHA-256.
-
-        Raises:
-            LookupError: the log holds no such body.
-        """
+        """As the protocol says."""
         await self._catch_up()
         positions = [Position(*_FUNCTIONS, offset) for offset in self._offsets.get(function_id.encode(), ())]
         for record in await self._log.read(positions):

@@ -3,17 +3,17 @@
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 
-from funcledger_event_log.bodies import FunctionBodies
+from funcledger_event_log.bodies import Bodies, FunctionBodies
 from funcledger_event_log.endpoint_port import Identity
 from funcledger_event_log.fencing import Fencing, OwnFencing
 from funcledger_event_log.ownership import check_own
 from funcledger_event_log.port import Committed, EventLog
 from funcledger_event_log.records import NewRecord, Position, Record, TopicPartition
-from funcledger_event_log.stubs import Credit
+from funcledger_event_log.stubs import Credit, stub
 from funcledger_schemas.events import Event, TaskSubmitted
 
 #: Records are fetched so many at a time, so that no more than so many payloads are held at once.
-_AT_ONCE = 16
+AT_ONCE = 16
 #: A batch stops growing here, so that a reader holds about one record more than this.
 _BATCH_BYTES = 1 << 20
 
@@ -30,7 +30,7 @@ class DirectEndpointLog:
         identity: Identity,
         *,
         fencing: Fencing | None = None,
-        bodies: FunctionBodies | None = None,
+        bodies: Bodies | None = None,
     ) -> None:
         self._log = log
         self._identity = identity
@@ -54,13 +54,13 @@ class DirectEndpointLog:
         async with aclosing(self._log.follow({self._tasks: start}, max_bytes=_BATCH_BYTES)) as batches:
             async for batch in batches:
                 if mine := self._own(batch):
-                    yield [left.spend(record) for record in mine]
+                    yield [record if left.take(record) else stub(record) for record in mine]
 
     async def fetch(self, offsets: Sequence[int]) -> list[Record]:
         """As the port says."""
         found = []
-        for at in range(0, len(offsets), _AT_ONCE):
-            found += await self.fetch_some(offsets[at : at + _AT_ONCE])
+        for at in range(0, len(offsets), AT_ONCE):
+            found += await self.fetch_some(offsets[at : at + AT_ONCE])
         return found
 
     async def fetch_some(self, offsets: Sequence[int]) -> list[Record]:
@@ -93,15 +93,14 @@ class DirectEndpointLog:
         """
         return await self.append_records([self.seal(event) for event in events])
 
-    def seal(self, event: Event, value: bytes | None = None, traceparent: str | None = None) -> NewRecord:
+    def seal(self, event: Event, value: bytes | None = None) -> NewRecord:
         """The event as a record of this endpoint; ``value`` is its encoding where that is at hand.
 
         Raises:
             CredentialRefused: it is not this endpoint's to say.
         """
         check_own(event, self._identity.endpoint_id)
-        extra = (("traceparent", traceparent.encode()),) if traceparent else ()
-        return NewRecord.of(event, self._identity.partition, extra, value)
+        return NewRecord.of(event, self._identity.partition, value=value)
 
     async def append_records(self, records: Sequence[NewRecord]) -> list[int]:
         """As :meth:`append`, of records that :meth:`seal` made."""

@@ -33,15 +33,15 @@ class Credit:
     """How many submissions, and bytes of them, still come whole to one follower of tasks."""
 
     def __init__(self, submissions: int, size: int) -> None:
-        self._submissions = submissions
-        self._bytes = size
+        self.submissions = submissions
+        self.bytes = size
 
-    def spend(self, record: Record) -> Record:
-        """The record, or its stub when there is no credit left for it; only submissions need credit."""
+    def take(self, record: Record) -> bool:
+        """Whether the record comes whole, which uses up credit; only submissions need any."""
         if record.type != TaskSubmitted.__name__:
-            return record
-        if self._submissions <= 0 or self._bytes <= 0:
-            return stub(record)
-        self._submissions -= 1
-        self._bytes -= len(record.value)
-        return record
+            return True
+        if self.submissions <= 0 or self.bytes <= 0:
+            return False
+        self.submissions -= 1
+        self.bytes = max(0, self.bytes - len(record.value))
+        return True

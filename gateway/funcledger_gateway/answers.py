@@ -1,0 +1,37 @@
+"""What the errors of the log mean to an agent, as problem documents."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from funcledger_event_log.endpoint_port import CredentialRefused, Fenced
+from funcledger_event_log.port import LogFull, LogUnavailable, OutcomeUnknown, PositionGone, RecordTooLarge
+from funcledger_schemas.frames import FrameError
+from funcledger_web.problems import Problem
+
+#: Errors whose own words are fit for the agent; the first that fits counts.
+_SLUGS: dict[type[Exception], str] = {
+    Fenced: "fenced",
+    CredentialRefused: "forbidden",
+    OutcomeUnknown: "outcome-unknown",
+    RecordTooLarge: "payload-too-large",
+    FrameError: "invalid-request",
+    LookupError: "function-not-found",
+}
+_AWAY = "The log cannot be reached just now. Try again."
+_FULL = "The log has no space left; nothing was written. Try again once the operator has made room."
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Tell what is raised inside as a problem."""
+    try:
+        yield
+    except LogFull as error:
+        raise Problem("log-full", _FULL) from error
+    except LogUnavailable as error:
+        raise Problem("log-unavailable", _AWAY) from error
+    except PositionGone as error:
+        raise Problem("conflict", f"{error}: begin with what is still kept.", status=410) from error
+    except tuple(_SLUGS) as error:
+        slug = next(slug for kind, slug in _SLUGS.items() if isinstance(error, kind))
+        raise Problem(slug, str(error)) from error

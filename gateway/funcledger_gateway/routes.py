@@ -1,0 +1,127 @@
+"""The endpoints' door: routes that an endpoint's credential opens, and no user's token."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from funcledger_event_log.checks import check_metadata
+from funcledger_event_log.endpoint_wire import FETCH_LIMIT, PREFIX
+from funcledger_gateway.answers import told
+from funcledger_gateway.door import Door
+from funcledger_gateway.feed import begun, feed, finite, whole
+from funcledger_gateway.intake import records_of
+from funcledger_schemas.frames import MEDIA_TYPE
+from funcledger_web.auth import GATEWAY, Principal, allow
+
+Who = Annotated[Principal, allow(GATEWAY)]
+Offset = Annotated[int, Field(ge=0, lt=1 << 63)]
+
+
+def _short(metadata: str) -> str:
+    check_metadata(metadata)
+    return metadata
+
+
+class Fetch(BaseModel):
+    """Which records are wanted whole."""
+
+    model_config = ConfigDict(extra="forbid")
+    offsets: Annotated[list[Offset], Field(max_length=FETCH_LIMIT)]
+
+
+class Kept(BaseModel):
+    """An agent's position in its tasks, and what it notes beside it."""
+
+    model_config = ConfigDict(extra="forbid")
+    offset: Offset
+    metadata: Annotated[str, AfterValidator(_short)]
+
+
+def routers(door: Door) -> list[APIRouter]:
+    """Every route of the gateway."""
+    return [_state(door), _tasks(door), _results(door)]
+
+
+def _state(door: Door) -> APIRouter:
+    """Who the endpoint is and where it stands."""
+    router = APIRouter(prefix=PREFIX, tags=["gateway"])
+
+    @router.get("/identity", summary="Whom the credential speaks for")
+    async def identity(who: Who) -> dict[str, Any]:
+        return asdict(door.identity(who))
+
+    @router.get("/ends", summary="The present ends of the endpoint's tasks and results")
+    async def ends(who: Who) -> dict[str, int]:
+        with told():
+            tasks, results = await door.view(who).ends()
+        return {"tasks": tasks, "results": results}
+
+    @router.get("/position", summary="The position kept last; 204 when there is none")
+    async def committed(who: Who) -> Response:
+        with told():
+            kept = await door.view(who).committed()
+        if kept is None:
+            return Response(status_code=204)
+        body = Kept(offset=kept.offset, metadata=kept.metadata)
+        return Response(body.model_dump_json(), media_type="application/json")
+
+    @router.put("/position", summary="Keep the agent's position", status_code=204)
+    async def commit(who: Who, kept: Kept) -> None:
+        with told():
+            await door.view(who).commit(kept.offset, kept.metadata)
+
+    return router
+
+
+def _tasks(door: Door) -> APIRouter:
+    """What the endpoint has been given to do."""
+    router = APIRouter(prefix=PREFIX, tags=["gateway"])
+
+    @router.get("/tasks", summary="Follow the endpoint's tasks", response_class=StreamingResponse)
+    async def follow(
+        who: Who, start: Offset, credit: Offset, credit_bytes: Offset, epoch: Offset | None = None
+    ) -> Response:
+        with told():
+            await door.check_feed(who, start, epoch)
+        batches = door.view(who).follow_tasks(start, credit=credit, credit_bytes=credit_bytes)
+        chunks = feed(batches, door.feed_ended(who, epoch), door.keep_alive)
+        return StreamingResponse(chunks, media_type=MEDIA_TYPE)
+
+    @router.post("/tasks/fetch", summary="Whole records of tasks", response_class=StreamingResponse)
+    async def fetch(who: Who, wanted: Fetch) -> Response:
+        with told():
+            chunks = await begun(finite(whole(door.view(who), wanted.offsets), bare=False))
+        return StreamingResponse(chunks, media_type=MEDIA_TYPE)
+
+    @router.get("/functions/{content_hash}", summary="A function's payload", response_class=Response)
+    async def function(
+        who: Who, content_hash: Annotated[str, Path(pattern="^[0-9a-f]{64}$")], offset: Offset
+    ) -> Response:
+        with told():
+            payload = await door.view(who).function(content_hash, offset)
+        return Response(payload, media_type="application/octet-stream")
+
+    return router
+
+
+def _results(door: Door) -> APIRouter:
+    """What has become of it."""
+    router = APIRouter(prefix=PREFIX, tags=["gateway"])
+
+    @router.get("/results", summary="The endpoint's results so far", response_class=StreamingResponse)
+    async def results(who: Who, start: Offset, end: Offset) -> Response:
+        with told():
+            chunks = await begun(finite(door.view(who).read_results(start, end), bare=True))
+        return StreamingResponse(chunks, media_type=MEDIA_TYPE)
+
+    @router.post("/events", summary="Append what an agent has seen happen")
+    async def append(who: Who, request: Request) -> dict[str, list[int]]:
+        view = door.view(who)
+        with told():
+            records = await records_of(await request.body(), view)
+            return {"offsets": await view.append_records(records)}
+
+    return router

@@ -1,0 +1,38 @@
+"""A real server on a port of its own, for tests that need sockets."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+from tests.support.poll import until
+
+
+class _Server(uvicorn.Server):
+    """Ends open streams when it stops, which uvicorn alone would wait for."""
+
+    def __init__(self, app: ASGIApp, on_stop: Callable[[], None]) -> None:
+        super().__init__(uvicorn.Config(app, lifespan="off", log_config=None, timeout_keep_alive=75))
+        self._on_stop = on_stop
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._on_stop()
+        await super().shutdown(sockets)
+
+
+@asynccontextmanager
+async def serving(app: ASGIApp, on_stop: Callable[[], None] = lambda: None) -> AsyncIterator[str]:
+    """Serve the app on 127.0.0.1; gives its address. ``on_stop`` ends streams that would never end."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = _Server(app, on_stop)
+    running = asyncio.create_task(server._serve([listening]))
+    try:
+        await until(lambda: server.started)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        async with asyncio.timeout(10):
+            await running
+        listening.close()
