@@ -69,7 +69,7 @@ def dump_source(source: str, name: str) -> FunctionPayload:
         compile(source, f"<source of {name}>", "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
         raise SerializationError(f"the source of {name} does not compile: {error}") from error
-    return _pack({"name": name, "python": PYTHON, "dill": "", "source": source, "imports": {}}, b"")
+    return _pack({"name": name, "python": PYTHON, "dill": "none", "source": source, "imports": {}}, b"")
 
 
 def load_function(payload: bytes) -> Callable[..., Any]:

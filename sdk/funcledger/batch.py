@@ -1,0 +1,74 @@
+"""Many calls to be submitted together, in the tutorial's form and in today's."""
+
+from typing import Any, NamedTuple
+
+from funcledger.errors import InvalidRequest
+from funcledger.names import Id, as_id
+from funcledger.submission import TaskOptions, serialise
+from funcledger_schemas.ids import new_id
+
+
+class Call(NamedTuple):
+    """One call of a batch; ``endpoint`` is an id or a name, None where the whole batch gets one."""
+
+    endpoint: str | None
+    function_id: str
+    payload_format: str
+    payload: bytes
+
+
+class Batch:
+    """Calls gathered for one submission; their arguments are serialised as they are added."""
+
+    def __init__(
+        self,
+        task_group_id: Id | None = None,
+        options: TaskOptions | None = None,
+        serializer: str | None = None,
+    ) -> None:
+        self.task_group_id = new_id() if task_group_id is None else as_id(task_group_id, "task_group_id")
+        self.options = options or TaskOptions()
+        self.calls: list[Call] = []
+        self._serializer = serializer
+
+    def __len__(self) -> int:
+        return len(self.calls)
+
+    def add(self, *args: Any, **kwargs: Any) -> None:
+        """Add one call.
+
+        Either ``add(*args, endpoint_id=, function_id=, **kwargs)``: the arguments are the function's own;
+        or ``add(function_id, args=None, kwargs=None)``: the endpoint is named in ``batch_run``.
+
+        Raises:
+            InvalidRequest: it is neither.
+            SerializationError, ArgumentsTooLarge: naming the argument.
+        """
+        if "endpoint_id" in kwargs:
+            self._add_to_endpoint(args, kwargs)
+        else:
+            self._add_modern(*args, **kwargs)
+
+    def _add_to_endpoint(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if "function_id" not in kwargs:
+            raise InvalidRequest("batch.add(..., endpoint_id=...) also needs function_id=.")
+        endpoint, function = kwargs.pop("endpoint_id"), kwargs.pop("function_id")
+        self._append(str(endpoint), function, args, kwargs)
+
+    def _add_modern(self, *given: Any, **named: Any) -> None:
+        try:
+            function_id, args, kwargs = _modern(*given, **named)
+        except TypeError:
+            raise InvalidRequest(
+                "batch.add takes (*args, endpoint_id=, function_id=, **kwargs) "
+                "or (function_id, args=None, kwargs=None)."
+            ) from None
+        self._append(None, function_id, tuple(args or ()), dict(kwargs or {}))
+
+    def _append(self, endpoint: str | None, function_id: Id, args: Any, kwargs: Any) -> None:
+        function = as_id(function_id, "function_id")
+        self.calls.append(Call(endpoint, function, *serialise(args, kwargs, self._serializer)))
+
+
+def _modern(function_id: Id, args: Any = None, kwargs: Any = None) -> tuple[Id, Any, Any]:
+    return function_id, args, kwargs

@@ -1,0 +1,240 @@
+"""A standard ``concurrent.futures`` executor whose workers are an endpoint's."""
+
+import atexit
+import concurrent.futures
+import types
+from collections.abc import Callable, Mapping, Sequence
+from threading import Condition, Lock
+from typing import Any
+from weakref import WeakKeyDictionary, WeakSet
+
+from funcledger.client import Client
+from funcledger.errors import ComputeError, InvalidRequest
+from funcledger.functions import description_of, serialise_function
+from funcledger.futures import TaskFuture
+from funcledger.listener import Listener
+from funcledger.names import Id, as_id
+from funcledger.results import Answer
+from funcledger.sender import Cancellation, LocalFunction, Sender, Submission
+from funcledger.submission import MOST_TASKS, NewTask, TaskOptions, serialise
+from funcledger.tasks import error_of, is_finished, value_of
+from funcledger_schemas.ids import new_id
+
+#: How long, in seconds, the end of a program waits for the last submissions to go out.
+_LAST_WORD = 10.0
+_open: "WeakSet[Executor]" = WeakSet()
+
+
+class Executor(concurrent.futures.Executor):
+    """Runs calls on an endpoint, given by id or name.
+
+    ``submit`` serialises and returns at once; calls go out together, as many as have gathered. A function
+    is sent once, as it is at its first call. ``walltime`` and ``expires_in`` are in seconds.
+    """
+
+    def __init__(
+        self,
+        endpoint_id: Id | None = None,
+        client: Client | None = None,
+        task_group_id: Id | None = None,
+        resource_specification: dict[str, Any] | None = None,
+        user_endpoint_config: dict[str, Any] | None = None,
+        label: str = "",
+        batch_size: int = MOST_TASKS,
+        serializer: str | None = None,
+        result_serializers: Sequence[str] | None = None,
+        *,
+        walltime: float | None = None,
+        max_attempts: int | None = None,
+        expires_in: int | None = None,
+    ) -> None:
+        del result_serializers  # results say themselves how to be read
+        self.endpoint_id = endpoint_id
+        self.task_group_id = new_id() if task_group_id is None else as_id(task_group_id, "task_group_id")
+        self.label = label
+        self.options = TaskOptions(
+            walltime, max_attempts, expires_in, resource_specification, user_endpoint_config
+        )
+        self.client = client or Client()
+        self._owns_client = client is None
+        self._serializer = serializer
+        self._batch_size = max(1, min(batch_size, MOST_TASKS))
+        self._functions = _LocalFunctions()
+        self._futures: dict[str, TaskFuture] = {}
+        self._all_done = Condition()
+        self._opening = Lock()
+        self._sender: Sender | None = None
+        self._listener: Listener | None = None
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"Executor({self.label or self.endpoint_id!r}, task_group_id={self.task_group_id!r})"
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> TaskFuture:
+        """Call ``fn(*args, **kwargs)`` on the endpoint; its future.
+
+        Raises:
+            SerializationError: naming the function or the argument; nothing is sent.
+            ArgumentsTooLarge, FunctionTooLarge: with both numbers; nothing is sent.
+            RuntimeError: after shutdown.
+        """
+        function = self._functions.of(fn)
+        return self._enqueue(function.function_id, args, kwargs, function)
+
+    def submit_to_registered_function(
+        self, function_id: Id, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None
+    ) -> TaskFuture:
+        """Call a function that is registered already."""
+        return self._enqueue(as_id(function_id, "function_id"), args or (), kwargs or {}, None)
+
+    def register_function(self, fn: Callable[..., Any], **about: Any) -> str:
+        """Register a function, as ``Client.register_function`` does; its id."""
+        return self.client.register_function(fn, **about)
+
+    def reload_tasks(self, task_group_id: Id | None = None) -> list[TaskFuture]:
+        """Futures for every task of a group, this executor's own or one that another program submitted.
+
+        The executor goes on with that group, so this comes before its first submission.
+        """
+        if task_group_id is not None and task_group_id != self.task_group_id:
+            if self._sender is not None:
+                raise InvalidRequest(
+                    "reload_tasks with another task group must come before the first submission."
+                )
+            self.task_group_id = as_id(task_group_id, "task_group_id")
+        futures = [self._known(task) for task in self.client.results.batch(self.task_group_id)]
+        with self._opening:
+            if self._sender is None:
+                self._start()
+        return futures
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more calls; ``wait`` for those submitted, or first ask for all of them to be cancelled."""
+        with self._opening:
+            self._closed = True
+        if cancel_futures:
+            for future in list(self._futures.values()):
+                future.cancel()
+        if wait:
+            with self._all_done:
+                self._all_done.wait_for(lambda: not self._futures)
+        self._end_if_idle()
+
+    def _enqueue(
+        self, function_id: str, args: Sequence[Any], kwargs: Mapping[str, Any], function: LocalFunction | None
+    ) -> TaskFuture:
+        if self.endpoint_id is None:
+            raise InvalidRequest("The executor has no endpoint: Executor(endpoint_id=...).")
+        payload_format, payload = serialise(args, kwargs, self._serializer)
+        endpoint = self.client.endpoints.resolve(self.endpoint_id)
+        task = NewTask(new_id(), endpoint, function_id, payload_format, payload, self.options)
+        future = TaskFuture(task.task_id, self._ask_to_cancel)
+        future.endpoint_id = endpoint
+        with self._opening:
+            sender = self._sender or self._start()
+            if self._closed:
+                raise RuntimeError("cannot submit after shutdown")
+            self._futures[task.task_id] = future
+            sender.say(Submission(task, future, function))
+        return future
+
+    def _start(self) -> Sender:
+        """Listen first, then send: so the stream begins where nothing has happened yet."""
+        if self._closed:
+            raise RuntimeError("cannot submit after shutdown")
+        transport = self.client.transport
+        self._listener = Listener(transport, self.task_group_id, self._deliver, self._give_up)
+        self._listener.start()
+        self._sender = Sender(transport, self.task_group_id, self._end, self._batch_size)
+        _open.add(self)
+        return self._sender
+
+    def _known(self, task: Mapping[str, Any]) -> TaskFuture:
+        future = TaskFuture(task["task_id"], self._ask_to_cancel)
+        future.endpoint_id = task["endpoint_id"]
+        future.set_running_or_notify_cancel()
+        return self._futures.setdefault(future.task_id, future)
+
+    def _ask_to_cancel(self, future: TaskFuture) -> None:
+        if self._sender is not None:
+            self._sender.say(Cancellation(future))
+
+    def _deliver(self, answers: Sequence[Answer]) -> None:
+        for task, payload in answers:
+            future = self._futures.pop(task["task_id"], None) if is_finished(task) else None
+            if future is not None:
+                _resolve(future, task, payload or b"")
+        self._end_if_idle()
+
+    def _end(self, future: TaskFuture, error: Exception | None) -> None:
+        """A call that was not sent: cancelled before (no error), or refused."""
+        if self._futures.pop(future.task_id, None) is not None and error is not None:
+            future.set_exception(error)
+        self._end_if_idle()
+
+    def _give_up(self, error: ComputeError) -> None:
+        """No result will come any more."""
+        for task_id in list(self._futures):
+            future = self._futures.pop(task_id)
+            if not future.done():
+                future.set_exception(error)
+        self._end_if_idle()
+
+    def _end_if_idle(self) -> None:
+        if self._futures:
+            return
+        with self._all_done:
+            self._all_done.notify_all()
+        if self._closed:
+            if self._listener is not None and self._sender is not None:
+                self._listener.stop()
+                self._sender.stop()
+            if self._owns_client:
+                self.client.close()
+
+
+def _resolve(future: TaskFuture, task: Mapping[str, Any], payload: bytes) -> None:
+    error = error_of(task, payload)
+    if task["status"] == "cancelled":
+        future.set_cancelled(str(error))
+    elif error is not None:
+        future.set_exception(error)
+    else:
+        try:
+            value = value_of(task, payload)
+        except ComputeError as unread:
+            future.set_exception(unread)
+        else:
+            future.set_result(value)
+
+
+class _LocalFunctions:
+    """The functions of this program that were submitted, so that each is serialised and sent once."""
+
+    def __init__(self) -> None:
+        self._by_object: WeakKeyDictionary[Callable[..., Any], LocalFunction] = WeakKeyDictionary()
+        self._by_content: dict[str, LocalFunction] = {}
+        self._lock = Lock()
+
+    def of(self, fn: Callable[..., Any]) -> LocalFunction:
+        """The function under the id it has or gets on the server."""
+        # Only plain functions are themselves for ever; other callables may change between calls.
+        plain = isinstance(fn, types.FunctionType)
+        with self._lock:
+            known = self._by_object.get(fn) if plain else None
+            if known is None:
+                payload = serialise_function(fn)
+                known = self._by_content.setdefault(
+                    payload.sha256, LocalFunction(payload, description_of(fn))
+                )
+                if plain:
+                    self._by_object[fn] = known
+            return known
+
+
+@atexit.register
+def _send_the_rest() -> None:
+    """At the program's end, send what was submitted without a shutdown; nobody waits for its results."""
+    for executor in list(_open):
+        if executor._sender is not None:
+            executor._sender.flush(_LAST_WORD)

@@ -1,0 +1,84 @@
+"""The results of one batch as they land: one background thread that reads the server's stream."""
+
+from collections.abc import Callable, Sequence
+from threading import Event, Thread
+from typing import TYPE_CHECKING
+
+from funcledger.errors import ComputeError, ServiceUnavailable
+from funcledger.results import Answer, Results, read_results
+
+if TYPE_CHECKING:
+    from funcledger.streams import FrameStream
+    from funcledger.transport import Transport
+
+#: Pauses between attempts to open the stream again, in seconds.
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 5.0
+
+
+class Listener:
+    """Delivers every outcome of a batch, in bulk, from the thread it starts.
+
+    A stream that is cut is opened again where it was; for as long as the server is away it keeps trying.
+    """
+
+    def __init__(
+        self,
+        transport: "Transport",
+        batch_id: str,
+        deliver: Callable[[Sequence[Answer]], None],
+        give_up: Callable[[ComputeError], None],
+    ) -> None:
+        self._transport = transport
+        self._batch_id = batch_id
+        self._deliver = deliver
+        self._give_up = give_up
+        self._stopped = Event()
+        self._stream: FrameStream | None = None
+        self._after: str | None = None
+        self._thread = Thread(target=self._run, name=f"funcledger-results-{batch_id}", daemon=True)
+
+    def start(self) -> None:
+        """Begin; ``deliver`` gets (status, payload) of finished tasks, ``give_up`` why no more will come."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Deliver nothing more."""
+        self._stopped.set()
+        if self._stream is not None:
+            self._stream.interrupt()
+
+    def _run(self) -> None:
+        pause = _FIRST_PAUSE
+        while not self._stopped.is_set():
+            try:
+                if self._read():
+                    pause = _FIRST_PAUSE
+            except ServiceUnavailable:
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            except Exception as error:
+                self._give_up(error if isinstance(error, ComputeError) else ComputeError(repr(error)))
+                return
+            self._stopped.wait(pause)
+
+    def _read(self) -> bool:
+        """Deliver what one stream brings; whether it brought anything."""
+        params = {"batch_id": self._batch_id} | ({"after": self._after} if self._after else {})
+        self._stream = self._transport.stream("/v1/results/stream", params)
+        heard = False
+        if self._stopped.is_set():
+            return heard
+        for frame in self._stream:
+            self._take(frame)
+            heard = True
+        return heard
+
+    def _take(self, frame: bytes) -> None:
+        head, answers = read_results(frame)
+        self._transport.seen.merge(head.get("position"))
+        left_out = [task["task_id"] for task, payload in answers if payload is None]
+        self._deliver([answer for answer in answers if answer[1] is not None])
+        if left_out:
+            self._deliver(Results(self._transport).fetch(left_out, 0))
+        if not head.get("hello"):
+            self._after = head["position"]

@@ -1,0 +1,128 @@
+"""Tasks on their way to the server: checked against the limit, packed many to a request."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from funcledger.errors import ArgumentsTooLarge
+from funcledger_payloads import dump_arguments, dump_json
+from funcledger_schemas.frames import pack
+from funcledger_schemas.ids import new_id
+from funcledger_schemas.limits import BODY_LIMIT, PAYLOAD_LIMIT
+
+if TYPE_CHECKING:
+    from funcledger.transport import Transport
+
+#: Most tasks in one request, and most bytes of their arguments; the head takes some of the body too.
+MOST_TASKS = 1000
+MOST_BYTES = BODY_LIMIT - 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOptions:
+    """How tasks are to be run: ``walltime`` and ``expires_in`` in seconds; None leaves it to the server."""
+
+    walltime: float | None = None
+    max_attempts: int | None = None
+    expires_in: int | None = None
+    resource_specification: dict[str, Any] | None = field(default=None, hash=False)
+    endpoint_config: dict[str, Any] | None = field(default=None, hash=False)
+
+    def fields(self) -> dict[str, Any]:
+        """What the request says of them."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+DEFAULT = TaskOptions()
+
+
+class NewTask(NamedTuple):
+    """One call to be submitted."""
+
+    task_id: str
+    endpoint_id: str
+    function_id: str
+    payload_format: str
+    payload: bytes
+    options: TaskOptions = DEFAULT
+    batch_index: int | None = None
+
+
+def serialise(
+    args: Sequence[Any], kwargs: Mapping[str, Any], serializer: str | None = None
+) -> tuple[str, bytes]:
+    """A call's arguments as (format, bytes); ``serializer`` "json" asks for what other languages read.
+
+    Raises:
+        SerializationError: naming the argument.
+        ArgumentsTooLarge: with both numbers.
+    """
+    payload_format, payload = (
+        dump_arguments(args, kwargs, dump_json) if serializer == "json" else dump_arguments(args, kwargs)
+    )
+    if len(payload) > PAYLOAD_LIMIT:
+        raise ArgumentsTooLarge(
+            f"The arguments take {len(payload):,} bytes when serialised, the limit is {PAYLOAD_LIMIT:,}. "
+            "Put the data where the endpoint can read it and send its path."
+        )
+    return payload_format, payload
+
+
+def submit(
+    transport: "Transport", batch_id: str, tasks: Sequence[NewTask], batch_size: int | None = None
+) -> None:
+    """Submit the tasks in few requests; each is accepted whole or not at all."""
+    for part in parts(tasks):
+        send(transport, batch_id, part, batch_size)
+
+
+def send(
+    transport: "Transport", batch_id: str, tasks: Sequence[NewTask], batch_size: int | None = None
+) -> None:
+    """One request."""
+    groups = grouped(tasks)
+    head = {"batch_id": batch_id, "batch_size": batch_size, "groups": [_head(group) for group in groups]}
+    frame = pack(head, [task.payload for group in groups for task in group])
+    answer = transport.request("POST", "/v1/tasks", frame=frame)
+    transport.seen.merge(answer.json().get("position"))
+
+
+def parts(tasks: Iterable[NewTask]) -> Iterator[list[NewTask]]:
+    """The tasks in order, cut where a request would become too long."""
+    part: list[NewTask] = []
+    size = 0
+    for task in tasks:
+        if part and (len(part) == MOST_TASKS or size + len(task.payload) > MOST_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(task)
+        size += len(task.payload)
+    if part:
+        yield part
+
+
+def grouped(tasks: Sequence[NewTask]) -> list[list[NewTask]]:
+    """The tasks by what they have in common, each group in order, groups by their first task."""
+    groups: dict[tuple[Any, ...], list[NewTask]] = {}
+    for task in tasks:
+        key = (task.endpoint_id, task.function_id, task.payload_format, id(task.options))
+        groups.setdefault(key, []).append(task)
+    return list(groups.values())
+
+
+def _head(group: Sequence[NewTask]) -> dict[str, Any]:
+    first = group[0]
+    head = {
+        "endpoint_id": first.endpoint_id,
+        "function_id": first.function_id,
+        "payload_format": first.payload_format,
+        "task_ids": [task.task_id for task in group],
+        "sizes": [len(task.payload) for task in group],
+        **first.options.fields(),
+    }
+    if first.batch_index is not None:
+        head["batch_indexes"] = [task.batch_index for task in group]
+    return head
+
+
+__all__ = ["DEFAULT", "NewTask", "TaskOptions", "grouped", "new_id", "parts", "send", "serialise", "submit"]

@@ -1,0 +1,147 @@
+"""HTTP to the server: one connection pool, retries that repeat the same request, and streams of frames.
+
+Every request of the SDK carries ids that the SDK chose, so that sending it again is the same request
+(a lost answer, a restarted server, a 503 "outcome unknown" lose and double nothing).
+"""
+
+import ssl
+from collections.abc import Mapping
+from typing import Any
+
+import httpx2
+import tenacity
+
+from funcledger.errors import ComputeError, ServiceUnavailable
+from funcledger.positions import HEADER, Seen
+from funcledger.problems import error_of
+from funcledger.settings import Server
+from funcledger.streams import FrameStream
+from funcledger_schemas.frames import MEDIA_TYPE
+
+#: How long, in seconds, a request is repeated to a server that has answered before, and to one that has not.
+PATIENCE = 60.0
+FIRST_PATIENCE = 3.0
+#: The server sends a sign of life every 5 s; a stream that is silent for longer than this is dead.
+SILENCE = 16.0
+_AGAIN = frozenset({408, 429, 502, 503, 504})
+_BACKOFF = tenacity.wait_exponential_jitter(initial=0.05, max=5.0, jitter=0.1)
+
+
+class _TryAgain(Exception):
+    """An attempt failed in a way that another may not."""
+
+    def __init__(self, error: ComputeError, retry_after: float | None = None) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.retry_after = retry_after
+
+
+class Transport:
+    """Requests to one server; safe to use from several threads."""
+
+    def __init__(self, server: Server, *, patience: float = PATIENCE) -> None:
+        self.server = server
+        self.seen = Seen()
+        self._patience = patience
+        self._reached = False
+        self._http = httpx2.Client(
+            base_url=server.url,
+            headers={"Authorization": f"Bearer {server.token}", "Accept-Encoding": "identity"},
+            timeout=httpx2.Timeout(30.0, connect=5.0),
+            verify=_trust(server.url),
+        )
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        frame: bytes | None = None,
+        params: Mapping[str, Any] | None = None,
+        wait: float = 0.0,
+    ) -> httpx2.Response:
+        """The server's 2xx answer; ``wait`` is how long, in seconds, it may think before that.
+
+        Raises:
+            ServiceUnavailable: it could not be reached, or had no answer, for as long as we try.
+            ComputeError: it refused.
+        """
+        headers = {"Content-Type": MEDIA_TYPE} if frame is not None else {}
+        request = self._http.build_request(
+            method, path, json=json, content=frame, params=params, headers=headers,
+            timeout=httpx2.Timeout(30.0 + wait, connect=5.0),
+        )  # fmt: skip
+        try:
+            return self._retrying()(self._attempt, request)
+        except _TryAgain as last:
+            raise last.error from last.__cause__
+
+    def get(self, path: str, **params: Any) -> Any:
+        """The JSON a GET answers; parameters that are None are left out."""
+        return self.request("GET", path, params={k: v for k, v in params.items() if v is not None}).json()
+
+    def stream(self, path: str, params: Mapping[str, Any]) -> FrameStream:
+        """One attempt at a stream of frames, opened when it is iterated over."""
+        timeout = httpx2.Timeout(30.0, connect=5.0, read=SILENCE)
+        request = self._http.build_request(
+            "GET", path, params=params, headers=self._position(), timeout=timeout
+        )
+        return FrameStream(self._http, request, self._unreachable)
+
+    def forget_token(self) -> None:
+        """Send no token from now on."""
+        self._http.headers.pop("Authorization", None)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._http.close()
+
+    def _attempt(self, request: httpx2.Request) -> httpx2.Response:
+        request.headers.update(self._position())
+        try:
+            answer = self._http.send(request)
+        except httpx2.TransportError as error:
+            raise _TryAgain(self._unreachable(error)) from error
+        self._reached = True
+        self.seen.merge(answer.headers.get(HEADER))
+        if answer.status_code < 300:
+            return answer
+        refusal = error_of(answer.status_code, answer.content)
+        if answer.status_code in _AGAIN:
+            raise _TryAgain(refusal, _seconds(answer.headers.get("Retry-After")))
+        raise refusal
+
+    def _retrying(self) -> tenacity.Retrying:
+        patience = self._patience if self._reached else min(FIRST_PATIENCE, self._patience)
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(_TryAgain),
+            wait=_pause,
+            stop=tenacity.stop_before_delay(patience),
+            reraise=True,
+        )
+
+    def _position(self) -> dict[str, str]:
+        token = self.seen.token
+        return {HEADER: token} if token else {}
+
+    def _unreachable(self, error: Exception) -> ServiceUnavailable:
+        reason = str(error) or type(error).__name__
+        hint = "" if self._reached else " Is it running? `funcledger up` starts one."
+        return ServiceUnavailable(f"The server at {self.server.url} cannot be reached: {reason}.{hint}")
+
+
+def _pause(state: tenacity.RetryCallState) -> float:
+    """Back off with jitter, but at least as long as the server asked for."""
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.retry_after if isinstance(error, _TryAgain) else None
+    return max(_BACKOFF(state), asked or 0.0)
+
+
+def _seconds(text: str | None) -> float | None:
+    return float(text) if text and text.isascii() and text.isdigit() else None
+
+
+def _trust(url: str) -> ssl.SSLContext | bool:
+    """Where there is no TLS, a context that trusts nobody: reading the system's certificates takes 80 ms."""
+    return True if url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
