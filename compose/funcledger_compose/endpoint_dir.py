@@ -3,7 +3,6 @@
 import fcntl
 import os
 import re
-import secrets
 import shutil
 import signal
 import time
@@ -33,7 +32,8 @@ engine = "local"
 # How many tasks run at the same time.
 workers = {workers}
 
-# Seconds that running tasks may take to finish when the endpoint is stopped; later ones run again elsewhere in time.
+# Seconds that running tasks may take to finish when the endpoint is stopped; then they are cut off
+# and run again when it is back.
 drain = 30.0
 
 # debug, info, warning or error.
@@ -54,11 +54,6 @@ class EndpointSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown
     workers: int = 1
     drain: float = 30.0
     log_level: str = "info"
-
-
-def new_credential() -> str:
-    """A fresh endpoint credential: 256 random bits behind a prefix."""
-    return f"fle_{secrets.token_urlsafe(32)}"
 
 
 class EndpointDir:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from funcledger_compose.cli.output import console, plain_errors, show_json, show_table
-from funcledger_compose.endpoint_dir import EndpointDir, EndpointDirError, new_credential
+from funcledger_compose.endpoint_dir import EndpointDir, EndpointDirError
 from funcledger_compose.main import fail, require
 from funcledger_compose.settings import load
 
@@ -18,7 +18,9 @@ app = typer.Typer(help="Set up, start and watch endpoints.", no_args_is_help=Tru
 
 Name = Annotated[str, typer.Argument(help="The endpoint's name.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Workers = Annotated[int, typer.Option(min=1, max=4096, help="How many tasks run at the same time.")]
+Workers = Annotated[
+    int, typer.Option(min=0, max=4096, help="How many tasks run at the same time; 0: one for each core.")
+]
 
 
 def root() -> Path:
@@ -26,20 +28,17 @@ def root() -> Path:
     return load().data_dir / "endpoints"
 
 
-def _register(name: str, credential: str, description: str | None = None) -> str:
+@app.command()
+def register(
+    name: Name, description: Annotated[str | None, typer.Option(help="What it is, for people.")] = None
+) -> None:
+    """Register an endpoint for another machine and print its credential, once."""
     from funcledger import Client
 
-    return str(Client().register_endpoint(name, credential=credential, description=description))
-
-
-@app.command()
-def register(name: Name, description: Annotated[str | None, typer.Option(help="What it is.")] = None) -> None:
-    """Register an endpoint for another machine and print its credential, once."""
-    credential = new_credential()
     with plain_errors():
-        endpoint_id = _register(name, credential, description)
-    typer.echo(f"Endpoint {name} is registered as {endpoint_id}. On its machine:\n")
-    typer.echo(f"  export FUNCLEDGER_CREDENTIAL={credential}")
+        made = Client().register_endpoint(name, description=description)
+    typer.echo(f"Endpoint {name} is registered as {made['endpoint_id']}. On its machine:\n")
+    typer.echo(f"  export FUNCLEDGER_CREDENTIAL={made['credential']}")
     typer.echo(f"  funcledger endpoint configure {name} --url <address of the server> --workers 4")
     typer.echo(f"  funcledger endpoint start {name}\n\nThe credential is not shown again.")
 
@@ -47,7 +46,7 @@ def register(name: Name, description: Annotated[str | None, typer.Option(help="W
 @app.command()
 def configure(
     name: Name,
-    workers: Workers = os.cpu_count() or 1,
+    workers: Workers = 0,
     url: Annotated[
         str | None, typer.Option(help="The server's address; default: the one Client() finds.")
     ] = None,
@@ -62,32 +61,17 @@ def configure(
 ) -> None:
     """Make an endpoint on this machine: a commented config.toml and its credential."""
     require("endpoint", "an endpoint")
+    from funcledger import Client
+    from funcledger.settings import find_address
+
     with plain_errors():
         where = EndpointDir(root(), name)
         if where.configured and not force:
             raise EndpointDirError(f"{where.config} exists; edit it, or overwrite it with --force.")
-        address = url or _found_url()
-        secret = credential or new_credential()
-        if credential is None:
-            _register_at(address if url else None, name, secret)
-        where.configure(_identity(address, secret), address, secret, workers)
-    console.print(
-        f"Configured {name}. Settings: {where.config}\nStart it: funcledger endpoint start {name}",
-        highlight=False,
-    )
-
-
-def _register_at(url: str | None, name: str, credential: str) -> None:
-    from funcledger import Client
-
-    client = Client(url=url) if url else Client()
-    client.register_endpoint(name, credential=credential)
-
-
-def _found_url() -> str:
-    from funcledger.settings import find_server
-
-    return find_server().url
+        address = find_address(url)
+        secret = credential or Client(url=address).register_endpoint(name)["credential"]
+        where.configure(_identity(address, secret), address, secret, workers or os.cpu_count() or 1)
+    typer.echo(f"Configured {name}. Settings: {where.config}\nStart it: funcledger endpoint start {name}")
 
 
 def _identity(url: str, credential: str) -> str:

@@ -37,7 +37,7 @@ def show(task_id: TaskId, json: Json = False) -> None:
     from funcledger import Client
 
     with plain_errors():
-        found = Client().get_task_status(task_id)
+        found = Client().get_task(task_id)
     if json:
         show_json(found)
         return
@@ -55,8 +55,8 @@ def cancel(task_id: TaskId) -> None:
     from funcledger import Client
 
     with plain_errors():
-        asked = Client().cancel(task_id)
-    console.print(f"Asked to cancel {task_id}." if asked else f"{task_id} had already finished.")
+        Client().cancel(task_id)
+    console.print(f"Asked to cancel {task_id}; it ends cancelled unless it ended otherwise first.")
 
 
 @app.command()
