@@ -1,0 +1,68 @@
+"""Logs to test against, by name, and short ways to write to them and read them out."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from pathlib import Path
+
+from funcledger_event_log.memory import MemoryLog
+from funcledger_event_log.port import EventLog
+from funcledger_event_log.records import NewRecord, Record, TopicPartition
+from funcledger_event_log.sqlite import SqliteLog
+
+#: Opens an empty log; the directory is there for what it wants to keep.
+Opener = Callable[[Path], AbstractAsyncContextManager[EventLog]]
+
+
+@asynccontextmanager
+async def memory(_directory: Path) -> AsyncIterator[EventLog]:
+    """The log in memory."""
+    log = MemoryLog()
+    try:
+        yield log
+    finally:
+        await log.close()
+
+
+@asynccontextmanager
+async def sqlite(directory: Path) -> AsyncIterator[SqliteLog]:
+    """The embedded log."""
+    log = await SqliteLog.open(directory / "log")
+    try:
+        yield log
+    finally:
+        await log.close()
+
+
+#: Every adapter of the port, by the name that selects its tests (``pytest -k sqlite``).
+ADAPTERS: dict[str, Opener] = {"memory": memory, "sqlite": sqlite}
+
+
+def new(value: bytes, partition: int = 0, topic: str = "tasks", key: bytes = b"key") -> NewRecord:
+    """A record to append."""
+    return NewRecord(topic, partition, key, (("ce_id", b"1"),), value)
+
+
+def at(partition: int = 0, topic: str = "tasks") -> TopicPartition:
+    """A partition."""
+    return TopicPartition(topic, partition)
+
+
+async def collect(
+    log: EventLog, start: Mapping[TopicPartition, int], count: int, timeout: float = 20.0
+) -> list[Record]:
+    """The first ``count`` records a follower gets, and no batch that is empty."""
+    records: list[Record] = []
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(timeout), aclosing(log.follow(start)) as batches:
+            while len(records) < count:
+                batch = await anext(batches)
+                assert batch
+                records += batch
+    return records
+
+
+def values(records: list[Record], partition: int | None = None) -> list[bytes]:
+    """Their values, of one partition or of all."""
+    return [record.value for record in records if partition in (None, record.partition)]
