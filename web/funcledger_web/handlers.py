@@ -31,19 +31,23 @@ _DETAILS = {
 }
 
 
-def invalid(errors: Iterable[Mapping[str, Any]], where: tuple[str, ...] = ()) -> Problem:
+def invalid(errors: Iterable[Mapping[str, Any]]) -> Problem:
     """The problem of a request whose fields are wrong; ``errors`` in pydantic's form.
 
     Names each field and what is wrong with it, never the value that was sent.
     """
-    named = [
-        {"field": ".".join(str(part) for part in (*where, *error["loc"])), "message": str(error["msg"])}
-        for error in errors
-    ]
+    named = [{"field": _field(error), "message": str(error["msg"])} for error in errors]
     detail = "; ".join(f"{error['field']}: {error['message']}" for error in named[:_NAMED])
     if len(named) > _NAMED:
         detail += f"; and {len(named) - _NAMED} more"
     return Problem("invalid-request", detail, errors=named[:_NAMED])
+
+
+def _field(error: Mapping[str, Any]) -> str:
+    """The path of the field, "body" where it is all of it that cannot be read."""
+    if error.get("type") == "json_invalid":
+        return "body"
+    return ".".join(str(part) for part in error["loc"]) or "body"
 
 
 def invalid_field(field: str, message: str) -> Problem:
