@@ -48,7 +48,7 @@ class TaskStatus(Document):
 
 
 class TaskResult(Document):
-    """The outcome of one task: what get_result needs. Payloads over ``INLINE_LIMIT`` are read from the log."""
+    """The outcome of one task: what get_result needs. Payloads over ``INLINE_LIMIT`` stay on the log."""
 
     owner: str
     task_id: str
@@ -85,7 +85,7 @@ class HistoryEntry(msgspec.Struct, kw_only=True, gc=False):
 
 
 class TaskHistory(Document):
-    """Positions of every event about one task, by topic and offset."""
+    """Positions of every event about one task: those of ``tasks`` by offset, then those of ``results``."""
 
     owner: str
     task_id: str
@@ -103,6 +103,8 @@ class BatchResult(Document):
     batch_index: int | None = None
     batch_size: int | None = None
     submitted_at: int | None = None
+    attempts: int = 0
+    running: bool = False
     status: str = "received"
     partition: int | None = None
     outcome_offset: int | None = None
@@ -137,6 +139,8 @@ class EndpointHealth(Document):
     # from heartbeats
     heartbeat_at: int | None = None
     heartbeat_epoch: int | None = None
+    #: Ids of the last few heartbeats, so that a copy of one is no sign of life (law 3).
+    heartbeat_ids: list[str] = []
     workers: int | None = None
     busy: int | None = None
     queued: int | None = None
@@ -176,6 +180,8 @@ class Access(Document):
     users: list[str] = []
     groups: list[str] = []
     deleted: bool = False
+    #: Ids of the events that shared it or ceased to, so that a late copy of one changes nothing (law 3).
+    changes: list[str] = []
 
 
 @dataclass(frozen=True, slots=True, eq=False)

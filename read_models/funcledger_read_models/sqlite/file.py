@@ -1,0 +1,101 @@
+"""The file the read models stand in: how it is opened, laid out, and refused when it is not ours."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from funcledger_read_models.documents import MODELS
+from funcledger_read_models.port import StoreError, StoreUnavailable
+from funcledger_read_models.sqlite.statements import layout
+
+#: Says in SQLite's header that a file holds our read models ("flrm").
+APPLICATION_ID = 0x666C726D
+#: Raised whenever documents or tables change shape.
+FORMAT = 1
+#: Statements kept compiled: a few sizes for each model and verb.
+_CACHED = 512
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_TUNING = (
+    "PRAGMA busy_timeout = 5000",
+    "PRAGMA journal_mode = WAL",
+    # What a power cut takes is read again from the log, so a commit need not wait for the disk.
+    "PRAGMA synchronous = NORMAL",
+    "PRAGMA wal_autocheckpoint = 4000",
+    "PRAGMA journal_size_limit = 67108864",
+    "PRAGMA cache_size = -65536",
+)
+
+
+class UnusableFile(StoreError):
+    """Raised when a file cannot be used as read models; the message says what to do."""
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A tuned connection in autocommit mode, for use by one thread at a time."""
+    connection = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, cached_statements=_CACHED
+    )
+    try:
+        for pragma in _TUNING:
+            connection.execute(pragma)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextlib.contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """What sqlite3 raises in here, in the port's words.
+
+    Raises:
+        UnusableFile: the file is damaged.
+        StoreUnavailable: anything else that a second try may cure: a full disk, a lock held too long.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+            raise UnusableFile(_advice(path, f"is damaged or not a database ({error})")) from error
+        raise StoreUnavailable(f"the read models at {path} cannot be used just now: {error}") from error
+
+
+def prepare(connection: sqlite3.Connection, path: Path) -> None:
+    """Lay out an empty file, or check that this one is in our format.
+
+    Raises:
+        UnusableFile: it is somebody else's, or another version's.
+    """
+    application_id, version = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
+    )
+    if not application_id and not connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
+        _lay_out(connection)
+    elif application_id != APPLICATION_ID:
+        raise UnusableFile(f"{path} is a database of some other program; name another file")
+    elif version != FORMAT:
+        raise UnusableFile(_advice(path, f"has format {version}, this version reads format {FORMAT}"))
+
+
+def _lay_out(connection: sqlite3.Connection) -> None:
+    statements = [statement for model in MODELS for statement in layout(model)]
+    connection.executescript(
+        ";\n".join(
+            (
+                "BEGIN IMMEDIATE",
+                *statements,
+                "CREATE TABLE positions (topic TEXT, partition INTEGER, offset INTEGER NOT NULL,"
+                " PRIMARY KEY (topic, partition)) WITHOUT ROWID",
+                f"PRAGMA application_id = {APPLICATION_ID}",
+                f"PRAGMA user_version = {FORMAT}",
+                "COMMIT",
+            )
+        )
+    )
+
+
+def _advice(path: Path, problem: str) -> str:
+    return (
+        f"{path} {problem}. Delete it, with {path.name}-wal and {path.name}-shm: it is rebuilt from the log"
+    )

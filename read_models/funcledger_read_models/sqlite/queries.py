@@ -1,0 +1,47 @@
+"""The reads of the query side as SQL: pages in key order, and what is due."""
+
+import json
+from typing import Any
+
+from funcledger_read_models.checks import Where, check_query
+from funcledger_read_models.documents import Key, Model
+
+
+def page(
+    model: Model, prefix: Key, where: Where, after: Key | None, limit: int, descending: bool
+) -> tuple[str, list[Any]]:
+    """The statement and parameters of one page of :meth:`ReadModelStore.find`.
+
+    Raises:
+        ValueError: the model cannot answer it.
+    """
+    check_query(model, prefix, where, after)
+    conditions = [f"{name} = ?" for name in model.key[: len(prefix)]]
+    parameters: list[Any] = list(prefix)
+    for name, wanted in where.items():
+        if isinstance(wanted, str | bool):
+            conditions.append(f"{name} = ?")
+            parameters.append(wanted)
+        else:
+            conditions.append(f"{name} IN (SELECT value FROM json_each(?))")  # noqa: S608
+            parameters.append(json.dumps(list(wanted)))
+    rest = model.key[len(prefix) :]
+    if after is not None and rest:
+        sign = "<" if descending else ">"
+        conditions.append(f"({', '.join(rest)}) {sign} ({', '.join('?' * len(rest))})")
+        parameters += after[len(prefix) :]
+    elif after is not None:
+        conditions.append("0")
+    order = ", ".join(f"{name} DESC" if descending else name for name in model.key)
+    text = f"SELECT document FROM {model.name}"  # noqa: S608
+    if conditions:
+        text += f" WHERE {' AND '.join(conditions)}"
+    return f"{text} ORDER BY {order} LIMIT ?", [*parameters, limit]
+
+
+def due(model: Model, before: int, limit: int) -> tuple[str, list[Any]]:
+    """The statement and parameters of :meth:`ReadModelStore.due`."""
+    assert model.due is not None
+    order = ", ".join((model.due, *model.key))
+    text = f"SELECT document FROM {model.name} WHERE {model.due} <= ? ORDER BY {order} LIMIT ?"  # noqa: S608
+    return text, [before, limit]

@@ -1,0 +1,85 @@
+"""The SQL of each model: a table with columns for key, filters and due time, and the document as a blob.
+
+Statements take many rows each, since SQLite then works through all of them in one call, and other
+threads run meanwhile.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from itertools import islice
+from operator import attrgetter
+from typing import Any, TypeVar
+
+from funcledger_read_models.documents import BATCH_RESULTS, Document, Model
+
+T = TypeVar("T")
+#: How many rows a statement takes: few sizes, so that few statements are compiled, and they are kept.
+_SIZES = (256, 64, 16, 4, 1)
+
+
+@cache
+def columns(model: Model) -> tuple[str, ...]:
+    """Every column but the document: key, then filters, then due time."""
+    due = (model.due,) if model.due else ()
+    return tuple(dict.fromkeys((*model.key, *model.filters, *due)))
+
+
+@cache
+def values_of(model: Model) -> Callable[[Document], tuple[Any, ...]]:
+    """What gives the values of :func:`columns` for a document."""
+    names = columns(model)
+    getter = attrgetter(*names)
+    return getter if len(names) > 1 else lambda document: (getter(document),)
+
+
+def layout(model: Model) -> Iterator[str]:
+    """What creates the model's table and indexes."""
+    key = ", ".join(model.key)
+    required = ", ".join(f"{name} NOT NULL" for name in model.key)
+    others = "".join(f", {name}" for name in columns(model)[len(model.key) :])
+    yield f"CREATE TABLE {model.name} ({required}{others}, document BLOB NOT NULL, PRIMARY KEY ({key}))"
+    for name in _indexed(model):
+        start = ", ".join((name, *model.key[:2]))
+        yield f"CREATE INDEX {model.name}_by_{name} ON {model.name} ({start})"
+    if model.due:
+        due = f"({model.due}, {key}) WHERE {model.due} IS NOT NULL"
+        yield f"CREATE INDEX {model.name}_due ON {model.name} {due}"
+
+
+def _indexed(model: Model) -> list[str]:
+    # One batch is few enough to be filtered while it is read; the primary key finds its own beginning.
+    return [] if model is BATCH_RESULTS else [name for name in model.filters if name not in model.key[:2]]
+
+
+def pieces(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """The items in slices of the few sizes there are statements for."""
+    rest = iter(items)
+    left = len(items)
+    for size in _SIZES:
+        while left >= size:
+            yield list(islice(rest, size))
+            left -= size
+
+
+@cache
+def upsert(model: Model, rows: int) -> str:
+    """Writes so many documents; parameters are columns and document, row after row."""
+    names = (*columns(model), "document")
+    row = f"({', '.join('?' * len(names))})"
+    changes = ", ".join(f"{name} = excluded.{name}" for name in names[len(model.key) :])
+    return (
+        f"INSERT INTO {model.name} ({', '.join(names)}) VALUES {', '.join([row] * rows)}"  # noqa: S608
+        f" ON CONFLICT ({', '.join(model.key)}) DO UPDATE SET {changes}"
+    )
+
+
+@cache
+def select(model: Model, rows: int) -> str:
+    """Reads the documents of so many keys, those that exist."""
+    names = [f"k{at}" for at in range(len(model.key))]
+    row = f"({', '.join('?' * len(names))})"
+    same = " AND ".join(f"{column} = {name}" for column, name in zip(model.key, names, strict=True))
+    return (
+        f"WITH wanted ({', '.join(names)}) AS (VALUES {', '.join([row] * rows)})"  # noqa: S608
+        f" SELECT document FROM wanted CROSS JOIN {model.name} ON {same}"
+    )
