@@ -32,6 +32,13 @@ def _parsed(entry: manifest.Entry) -> Any:
 
 
 @cache
+def _parsed_before_payload(entry: manifest.Entry) -> Any:
+    schema = _physical(manifest.schema(entry))
+    fields = [field for field in schema["fields"] if field["name"] != "payload"]
+    return fastavro.parse_schema(schema | {"fields": fields})
+
+
+@cache
 def _writer(kind: type[Event]) -> tuple[bytes, Any]:
     entry = manifest.latest(kind.__name__)
     return b"\0" + entry.id.to_bytes(4, "big"), _parsed(entry)
@@ -67,6 +74,27 @@ def decode(value: bytes, dataschema: str) -> Event:
     Raises:
         DecodeError: not our wire format, an unknown schema, cut short, or bytes left over.
     """
+    entry = _entry_of(value, dataschema)
+    kind, writer, reader = _reader(entry)
+    fields, end = _read(value, entry, writer, reader)
+    if end != len(value):
+        raise DecodeError(f"{len(value) - end} bytes follow the {entry.name}")
+    return kind(**fields)
+
+
+def before_payload(value: bytes, dataschema: str) -> bytes:
+    """The part of a value between the schema's id and the payload; all of it where there is no payload.
+
+    Raises:
+        DecodeError: as :func:`decode`.
+    """
+    decode(value, dataschema)
+    entry = _entry_of(value, dataschema)
+    _, end = _read(value, entry, _parsed_before_payload(entry), None)
+    return value[_PREFIX:end]
+
+
+def _entry_of(value: bytes, dataschema: str) -> manifest.Entry:
     entry = _by_dataschema().get(dataschema)
     if entry is None:
         raise DecodeError(f"unknown schema {dataschema!r}")
@@ -74,17 +102,15 @@ def decode(value: bytes, dataschema: str) -> Event:
         raise DecodeError(f"{len(value)} bytes are over the record limit of {RECORD_LIMIT}")
     if len(value) < _PREFIX or value[0] != 0:
         raise DecodeError("not in Confluent's wire format: no magic byte and schema id")
-    return _decode_body(value, entry)
+    return entry
 
 
-def _decode_body(value: bytes, entry: manifest.Entry) -> Event:
-    kind, writer, reader = _reader(entry)
+def _read(value: bytes, entry: manifest.Entry, writer: Any, reader: Any) -> tuple[dict[str, Any], int]:
+    """The fields that stand after the prefix, and where they end."""
     body = io.BytesIO(value)
     body.seek(_PREFIX)
     try:
         fields = fastavro.schemaless_reader(body, writer, reader)
     except Exception as error:  # fastavro raises whatever the bytes lead it into
         raise DecodeError(f"not a {entry.name} of version {entry.version}: {error!r}") from error
-    if body.tell() != len(value):
-        raise DecodeError(f"{len(value) - body.tell()} bytes follow the {entry.name}")
-    return kind(**cast("dict[str, Any]", fields))
+    return cast("dict[str, Any]", fields), body.tell()
