@@ -1,0 +1,80 @@
+"""A sealed event carries what CloudEvents asks for and what a follower filters by."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.support.events import INSTANTS, any_event
+from tests.support.partitions import about_task, start
+
+from funcledger_schemas import envelope
+from funcledger_schemas.codec import DecodeError
+from funcledger_schemas.envelope import header, seal, type_of, unseal
+from funcledger_schemas.events import Event
+from funcledger_schemas.ids import is_id, new_id
+
+TASK = about_task("TaskCompleted", "laptop", "t1", 7)
+
+
+def test_a_task_s_event_is_sealed_with_cloudevents_headers_owner_and_batch() -> None:
+    sealed = seal(msgspec.structs.replace(TASK, actor="user:Ann Ö"), (("traceparent", b"00-1-2-03"),))
+    assert (sealed.topic, sealed.key) == ("results", b"laptop")
+    assert sealed.headers == (
+        ("ce_specversion", b"1.0"),
+        ("ce_id", TASK.event_id.encode()),
+        ("ce_type", b"funcledger.events.TaskCompleted"),
+        ("ce_source", b"/user/Ann%20%C3%96"),
+        ("ce_time", b"1970-01-01T00:00:00.000000+00:00"),
+        ("ce_subject", b"t1"),
+        ("ce_dataschema", b"urn:funcledger:schema:TaskCompleted:1"),
+        ("content-type", b"application/avro"),
+        ("ce_owner", b"ann"),
+        ("ce_batch", b"b"),
+        ("traceparent", b"00-1-2-03"),
+    )
+
+
+def test_an_endpoint_s_event_is_about_the_endpoint_and_nobody_s_batch() -> None:
+    sealed = seal(start("laptop", -1))
+    assert header(sealed.headers, "ce_subject") == "laptop"
+    assert header(sealed.headers, "ce_owner") is None
+
+
+@given(INSTANTS)
+def test_the_time_header_is_the_instant_to_the_microsecond(micros: int) -> None:
+    headers = seal(msgspec.structs.replace(TASK, occurred_at=micros)).headers
+    read = datetime.fromisoformat(header(headers, "ce_time") or "")
+    assert read - datetime(1970, 1, 1, tzinfo=UTC) == timedelta(microseconds=micros)
+
+
+@given(any_event(), st.integers(-(2**63), 2**63 - 1))
+def test_no_clock_however_broken_keeps_an_event_from_the_log(event: Event, micros: int) -> None:
+    sealed = seal(msgspec.structs.replace(event, occurred_at=micros))
+    datetime.fromisoformat(header(sealed.headers, "ce_time") or "")
+    assert unseal(sealed.headers, sealed.value).occurred_at == micros
+
+
+def test_headers_that_are_missing_or_no_text_read_as_none() -> None:
+    headers = (("ce_type", b"\xff"), ("other", b"x"))
+    assert (header(headers, "ce_type"), header(headers, "absent"), type_of(headers)) == (None, None, None)
+    assert type_of((("ce_type", b"somebody.elses.Thing"),)) is None
+    with pytest.raises(DecodeError, match="names no schema"):
+        unseal(headers, b"\0\0\0\0\1")
+
+
+def test_topics_with_a_partition_per_endpoint_are_those_of_its_tasks() -> None:
+    assert set(envelope.TOPICS) > envelope.BY_ENDPOINT
+
+
+def test_ids_are_version_7_uuids_that_sort_by_time() -> None:
+    ids = [new_id() for _ in range(1000)]
+    assert len(set(ids)) == 1000
+    assert all(is_id(text) and text[14] == "7" and text[19] in "89ab" for text in ids)
+    assert [text[:13] for text in ids] == sorted(text[:13] for text in ids)
+
+
+@pytest.mark.parametrize("text", ["", "x" * 36, new_id().upper(), new_id() + "\n", "{" + new_id() + "}"])
+def test_only_lower_case_uuids_are_ids(text: str) -> None:
+    assert not is_id(text)
