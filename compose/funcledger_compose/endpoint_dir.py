@@ -95,6 +95,14 @@ class EndpointDir:
         text = _TEMPLATE.format(name=self.name, endpoint_id=endpoint_id, url=url, workers=workers)
         write_private(self.config, text)
 
+    def change(self, **values: str | int) -> None:
+        """Change single settings, and leave what else the file says as its owner wrote it."""
+        text = self.config.read_text()
+        for name, value in values.items():
+            written = f'{name} = "{value}"' if isinstance(value, str) else f"{name} = {value}"
+            text = re.sub(rf"^{name}\s*=.*$", lambda _, line=written: line, text, flags=re.MULTILINE)
+        write_private(self.config, text)
+
     def settings(self) -> EndpointSettings:
         """What the settings file says.
 

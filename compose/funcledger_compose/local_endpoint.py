@@ -1,0 +1,103 @@
+"""The standalone server's own endpoint: registered on first use, and kept running beside the server."""
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import os
+import secrets
+import sys
+
+import httpx2
+
+from funcledger_compose.data_dir import DataDir
+from funcledger_compose.endpoint_dir import EndpointDir, EndpointSettings
+from funcledger_schemas.ids import new_id
+
+_log = logging.getLogger(__name__)
+
+NAME = "local"
+#: Seconds between starts of an agent that keeps ending.
+_PAUSE = 1.0
+
+
+class LocalEndpoint:
+    """Starts the agent as a process of its own, which comes through the gateway like any other.
+
+    An agent that outlived a killed server is left to its work: it holds the endpoint's lock, finds the new
+    server at the same address, and a second one is started only when it has gone.
+    """
+
+    def __init__(self, data: DataDir, url: str, workers: int) -> None:
+        """``workers`` 0 leaves what is configured, or takes one for each core."""
+        self._data = data
+        self._url = url
+        self._asked_workers = workers
+        self._where = EndpointDir(data.endpoints, NAME)
+        self._keeping: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Register on first use, then keep an agent running."""
+        if self._where.configured:
+            asked = {"workers": self._asked_workers} if self._asked_workers else {}
+            self._where.change(url=self._url, **asked)
+        else:
+            credential = f"fle_{secrets.token_urlsafe(32)}"
+            endpoint_id = await self._register(credential)
+            workers = self._asked_workers or os.cpu_count() or 1
+            self._where.configure(endpoint_id, self._url, credential, workers)
+        self._keeping = asyncio.create_task(self._keep())
+
+    @property
+    def settings(self) -> EndpointSettings:
+        """What the endpoint's own settings file says."""
+        return self._where.settings()
+
+    async def _register(self, credential: str) -> str:
+        body = {
+            "endpoint_id": new_id(),
+            "name": NAME,
+            "description": "The endpoint beside the server.",
+            "credential_sha256": hashlib.sha256(credential.encode()).hexdigest(),
+        }
+        headers = {"Authorization": f"Bearer {self._data.token()}"}
+        async with httpx2.AsyncClient(base_url=self._url, headers=headers, trust_env=False) as client:
+            answer = await client.post("/v1/endpoints", json=body)
+            if answer.status_code == httpx2.codes.CONFLICT:
+                # Somebody deleted the endpoint's directory; its name stays taken, its credential is gone.
+                raise RuntimeError(
+                    f"the endpoint {NAME!r} is registered but its directory is gone. Delete it first: "
+                    f"funcledger endpoint delete {NAME}"
+                )
+            answer.raise_for_status()
+            return str(answer.json()["endpoint_id"])
+
+    async def _keep(self) -> None:
+        while True:
+            if self._where.pid() is None:
+                code = await self._run_agent()
+                _log.warning("the local endpoint's agent ended with %s; see %s", code, self._where.log_file)
+            await asyncio.sleep(_PAUSE)
+
+    async def _run_agent(self) -> int:
+        command = ["-m", "funcledger_compose", "endpoint", "run", NAME, "--attached"]
+        with self._where.log_file.open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, *command, stdin=asyncio.subprocess.PIPE, stdout=log, stderr=log,
+                env=self._environment(), start_new_session=True,
+            )  # fmt: skip
+        return await process.wait()
+
+    def _environment(self) -> dict[str, str]:
+        return os.environ | {"FUNCLEDGER_DATA_DIR": str(self._data.path)}
+
+    async def stop(self) -> None:
+        """Let the agent drain, and wait until it has."""
+        if self._keeping is None:
+            return
+        self._keeping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._keeping
+        patience = self._where.settings().drain + 15
+        if not await asyncio.to_thread(self._where.stop, patience):
+            _log.error("the local endpoint's agent (process %s) does not stop", self._where.pid())
