@@ -1,0 +1,135 @@
+"""The keeper ends tasks whose endpoint is away: cancelled when asked, expired after their deadline."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
+
+from funcledger_event_log.port import EventLog, LogError
+from funcledger_event_log.records import NewRecord
+from funcledger_gateway.endings import ending
+from funcledger_read_models.documents import ENDPOINT_HEALTH, TASK_STATUS, EndpointHealth, Key, TaskStatus
+from funcledger_read_models.liveness import OFFLINE_AFTER, is_online
+from funcledger_read_models.port import ReadModelStore, StoreError
+
+_log = logging.getLogger(__name__)
+
+#: Seconds between rounds.
+INTERVAL = 1.0
+#: Documents looked at in one round, and the most that a round grows to.
+_PAGE, _MOST = 1000, 64_000
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Keeper:
+    """Looks after the tasks of endpoints that have no live agent; a live one ends its tasks itself.
+
+    It holds nothing that matters: whatever it is stopped by, the next round does the rest, and an event
+    appended twice is a copy (law 3). Where an agent was quicker after all, the first outcome stands.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        store: ReadModelStore,
+        *,
+        clock: Callable[[], int] = _now,
+        interval: float = INTERVAL,
+    ) -> None:
+        self._log = log
+        self._store = store
+        self._clock = clock
+        self._interval = interval
+        #: Ended, while the read models do not show it yet.
+        self._ended: set[Key] = set()
+        self._limit = _PAGE
+        #: Ends that the read models have to pass, and when they were taken.
+        self._ends: dict[tuple[str, int], int] | None = None
+        self._ends_at = 0
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to look, at once and then every interval."""
+        self._task = asyncio.create_task(self._run(), name="keeper")
+
+    async def stop(self) -> None:
+        """Stop; a round under way is given up, and the next keeper does it again."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self.round()
+            except (LogError, StoreError) as error:
+                _log.warning("the keeper could not do its round, and tries again: %s", error)
+            except Exception:
+                _log.exception("the keeper's round failed; it tries again")
+            await asyncio.sleep(self._interval)
+
+    async def round(self) -> int:
+        """End what has to be ended now; how many tasks that were.
+
+        Raises:
+            LogError, StoreError: some may have been ended; the next round ends the others.
+        """
+        now = self._clock()
+        due = cast("list[TaskStatus]", await self._store.due(TASK_STATUS, now, self._limit))
+        self._ended &= {TASK_STATUS.key_of(task) for task in due}
+        away = await self._away(due, now) if due else {}
+        orphans = [
+            task for task in due if task.endpoint_id in away and TASK_STATUS.key_of(task) not in self._ended
+        ]
+        full = len(due) == self._limit
+        # Tasks of live endpoints may fill a page for long; those behind them must have their turn.
+        self._limit = min(2 * self._limit, _MOST) if full and not orphans else _PAGE
+        await self._end(orphans, away)
+        return len(orphans)
+
+    async def _end(self, orphans: Sequence[TaskStatus], partitions: Mapping[str, int]) -> None:
+        if not orphans:
+            return
+        await self._log.append([NewRecord.of(ending(task), partitions[task.endpoint_id]) for task in orphans])
+        self._ended |= {TASK_STATUS.key_of(task) for task in orphans}
+        _log.info("the keeper has ended %d tasks of endpoints without an agent", len(orphans))
+
+    async def _away(self, due: Sequence[TaskStatus], now: int) -> dict[str, int]:
+        """The endpoints of these tasks that have no live agent, with their partitions."""
+        as_of = await self._as_of(now)
+        if as_of is None:
+            return {}
+        keys = {(task.endpoint_id,) for task in due}
+        found = (await self._store.load({ENDPOINT_HEALTH: keys})).get(ENDPOINT_HEALTH, {})
+        health = [each for each in found.values() if isinstance(each, EndpointHealth)]
+        return {
+            each.endpoint_id: each.partition
+            for each in health
+            if each.partition is not None and not is_online(each, as_of)
+        }
+
+    async def _as_of(self, now: int) -> int | None:
+        """A time up to which the read models are known to hold every sign of life; None when too long ago.
+
+        Were they believed as they are, all endpoints would look dead to a keeper behind a slow projector.
+        """
+        if self._ends is None:
+            self._ends, self._ends_at = await self._signs_of_life(), now
+        positions = await self._store.positions()
+        if any(positions.get(where, 0) < end for where, end in self._ends.items()):
+            return None
+        self._ends = None
+        return self._ends_at if now - self._ends_at < OFFLINE_AFTER else None
+
+    async def _signs_of_life(self) -> dict[tuple[str, int], int]:
+        return {
+            (topic, partition): end
+            for topic in ("results", "heartbeats")
+            for partition, end in (await self._log.ends(topic)).items()
+        }
