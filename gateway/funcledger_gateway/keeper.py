@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection
 from typing import cast
 
 from funcledger_event_log.port import EventLog, LogError
 from funcledger_event_log.records import NewRecord
 from funcledger_gateway.endings import ending
-from funcledger_read_models.documents import ENDPOINT_HEALTH, TASK_STATUS, EndpointHealth, Key, TaskStatus
+from funcledger_read_models.documents import ENDPOINT_HEALTH, TASK_STATUS, EndpointHealth, TaskStatus
 from funcledger_read_models.liveness import OFFLINE_AFTER, is_online
 from funcledger_read_models.port import ReadModelStore, StoreError
 
@@ -45,12 +45,11 @@ class Keeper:
         self._store = store
         self._clock = clock
         self._interval = interval
-        #: Ended, while the read models do not show it yet.
-        self._ended: set[Key] = set()
         self._limit = _PAGE
         #: Ends that the read models have to pass, and when they were taken.
         self._ends: dict[tuple[str, int], int] | None = None
         self._ends_at = 0
+        self._began: int | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -81,31 +80,28 @@ class Keeper:
             LogError, StoreError: some may have been ended; the next round ends the others.
         """
         now = self._clock()
+        as_of = await self._as_of(now)
+        if as_of is None:
+            return 0
         due = cast("list[TaskStatus]", await self._store.due(TASK_STATUS, now, self._limit))
-        self._ended &= {TASK_STATUS.key_of(task) for task in due}
-        away = await self._away(due, now) if due else {}
-        orphans = [
-            task for task in due if task.endpoint_id in away and TASK_STATUS.key_of(task) not in self._ended
-        ]
+        away = await self._away({task.endpoint_id for task in due}, as_of)
+        orphans = [task for task in due if task.endpoint_id in away and self._silent(task, now)]
         full = len(due) == self._limit
         # Tasks of live endpoints may fill a page for long; those behind them must have their turn.
         self._limit = min(2 * self._limit, _MOST) if full and not orphans else _PAGE
-        await self._end(orphans, away)
+        if orphans:
+            await self._log.append([NewRecord.of(ending(task), away[task.endpoint_id]) for task in orphans])
+            _log.info("the keeper has ended %d tasks of endpoints without an agent", len(orphans))
         return len(orphans)
 
-    async def _end(self, orphans: Sequence[TaskStatus], partitions: Mapping[str, int]) -> None:
-        if not orphans:
-            return
-        await self._log.append([NewRecord.of(ending(task), partitions[task.endpoint_id]) for task in orphans])
-        self._ended |= {TASK_STATUS.key_of(task) for task in orphans}
-        _log.info("the keeper has ended %d tasks of endpoints without an agent", len(orphans))
+    def _silent(self, task: TaskStatus, now: int) -> bool:
+        """Whether the task's agent has had time to be heard: not while the gateway itself was down."""
+        self._began = now if self._began is None else self._began
+        return not task.running or now - self._began > OFFLINE_AFTER
 
-    async def _away(self, due: Sequence[TaskStatus], now: int) -> dict[str, int]:
-        """The endpoints of these tasks that have no live agent, with their partitions."""
-        as_of = await self._as_of(now)
-        if as_of is None:
-            return {}
-        keys = {(task.endpoint_id,) for task in due}
+    async def _away(self, endpoints: Collection[str], as_of: int) -> dict[str, int]:
+        """Those of these endpoints that had no live agent then, with their partitions."""
+        keys = [(endpoint_id,) for endpoint_id in endpoints]
         found = (await self._store.load({ENDPOINT_HEALTH: keys})).get(ENDPOINT_HEALTH, {})
         health = [each for each in found.values() if isinstance(each, EndpointHealth)]
         return {
@@ -115,19 +111,20 @@ class Keeper:
         }
 
     async def _as_of(self, now: int) -> int | None:
-        """A time up to which the read models are known to hold every sign of life; None when too long ago.
+        """A time up to which the read models hold every outcome and sign of life; None when too long ago.
 
-        Were they believed as they are, all endpoints would look dead to a keeper behind a slow projector.
+        Were they believed as they are, all endpoints would look dead to a keeper behind a slow projector,
+        and its own outcomes would be missing in the next round.
         """
         if self._ends is None:
-            self._ends, self._ends_at = await self._signs_of_life(), now
+            self._ends, self._ends_at = await self._ends_now(), now
         positions = await self._store.positions()
         if any(positions.get(where, 0) < end for where, end in self._ends.items()):
             return None
         self._ends = None
         return self._ends_at if now - self._ends_at < OFFLINE_AFTER else None
 
-    async def _signs_of_life(self) -> dict[tuple[str, int], int]:
+    async def _ends_now(self) -> dict[tuple[str, int], int]:
         return {
             (topic, partition): end
             for topic in ("results", "heartbeats")
