@@ -2,7 +2,8 @@
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated
 
 from fastapi import Header
@@ -14,6 +15,7 @@ from funcledger_event_log.port import EventLog, LogFull, LogUnavailable, Outcome
 from funcledger_event_log.records import NewRecord, Token
 from funcledger_schemas.envelope import Headers
 from funcledger_schemas.limits import RECORD_LIMIT
+from funcledger_web import catalogue
 from funcledger_web.catalogue import Catalogue
 from funcledger_web.handlers import invalid_field
 from funcledger_web.problems import Problem
@@ -53,12 +55,9 @@ class Commands:
         Raises:
             Problem: the log cannot be asked, or the catalogue is behind.
         """
-        try:
-            if await self._tail.catch_up(PATIENCE):
-                return
-        except LogUnavailable as error:
-            raise _told(error) from error
-        raise _behind(self._tail.position, None)
+        with _telling():
+            if not await self._tail.catch_up(PATIENCE):
+                raise _behind(self._tail.position, Token())
 
     async def append(self, records: Sequence[NewRecord]) -> Token:
         """Append; the token of somebody who has seen these records. Durable when it returns (law 1).
@@ -66,10 +65,8 @@ class Commands:
         Raises:
             Problem: the log is full, not reachable, cannot say, or a record is over its limit.
         """
-        try:
+        with _telling():
             return Token.after(await self.log.append(records))
-        except (RecordTooLarge, LogUnavailable, OutcomeUnknown) as error:
-            raise _told(error) from error
 
     async def append_and_see(self, record: NewRecord) -> Token:
         """Append one record of the catalogue's topics and return once the catalogue has taken it in."""
@@ -83,14 +80,13 @@ class Commands:
         Raises:
             Problem: the log cannot be asked.
         """
-        try:
+        with _telling():
             return await self.log.partitions("tasks")
-        except LogUnavailable as error:
-            raise _told(error) from error
 
     async def _pass(self, token: Token) -> None:
-        if not await self._tail.wait_past(token, PATIENCE):
-            raise _behind(self._tail.position, token)
+        with _telling():
+            if not await self._tail.wait_past(token, PATIENCE):
+                raise _behind(self._tail.position, token)
 
 
 def now() -> int:
@@ -104,18 +100,30 @@ def traceparent(request: Request) -> Headers:
     return (("traceparent", text.encode()),) if _TRACEPARENT.fullmatch(text) else ()
 
 
-def _behind(position: Token, wanted: Token | None) -> Problem:
-    lag = sum(max(0, end - position.ends.get(where, 0)) for where, end in (wanted or Token()).ends.items())
+def _behind(position: Token, wanted: Token) -> Problem:
+    """The answer when the catalogue lags; ``lag`` counts the records it has not taken in."""
+    lag = sum(
+        max(0, end - position.ends.get(where, 0))
+        for where, end in wanted.ends.items()
+        if where.topic in catalogue.TOPICS
+    )
     detail = f"This server has not read what you have seen within {PATIENCE:g} s. Send the request again."
     return Problem("behind", detail, lag=lag)
 
 
+@contextmanager
+def _telling() -> Iterator[None]:
+    """What the log says in here is told to the client as a problem."""
+    try:
+        yield
+    except (RecordTooLarge, LogUnavailable, OutcomeUnknown) as error:
+        raise _told(error) from error
+
+
 def _told(error: Exception) -> Problem:
-    """The problem that tells a client what the log said."""
     if isinstance(error, RecordTooLarge):
-        return Problem(
-            "payload-too-large", f"A record of it is over {RECORD_LIMIT} bytes. Nothing was written."
-        )
+        detail = f"One of its records is over {RECORD_LIMIT} bytes. Nothing was written."
+        return Problem("payload-too-large", detail)
     if isinstance(error, LogFull):
         detail = (
             "The server's disk is full: nothing was written. Its operator must make space; then try again."
