@@ -59,23 +59,47 @@ def pack(records: Sequence[Record], place: Callable[[bytes], bytes | Address]) -
     numbers.default_factory = numbers.__len__
     headers = [list(map(numbers.__getitem__, record.headers)) for record in records]
     keys = [record.key for record in records]
-    body = _encode((list(numbers), keys, headers, [place(record.value) for record in records]))
-    return crc32(body).to_bytes(4, "big") + body
+    return _encode((list(numbers), keys, headers, [place(record.value) for record in records]))
 
 
-def unpack(blob: bytes) -> list[Entry]:
-    """The entries in a blob.
-
-    Raises:
-        LogCorrupt: its checksum says that it is not what was written.
-    """
-    body = memoryview(blob)[4:]
-    if crc32(body) != int.from_bytes(blob[:4], "big"):
-        raise damaged("the log", f"a chunk of {len(blob)} bytes does not fit its checksum")
+def unpack(body: bytes) -> list[Entry]:
+    """The entries in a blob."""
     shared, keys, numbers, values = _decode(body)
     return [
         Entry(
-            key, tuple(map(shared.__getitem__, headers)), value if type(value) is bytes else Address(*value)
+            key,
+            tuple(map(shared.__getitem__, headers)),
+            value if type(value) is bytes else Address(*value),
         )
         for key, headers, value in zip(keys, numbers, values, strict=True)
     ]
+
+
+class Row(NamedTuple):
+    """A chunk as it stands in its table."""
+
+    id: int
+    records: int
+    #: When it was appended, in milliseconds since 1970.
+    timestamp: int
+    checksum: int
+    body: bytes
+
+    @classmethod
+    def of(cls, chunk_id: int, records: int, timestamp: int, body: bytes) -> "Row":
+        """The row, with its checksum."""
+        return cls(chunk_id, records, timestamp, _checksum(chunk_id, records, timestamp, body), body)
+
+    def verify(self) -> "Row":
+        """The row itself.
+
+        Raises:
+            LogCorrupt: its checksum says that it is not what was written.
+        """
+        if self.checksum != _checksum(self.id, self.records, self.timestamp, self.body):
+            raise damaged("the log", f"chunk {self.id:#x} does not fit its checksum")
+        return self
+
+
+def _checksum(chunk_id: int, records: int, timestamp: int, body: bytes) -> int:
+    return crc32(body, crc32(b"%d %d %d" % (chunk_id, records, timestamp)))

@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 from funcledger_event_log.records import TopicPartition
+from funcledger_event_log.sqlite.chunks import Row
 from funcledger_event_log.sqlite.errors import LogCorrupt, damaged
 from funcledger_event_log.sqlite.partitions import Partition
 
@@ -19,7 +20,8 @@ BEGIN;
 CREATE TABLE partitions (
     id INTEGER PRIMARY KEY, topic TEXT NOT NULL, partition INTEGER NOT NULL, UNIQUE (topic, partition));
 CREATE TABLE chunks (
-    id INTEGER PRIMARY KEY, count INTEGER NOT NULL, timestamp INTEGER NOT NULL, body BLOB NOT NULL);
+    id INTEGER PRIMARY KEY, count INTEGER NOT NULL, timestamp INTEGER NOT NULL, checksum INTEGER NOT NULL,
+    body BLOB NOT NULL);
 CREATE TABLE consumers (
     consumer TEXT, partition INTEGER, offset INTEGER NOT NULL, metadata TEXT NOT NULL,
     PRIMARY KEY (consumer, partition)) WITHOUT ROWID;
@@ -29,6 +31,14 @@ PRAGMA application_id = {application_id};
 PRAGMA user_version = {format};
 COMMIT;
 """
+
+_LAST_CHUNK = """
+SELECT id, count, timestamp, checksum, body FROM chunks WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1
+"""
+
+#: A database up to this size, in bytes, is checked whole when it is opened, which takes a moment;
+#: of a larger one, each chunk is when it is read.
+_CHECKED = 64 * 1024 * 1024
 
 
 class Database:
@@ -87,6 +97,10 @@ class Database:
                 f"{self.path} has format {version}, this funcledger reads {FORMAT}: "
                 "install the version that wrote it, or a newer one"
             )
+        if self.path.stat().st_size <= _CHECKED:
+            (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if found != "ok":
+                raise damaged(self.path, found)
 
     def _create(self, connection: sqlite3.Connection) -> None:
         if self.segment_path.exists():
@@ -106,12 +120,17 @@ def _load_partitions(connection: sqlite3.Connection) -> dict[TopicPartition, Par
         "SELECT id, topic, partition FROM partitions ORDER BY topic, partition"
     ).fetchall()
     found = {}
-    for partition_id, topic, partition in rows:
-        last = connection.execute(
-            "SELECT id, count FROM chunks WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1",
-            (chunk_id(partition_id, 0), chunk_id(partition_id + 1, 0)),
-        ).fetchone()
-        end = last[0] - chunk_id(partition_id, 0) + last[1] if last else 0
-        where = TopicPartition(topic, partition)
-        found[where] = Partition(where, partition_id, end)
+    for partition_id, topic, number in rows:
+        where = TopicPartition(topic, number)
+        found[where] = Partition(where, partition_id, _end(connection, partition_id))
     return found
+
+
+def _end(connection: sqlite3.Connection, partition_id: int) -> int:
+    """The offset after the partition's last record."""
+    first, beyond = chunk_id(partition_id, 0), chunk_id(partition_id + 1, 0)
+    last = connection.execute(_LAST_CHUNK, (first, beyond)).fetchone()
+    if last is None:
+        return 0
+    row = Row(*last).verify()
+    return row.id - first + row.records

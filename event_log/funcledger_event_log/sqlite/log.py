@@ -23,25 +23,27 @@ WAITING_BYTES = 64 * 1024 * 1024
 class SqliteLog:
     """An ``EventLog`` in one directory, for one process and one event loop; made by :meth:`open`."""
 
-    def __init__(self, storage: Storage, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, storage: Storage, loop: asyncio.AbstractEventLoop, tail_bytes: int) -> None:
         self.bells = Bells()
         self._storage = storage
         self._loop = loop
         self._partitions = storage.partitions
-        self._recent = RecentRecords(TAIL_BYTES)
+        self._recent = RecentRecords(tail_bytes)
         self._waiting = 0
         storage.begin(self._written)
 
     @classmethod
-    async def open(cls, path: Path) -> "SqliteLog":
+    async def open(cls, path: Path, *, tail_bytes: int = TAIL_BYTES) -> "SqliteLog":
         """The log in this directory, which is made where there is none.
+
+        About ``tail_bytes`` of the newest records stay in memory for followers.
 
         Raises:
             LogInUse: another process has it open.
             LogCorrupt: what is there cannot be read; the message says what to do.
             OSError: the directory cannot be written.
         """
-        return cls(await asyncio.to_thread(Storage, path), asyncio.get_running_loop())
+        return cls(await asyncio.to_thread(Storage, path), asyncio.get_running_loop(), tail_bytes)
 
     @property
     def fsyncs(self) -> int:

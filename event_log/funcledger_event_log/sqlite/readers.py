@@ -9,8 +9,7 @@ from typing import NamedTuple, TypeVar
 
 from funcledger_event_log.port import Committed, LogUnavailable
 from funcledger_event_log.records import Position, Record
-from funcledger_event_log.sqlite import chunks
-from funcledger_event_log.sqlite.chunks import Entry
+from funcledger_event_log.sqlite.chunks import Entry, Row, unpack
 from funcledger_event_log.sqlite.database import Database, chunk_id
 from funcledger_event_log.sqlite.errors import damaged
 from funcledger_event_log.sqlite.partitions import Partition
@@ -23,13 +22,14 @@ THREADS = 4
 
 #: From the chunk that holds an offset (the last that does not begin after it) to the partition's end.
 _CHUNKS = """
-SELECT id, timestamp, body FROM chunks
+SELECT id, count, timestamp, checksum, body FROM chunks
 WHERE id >= (SELECT max(id) FROM chunks WHERE id BETWEEN :start AND :at) AND id < :end ORDER BY id
 """
 
 
 class _Chunk(NamedTuple):
     first: int
+    end: int
     timestamp: int
     entries: list[Entry]
 
@@ -49,7 +49,7 @@ class Readers:
         return await self._run(lambda: self._batch(partition, offset, records, size))
 
     async def single(self, wanted: Sequence[tuple[Partition, int]]) -> dict[Position, Record]:
-        """The records at these offsets, as far as they are there."""
+        """The records at these offsets, which are there."""
         return await self._run(lambda: self._single(wanted))
 
     async def committed(self, consumer: str, partition: Partition) -> Committed | None:
@@ -72,16 +72,25 @@ class Readers:
         return connection
 
     def _chunks(self, partition: Partition, offset: int) -> Iterator[_Chunk]:
-        """The chunk that holds the offset, if there is one, and those that follow."""
+        """The chunk that holds the offset, which is there, and those that follow without a gap."""
         start = chunk_id(partition.id, 0)
         bounds = {"start": start, "at": start + offset, "end": chunk_id(partition.id + 1, 0)}
-        for first, timestamp, body in self._connection().execute(_CHUNKS, bounds):
-            yield _Chunk(first - start, timestamp, chunks.unpack(body))
+        # Read before the query, which therefore sees at least as much.
+        expected, there = offset, partition.end
+        for found in self._connection().execute(_CHUNKS, bounds):
+            row = Row(*found).verify()
+            chunk = _Chunk(row.id - start, row.id - start + row.records, row.timestamp, unpack(row.body))
+            if not chunk.first <= expected < chunk.end:
+                break
+            yield chunk
+            expected = chunk.end
+        if expected < there:
+            raise damaged(self._database.path, f"offset {expected} of {partition.where} is missing")
 
     def _batch(self, partition: Partition, offset: int, records: int, size: int) -> list[Record]:
         batch: list[Record] = []
         for chunk in self._chunks(partition, offset):
-            for at in range(max(chunk.first, offset), chunk.first + len(chunk.entries)):
+            for at in range(max(chunk.first, offset), chunk.end):
                 batch.append(self._record(partition, chunk, at))
                 size -= len(batch[-1].value)
                 if size <= 0 or len(batch) >= records:
@@ -93,10 +102,9 @@ class Readers:
         chunk: _Chunk | None = None
         last: Partition | None = None
         for partition, offset in sorted(wanted, key=lambda pair: (pair[0].id, pair[1])):
-            if chunk is None or partition is not last or offset >= chunk.first + len(chunk.entries):
-                chunk, last = next(self._chunks(partition, offset), None), partition
-            if chunk is not None and offset < chunk.first + len(chunk.entries):
-                found[Position(*partition.where, offset)] = self._record(partition, chunk, offset)
+            if chunk is None or partition is not last or offset >= chunk.end:
+                chunk, last = next(self._chunks(partition, offset)), partition
+            found[Position(*partition.where, offset)] = self._record(partition, chunk, offset)
         return found
 
     def _record(self, partition: Partition, chunk: _Chunk, offset: int) -> Record:

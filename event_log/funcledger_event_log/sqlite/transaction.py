@@ -11,7 +11,7 @@ from funcledger_event_log.sqlite.database import chunk_id
 from funcledger_event_log.sqlite.partitions import Partition
 from funcledger_event_log.sqlite.segment import LARGE, Segment
 
-_INSERT = "INSERT INTO chunks (id, count, timestamp, body) VALUES (?, ?, ?, ?)"
+_INSERT = "INSERT INTO chunks (id, count, timestamp, checksum, body) VALUES (?, ?, ?, ?, ?)"
 
 
 class Transaction:
@@ -86,11 +86,11 @@ class Transaction:
         for partition, records in self.written.items():
             partition.next += len(records)
 
-    def _rows(self) -> Iterator[tuple[int, int, int, bytes]]:
+    def _rows(self) -> Iterator[chunks.Row]:
         for partition, records in self.written.items():
             for chunk in chunks.cut(records):
                 first = chunk_id(partition.id, chunk[0].offset)
-                yield first, len(chunk), self._timestamp, chunks.pack(chunk, self._place)
+                yield chunks.Row.of(first, len(chunk), self._timestamp, chunks.pack(chunk, self._place))
 
     def rollback(self) -> None:
         """Undo everything; SQLite may have done so already when the disk was full."""
