@@ -80,5 +80,4 @@ class Listener:
         self._deliver([answer for answer in answers if answer[1] is not None])
         if left_out:
             self._deliver(Results(self._transport).fetch(left_out, 0))
-        if not head.get("hello"):
-            self._after = head["position"]
+        self._after = head["resume"]

@@ -13,8 +13,9 @@ _ERRORS: dict[str | None, type[errors.ComputeError]] = {
     "Expired": errors.TaskExpired,
     "ResultTooLarge": errors.ResultTooLarge,
     "VersionMismatch": errors.VersionMismatch,
-    "SerializationError": errors.SerializationError,
-    "DeserializationError": errors.DeserializationError,
+    "ResultNotSerializable": errors.SerializationError,
+    "FunctionNotLoaded": errors.DeserializationError,
+    "ArgumentsNotLoaded": errors.DeserializationError,
 }
 _DETAILS = (
     "endpoint_id", "function_id", "batch_id", "batch_index", "attempts", "kind", "submitted_at", "started_at",

@@ -24,7 +24,7 @@ FIRST_PATIENCE = 3.0
 #: The server sends a sign of life every 5 s; a stream that is silent for longer than this is dead.
 SILENCE = 16.0
 _AGAIN = frozenset({408, 429, 502, 503, 504})
-_BACKOFF = tenacity.wait_exponential_jitter(initial=0.05, max=5.0, jitter=0.1)
+_BACKOFF = tenacity.wait_random_exponential(multiplier=0.1, max=5.0)
 
 
 class _TryAgain(Exception):

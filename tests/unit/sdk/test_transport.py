@@ -1,0 +1,154 @@
+"""What the SDK does when connections and servers fail."""
+
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+from tests.support.poll import until_sync
+from tests.support.scripted import Asked, Reply, scripted
+
+from funcledger import errors
+from funcledger.listener import Listener
+from funcledger.results import Answer
+from funcledger.settings import Server
+from funcledger.submission import NewTask, submit
+from funcledger.transport import Transport
+from funcledger_schemas.frames import KEEP_ALIVE, delimit, pack
+from funcledger_schemas.ids import new_id
+
+FUNCTION, ENDPOINT, BATCH = new_id(), new_id(), new_id()
+
+
+def transport_to(url: str, patience: float = 10.0) -> Transport:
+    return Transport(Server(url, "flu_secret"), patience=patience)
+
+
+def problem(slug: str, detail: str) -> bytes:
+    return json.dumps({"type": f"urn:funcledger:problem:{slug}", "title": slug, "detail": detail}).encode()
+
+
+def test_a_lost_response_is_answered_by_sending_the_same_ids_again() -> None:
+    """FAULTS 5, the SDK's half: the second request is the first one, byte for byte."""
+
+    def answer(_: Asked, number: int) -> Reply:
+        return Reply(drop=True) if number == 0 else Reply(202, b'{"position":"tasks:0:1"}')
+
+    task = NewTask(new_id(), ENDPOINT, FUNCTION, "pickle", b"arguments")
+    with scripted(answer) as server:
+        transport = transport_to(server.url)
+        submit(transport, BATCH, [task])
+        transport.close()
+    first, second = server.asked
+    assert first.body == second.body
+    assert task.task_id.encode() in second.body
+    assert transport.seen.token == "tasks:0:1"
+
+
+def test_retry_after_is_honoured() -> None:
+    def answer(_: Asked, number: int) -> Reply:
+        if number == 0:
+            return Reply(503, problem("outcome-unknown", "Send it again."), {"Retry-After": "1"})
+        return Reply(body=b'{"ok": true}')
+
+    with scripted(answer) as server:
+        transport = transport_to(server.url)
+        began = time.monotonic()
+        assert transport.get("/v1/anything") == {"ok": True}
+        assert time.monotonic() - began >= 1.0
+        transport.close()
+
+
+def test_a_server_that_stays_away_is_reported_with_its_own_sentence() -> None:
+    with scripted(lambda *_: Reply(503, problem("log-unavailable", "The log is away."))) as server:
+        transport = transport_to(server.url, patience=0.3)
+        with pytest.raises(errors.ServiceUnavailable, match="The log is away"):
+            transport.get("/v1/anything")
+        transport.close()
+    assert len(server.asked) > 1
+
+
+def test_no_server_at_the_address_says_how_to_start_one() -> None:
+    with scripted(lambda *_: Reply()) as server:
+        url = server.url
+    transport = transport_to(url, patience=0.2)
+    with pytest.raises(errors.ServiceUnavailable, match="funcledger up"):
+        transport.get("/v1/anything")
+    transport.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "slug", "kind"),
+    [
+        (401, "unauthenticated", errors.Unauthenticated),
+        (403, "forbidden", errors.PermissionDenied),
+        (404, "task-not-found", errors.TaskNotFound),
+        (404, "function-not-found", errors.FunctionNotFound),
+        (404, "endpoint-not-found", errors.EndpointNotFound),
+        (409, "conflict", errors.Conflict),
+        (413, "payload-too-large", errors.PayloadTooLarge),
+        (422, "invalid-request", errors.InvalidRequest),
+        (418, "never-heard-of", errors.RequestError),
+    ],
+)
+def test_a_refusal_is_raised_at_once_with_the_servers_sentence(
+    status: int, slug: str, kind: type[errors.ComputeError]
+) -> None:
+    with scripted(lambda *_: Reply(status, problem(slug, "What was wrong and what to do."))) as server:
+        transport = transport_to(server.url)
+        with pytest.raises(kind, match="What was wrong and what to do"):
+            transport.get("/v1/anything")
+        transport.close()
+    assert len(server.asked) == 1
+
+
+def test_law_9_every_request_carries_what_was_seen() -> None:
+    tokens = ["tasks:1:5", "results:1:2,tasks:1:4", "tasks:0:9"]
+    answers: Iterator[str] = iter(tokens)
+    with scripted(lambda *_: Reply(headers={"Funcledger-Position": next(answers)})) as server:
+        transport = transport_to(server.url)
+        for _ in tokens:
+            transport.get("/v1/anything")
+        transport.close()
+    assert [asked.headers.get("Funcledger-Position") for asked in server.asked] == [
+        None,
+        "tasks:1:5",
+        "results:1:2,tasks:1:5",
+    ]
+    assert transport.seen.token == "results:1:2,tasks:0:9,tasks:1:5"
+
+
+def test_a_cut_stream_goes_on_where_it_was() -> None:
+    """The half frame of the cut is thrown away; the second stream resumes after the last whole one."""
+
+    def frame(task_id: str, resume: str) -> bytes:
+        task = {"task_id": task_id, "status": "success", "payload_format": "pickle", "size": 4}
+        return delimit(pack({"tasks": [task], "position": resume, "resume": resume}, [b"data"]))
+
+    def answer(asked: Asked, number: int) -> Reply:
+        if number == 0:
+            whole, half = frame("a", "results:0:1"), frame("b", "results:0:2")[:20]
+            return Reply(pieces=[KEEP_ALIVE, whole[:7], whole[7:] + half], cut=True)
+        return Reply(pieces=[frame("b", "results:0:2"), KEEP_ALIVE])
+
+    got: list[Answer] = []
+    with scripted(answer) as server:
+        transport = transport_to(server.url)
+        listener = Listener(transport, BATCH, got.extend, lambda error: pytest.fail(str(error)))
+        listener.start()
+        until_sync(lambda: len(got) >= 2)
+        listener.stop()
+        transport.close()
+    assert [task["task_id"] for task, _ in got[:2]] == ["a", "b"]
+    assert "after" not in server.asked[0].path
+    assert "after=results%3A0%3A1" in server.asked[1].path
+
+
+def test_a_stream_that_is_refused_says_so_instead_of_trying_for_ever() -> None:
+    refused: list[errors.ComputeError] = []
+    with scripted(lambda *_: Reply(401, problem("unauthenticated", "Name a token."))) as server:
+        transport = transport_to(server.url)
+        Listener(transport, BATCH, lambda _: None, refused.append).start()
+        until_sync(lambda: bool(refused))
+        transport.close()
+    assert isinstance(refused[0], errors.Unauthenticated)
