@@ -1,0 +1,45 @@
+"""The routers of the query side over its parts."""
+
+from fastapi import APIRouter
+
+from funcledger_event_log.port import EventLog
+from funcledger_query_api import batches, endpoints, functions, results, tasks
+from funcledger_query_api.feed import OutcomeFeed
+from funcledger_query_api.progress import Progress
+from funcledger_query_api.queries import Queries
+from funcledger_read_models.port import ReadModelStore
+
+
+class QuerySide:
+    """One process's query side: start it before its routers are served, stop it after."""
+
+    def __init__(self, log: EventLog, store: ReadModelStore) -> None:
+        self.progress = Progress(store)
+        self.feed = OutcomeFeed(log, store, self.progress)
+        self._queries = Queries(log, store, self.progress, self.feed)
+
+    def routers(self) -> list[APIRouter]:
+        """What it answers."""
+        return [part.router(self._queries) for part in (tasks, results, batches, endpoints, functions)]
+
+    async def start(self) -> None:
+        """Begin to follow the log; returns once caught up.
+
+        Raises:
+            StoreUnavailable, LogUnavailable: try again later.
+        """
+        await self.progress.now()
+        await self.feed.start()
+
+    def close_streams(self) -> None:
+        """End every stream and wait: call it when the server begins to stop, for it waits for them."""
+        self.feed.close_streams()
+
+    async def missing(self) -> list[str]:
+        """Parts that are not ready, for ``/readyz``."""
+        return [] if self.feed.failed is None else ["outcome feed"]
+
+    async def stop(self) -> None:
+        """Let go of everything."""
+        await self.feed.stop()
+        await self.progress.stop()

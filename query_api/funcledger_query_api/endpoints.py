@@ -1,0 +1,160 @@
+"""Routes that find endpoints and tell how they are."""
+
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Path, Query
+from starlette.responses import Response
+
+from funcledger_query_api.access import is_visible, visible
+from funcledger_query_api.answers import answer, described
+from funcledger_query_api.liveness import now
+from funcledger_query_api.parameters import EndpointFilters
+from funcledger_query_api.queries import Queries, QueryRoute, SeenHeader
+from funcledger_query_api.stored import parsed
+from funcledger_read_models.documents import ENDPOINT_HEALTH, EndpointHealth
+from funcledger_read_models.liveness import is_online, last_seen
+from funcledger_read_models.port import ReadModelStore
+from funcledger_schemas.ids import is_id
+from funcledger_web.auth import Principal, allow
+from funcledger_web.documentation import problems
+from funcledger_web.problems import Problem
+
+Reader = Annotated[Principal, allow("endpoints:read")]
+
+
+class EndpointView(msgspec.Struct, kw_only=True, gc=False):
+    """An endpoint. Times in ms since 1970, memory in bytes; numbers are the agent's last heartbeat's.
+
+    ``outstanding`` is what the agent has in hand, begun or not; numbers of work are null while it is offline.
+    """
+
+    endpoint_id: str
+    name: str | None
+    owner: str | None
+    description: str | None
+    metadata: dict[str, Any] | None
+    public: bool
+    partition: int | None
+    status: str
+    last_seen: int | None
+    host: str | None
+    platform: str | None
+    python_version: str | None
+    agent_version: str | None
+    engine: str | None
+    workers: int | None
+    busy: int | None
+    idle: int | None
+    queued: int | None
+    outstanding: int | None
+    cores: int | None
+    memory_total: int | None
+    memory_available: int | None
+    load: float | None
+    registered_at: int | None
+    started_at: int | None
+
+
+class EndpointList(msgspec.Struct, gc=False):
+    """Endpoints by name."""
+
+    endpoints: list[EndpointView]
+    position: str
+
+
+def router(queries: Queries) -> APIRouter:
+    """The routes of ``/v1/endpoints`` that read."""
+    routes = APIRouter(
+        prefix="/v1/endpoints", tags=["endpoints"], route_class=QueryRoute,
+        responses=problems("endpoint-not-found", "behind"),
+    )  # fmt: skip
+
+    @routes.get("", summary="List endpoints", responses=described(EndpointList, "Endpoints."))
+    async def list_endpoints(
+        who: Reader, filters: Annotated[EndpointFilters, Query()], seen: SeenHeader = None
+    ) -> Response:
+        token = await queries.catch_up(seen)
+        found = await _all(queries.store, who, own=filters.role == "owner")
+        shown = [each for each in found if filters.name is None or each.name == filters.name]
+        position = await queries.position(token)
+        return answer(EndpointList([_view(each) for each in shown], str(position)), position)
+
+    @routes.get("/{endpoint}", summary="An endpoint", responses=described(EndpointView, "The endpoint."))
+    async def one(
+        endpoint: Annotated[str, Path(max_length=200, description="Its id, or its name.")],
+        who: Reader,
+        seen: SeenHeader = None,
+    ) -> Response:
+        """By name: one's own, or else the one other endpoint of that name one may use."""
+        token = await queries.catch_up(seen)
+        health = await (_by_id if is_id(endpoint) else _by_name)(queries.store, endpoint, who)
+        if health is None:
+            detail = f"There is no endpoint {endpoint} that you may use."
+            raise Problem("endpoint-not-found", detail, endpoint=endpoint)
+        return answer(_view(health), await queries.position(token))
+
+    return routes
+
+
+async def _all(store: ReadModelStore, who: Principal, own: bool) -> list[EndpointHealth]:
+    keys = [(endpoint_id,) async for endpoint_id in visible(store, "endpoint", who, own)]
+    known = (await store.load({ENDPOINT_HEALTH: keys})).get(ENDPOINT_HEALTH, {})
+    found = [each for each in known.values() if isinstance(each, EndpointHealth) and not each.deleted]
+    return sorted(found, key=lambda each: (each.name or "", each.endpoint_id))
+
+
+async def _by_id(store: ReadModelStore, endpoint_id: str, who: Principal) -> EndpointHealth | None:
+    health = await store.get(ENDPOINT_HEALTH, (endpoint_id,))
+    if isinstance(health, EndpointHealth) and await is_visible(store, "endpoint", endpoint_id, who):
+        return health
+    return None
+
+
+async def _by_name(store: ReadModelStore, name: str, who: Principal) -> EndpointHealth | None:
+    named = await store.find(ENDPOINT_HEALTH, where={"name": name}, limit=1000)
+    found = [
+        each
+        for each in named
+        if isinstance(each, EndpointHealth) and await is_visible(store, "endpoint", each.endpoint_id, who)
+    ]
+    own = [each for each in found if each.owner == who.id]
+    candidates = own or found
+    if len(candidates) > 1:
+        ids = [each.endpoint_id for each in candidates]
+        raise Problem("conflict", f"Several endpoints are named {name}: use an id.", endpoint_ids=ids)
+    return candidates[0] if candidates else None
+
+
+def _view(health: EndpointHealth) -> EndpointView:
+    online = is_online(health, now())
+    workers, busy, queued = (health.workers, health.busy, health.queued) if online else (None, None, None)
+    if online and workers is None:
+        workers = health.started_workers
+    return EndpointView(
+        endpoint_id=health.endpoint_id,
+        name=health.name,
+        owner=health.owner,
+        description=health.description,
+        metadata=parsed(health.metadata),
+        public=health.public,
+        partition=health.partition,
+        status="online" if online else "offline",
+        last_seen=last_seen(health),
+        host=health.host,
+        platform=health.platform,
+        python_version=health.python_version,
+        agent_version=health.agent_version,
+        engine=health.engine,
+        workers=workers,
+        busy=busy,
+        idle=None if workers is None else workers - (busy or 0),
+        queued=queued,
+        outstanding=None if busy is None and queued is None else (busy or 0) + (queued or 0),
+        cores=health.cores,
+        memory_total=health.memory_total,
+        memory_available=health.memory_available,
+        load=health.load,
+        registered_at=health.registered_at,
+        started_at=health.started_at,
+    )

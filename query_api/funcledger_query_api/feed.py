@@ -1,0 +1,209 @@
+"""Follows ``results`` and hands every task's first outcome to those who wait for it, at once."""
+
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
+from contextlib import contextmanager
+
+from funcledger_event_log.follower import Tail
+from funcledger_event_log.port import EventLog
+from funcledger_event_log.records import DecodeError, Record, Token, TopicPartition
+from funcledger_query_api.doubts import Doubts
+from funcledger_query_api.landed import Landed
+from funcledger_query_api.progress import Progress
+from funcledger_query_api.recent import RecentKeys
+from funcledger_query_api.subscription import MAX_BYTES, MAX_ITEMS, Subscription
+from funcledger_read_models.documents import (
+    ENDPOINT_HEALTH,
+    TASK_STATUS,
+    Document,
+    EndpointHealth,
+    Key,
+    Model,
+    TaskStatus,
+)
+from funcledger_read_models.port import ReadModelStore
+from funcledger_schemas.envelope import TYPE_PREFIX, Headers
+from funcledger_schemas.events import EndpointStarted, TaskCancelled, TaskCompleted, TaskFailed
+from funcledger_schemas.lifecycle import OUTCOMES, Epochs
+
+#: Finished tasks remembered, so that a second outcome is known for one.
+REMEMBERED = 100_000
+_BEGUN = (TYPE_PREFIX + "TaskStarted").encode()
+_DECODED = frozenset((TYPE_PREFIX + name).encode() for name in (*OUTCOMES, "EndpointStarted"))
+_OUTCOMES = (TaskCompleted, TaskFailed, TaskCancelled)
+_PAGE = 1000
+
+
+class OutcomeFeed:
+    """The outcomes of all tasks, through the one life-cycle rule: void ones and second ones never show.
+
+    A task that this process saw begin, and not end, is known to have no earlier outcome: its outcome is
+    handed on straight from the log. Of any other the read models are asked first. An agent that begins
+    a task which had ended before this process started would break that knowledge; law 6 has agents
+    learn what is finished before they begin anything.
+    """
+
+    def __init__(
+        self, log: EventLog, store: ReadModelStore, progress: Progress, *, remembered: int = REMEMBERED
+    ) -> None:
+        self._log, self._store = log, store
+        self._doubts = Doubts(store, progress)
+        self._epochs = Epochs()
+        self._begun: set[Key] = set()
+        self._finished = RecentKeys(remembered)
+        self._remembered = remembered
+        self._ends: dict[int, int] = {}
+        self._forgotten_next = Token()
+        self._readers: dict[tuple[str, str, str], list[Subscription]] = {}
+        self._all: set[Subscription] = set()
+        self._tail: Tail | None = None
+        self._closing = False
+
+    async def start(self) -> None:
+        """Begin where the read models stand; returns once caught up with the log's end.
+
+        Raises:
+            StoreUnavailable, LogUnavailable: try again later.
+        """
+        positions = await self._store.positions()
+        async for health in _every(self._store, ENDPOINT_HEALTH):
+            assert isinstance(health, EndpointHealth)
+            self._epochs.known[health.endpoint_id] = list(health.epochs)
+        async for task in _every(self._store, TASK_STATUS, status="running"):
+            assert isinstance(task, TaskStatus)
+            self._begin((task.owner, task.task_id, task.endpoint_id))
+        start = {TopicPartition(*where): end for where, end in positions.items() if where[0] == "results"}
+        self._tail = Tail(self._log, ["results"], self._apply, start=start, name="outcome feed")
+        await self._tail.start()
+
+    @property
+    def position(self) -> Token:
+        """What has been handed on."""
+        return self._tail.position if self._tail else Token()
+
+    @property
+    def failed(self) -> Exception | None:
+        """Why it has stopped for good, None while all is well."""
+        return self._tail.failed if self._tail else None
+
+    @contextmanager
+    def subscribe(
+        self,
+        owner: str,
+        *,
+        batches: Collection[str] = (),
+        tasks: Collection[str] = (),
+        max_items: int = MAX_ITEMS,
+        max_bytes: int = MAX_BYTES,
+    ) -> Iterator[Subscription]:
+        """The first outcomes from now on of an owner's tasks, by batch id or by task id."""
+        reader = Subscription(self.position, max_items, max_bytes)
+        wanted = [("batch", owner, each) for each in set(batches)]
+        wanted += [("task", owner, each) for each in set(tasks)]
+        for key in wanted:
+            self._readers.setdefault(key, []).append(reader)
+        self._all.add(reader)
+        if self._closing:
+            reader.close()
+        try:
+            yield reader
+        finally:
+            self._all.discard(reader)
+            for key in wanted:
+                self._leave(key, reader)
+
+    @property
+    def subscribers(self) -> int:
+        """How many read just now."""
+        return len(self._all)
+
+    def close_streams(self) -> None:
+        """End every stream and wait, now and from now on: the server is going down."""
+        self._closing = True
+        for reader in self._all:
+            reader.close()
+
+    async def stop(self) -> None:
+        """Stop following."""
+        self.close_streams()
+        await self._doubts.stop()
+        if self._tail is not None:
+            await self._tail.stop()
+
+    def _leave(self, key: tuple[str, str, str], reader: Subscription) -> None:
+        readers = self._readers[key]
+        readers.remove(reader)
+        if not readers:
+            del self._readers[key]
+
+    def _apply(self, records: list[Record]) -> None:
+        for record in records:
+            kind = _type(record.headers)
+            if kind == _BEGUN:
+                headers = dict(record.headers)
+                owner, task_id = headers.get("ce_owner", b""), headers.get("ce_subject", b"")
+                self._begin((_text(owner), _text(task_id), _text(record.key)))
+            elif kind in _DECODED:
+                self._consider(record)
+
+    def _begin(self, key: Key) -> None:
+        if key in self._finished:
+            return
+        if len(self._begun) >= self._remembered:
+            self._begun.clear()  # what is forgotten here costs a question to the read models, no more
+        self._begun.add(key)
+
+    def _consider(self, record: Record) -> None:
+        try:
+            event = record.event()
+        except DecodeError:
+            return  # the projectors keep it as a dead letter
+        if not self._epochs.admit(record.offset, event) or isinstance(event, EndpointStarted):
+            return
+        assert isinstance(event, _OUTCOMES)
+        key = (event.owner, event.task_id, event.endpoint_id)
+        if key in self._finished:
+            return
+        self._finish(key, record)
+        landed = Landed(key, record.partition, record.offset, record.timestamp, event, None)
+        landed.first = True if key in self._begun else None
+        self._begun.discard(key)
+        self._hand_on(landed)
+
+    def _finish(self, key: Key, record: Record) -> None:
+        self._ends[record.partition] = record.offset + 1
+        if self._finished.add(key):
+            self._doubts.forgotten = self._forgotten_next
+            self._forgotten_next = Token(
+                {TopicPartition("results", partition): end for partition, end in self._ends.items()}
+            )
+
+    def _hand_on(self, landed: Landed) -> None:
+        event = landed.event
+        readers: Iterable[Subscription] = (
+            *self._readers.get(("batch", event.owner, event.batch_id), ()),
+            *self._readers.get(("task", event.owner, event.task_id), ()),
+        )
+        for reader in readers:
+            reader.offer(landed)
+        if landed.first is None and readers:
+            self._doubts.ask(landed, readers)
+
+
+def _type(headers: Headers) -> bytes:
+    for name, value in headers:
+        if name == "ce_type":
+            return value
+    return b""
+
+
+def _text(value: bytes) -> str:
+    return value.decode(errors="replace")
+
+
+async def _every(store: ReadModelStore, model: Model, **where: str) -> AsyncIterator[Document]:
+    """Every document of a model, page by page."""
+    after: Key | None = None
+    while page := await store.find(model, (), where, after=after, limit=_PAGE):
+        for document in page:
+            yield document
+        after = model.key_of(page[-1])

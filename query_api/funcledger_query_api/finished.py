@@ -1,0 +1,71 @@
+"""A batch's finished tasks from the read models, in the order of the log."""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+
+from funcledger_event_log.port import EventLog
+from funcledger_query_api.payloads import payloads_of
+from funcledger_read_models.documents import (
+    BATCH_RESULTS,
+    TASK_RESULTS,
+    BatchResult,
+    Key,
+    TaskResult,
+)
+from funcledger_read_models.port import ReadModelStore
+from funcledger_schemas.lifecycle import Status
+
+FINISHED = tuple(status.value for status in Status if status.finished)
+#: Most results of one piece, and most bytes of their payloads (beyond the first result).
+_PIECE, _PIECE_BYTES = 500, 8 * 1024 * 1024
+_PAGE = 2000
+
+Results = list[tuple[TaskResult, bytes]]
+#: Whether a stream wants the outcome at (partition, offset).
+Wanted = Callable[[int, int], bool]
+
+
+async def finished_of(
+    log: EventLog, store: ReadModelStore, owner: str, batches: Iterable[str], wanted: Wanted
+) -> AsyncIterator[Results]:
+    """The wanted results with their payloads, in pieces; rising offsets within each partition.
+
+    Raises:
+        StoreUnavailable, LogUnavailable: try again later.
+    """
+    found = sorted([place async for place in _places(store, owner, batches, wanted)])
+    for at in range(0, len(found), _PIECE):
+        keys = [key for _, _, key in found[at : at + _PIECE]]
+        documents = (await store.load({TASK_RESULTS: keys})).get(TASK_RESULTS, {})
+        results = [each for key in keys if isinstance(each := documents.get(key), TaskResult)]
+        for piece in _pieces(results):
+            yield list(zip(piece, await payloads_of(log, piece), strict=True))
+
+
+async def _places(
+    store: ReadModelStore, owner: str, batches: Iterable[str], wanted: Wanted
+) -> AsyncIterator[tuple[int, int, Key]]:
+    for batch_id in dict.fromkeys(batches):
+        after: Key | None = None
+        while page := await store.find(
+            BATCH_RESULTS, (owner, batch_id), {"status": FINISHED}, after=after, limit=_PAGE
+        ):
+            for task in page:
+                assert isinstance(task, BatchResult)
+                if task.partition is None or task.outcome_offset is None:
+                    continue
+                if wanted(task.partition, task.outcome_offset):
+                    yield task.partition, task.outcome_offset, (owner, task.task_id, task.endpoint_id)
+            after = BATCH_RESULTS.key_of(page[-1])
+
+
+def _pieces(results: Sequence[TaskResult]) -> Iterator[list[TaskResult]]:
+    piece: list[TaskResult] = []
+    size = 0
+    for result in results:
+        if piece and size + result.payload_size > _PIECE_BYTES:
+            yield piece
+            piece, size = [], 0
+        piece.append(result)
+        size += result.payload_size
+    if piece:
+        yield piece

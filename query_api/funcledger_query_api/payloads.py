@@ -1,0 +1,23 @@
+"""Reads from the log the payloads that the read models do not hold."""
+
+from collections.abc import Sequence
+
+from funcledger_event_log.port import EventLog
+from funcledger_event_log.records import Position
+from funcledger_read_models.documents import TaskResult
+
+
+async def payloads_of(log: EventLog, results: Sequence[TaskResult]) -> list[bytes]:
+    """The payload of each result, in order; empty where there is none, or none any more.
+
+    Raises:
+        LogUnavailable: some are on the log alone, and it cannot be read now.
+    """
+    absent = [index for index, result in enumerate(results) if result.payload is None and result.payload_size]
+    payloads = [result.payload or b"" for result in results]
+    positions = [Position("results", results[index].partition, results[index].offset) for index in absent]
+    records = await log.read(positions) if positions else []
+    for index, record in zip(absent, records, strict=True):
+        if record is not None:
+            payloads[index] = getattr(record.event(), "payload", b"")
+    return payloads

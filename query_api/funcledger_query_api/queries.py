@@ -1,0 +1,88 @@
+"""What every query does: wait until the read models know what its client has seen, then read."""
+
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+from fastapi import Header
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+
+from funcledger_event_log.port import EventLog, LogUnavailable
+from funcledger_event_log.records import Token
+from funcledger_query_api.answers import POSITION
+from funcledger_query_api.feed import OutcomeFeed
+from funcledger_query_api.progress import Progress
+from funcledger_read_models.port import ReadModelStore, StoreUnavailable
+from funcledger_web.handlers import invalid_field
+from funcledger_web.problems import Problem
+
+#: For routes: what the client has seen.
+SeenHeader = Annotated[str | None, Header(alias=POSITION, description="Position token the client has seen.")]
+#: Seconds a query waits at least for the read models to pass what its client has seen.
+PATIENCE = 2.0
+
+
+class Queries:
+    """The log, the store and the feed that routes read from."""
+
+    def __init__(self, log: EventLog, store: ReadModelStore, progress: Progress, feed: OutcomeFeed) -> None:
+        self.log = log
+        self.store = store
+        self.progress = progress
+        self.feed = feed
+
+    async def catch_up(self, seen: str | None, wait: float = PATIENCE) -> Token:
+        """Law 9: return once the read models have passed the client's token, which it gives.
+
+        Raises:
+            Problem: not a token (422), or the read models are still behind it (503).
+        """
+        token = token_of(seen)
+        if not await self.progress.passed(token, max(wait, PATIENCE)):
+            raise self.behind(token)
+        return token
+
+    async def position(self, token: Token) -> Token:
+        """What somebody has seen who had seen the token and read documents just now."""
+        return token.merge(await self.progress.now())
+
+    def behind(self, token: Token) -> Problem:
+        """The problem of a query that may not be answered from what the read models know."""
+        lag = self.progress.lag(token)
+        detail = (
+            f"The read models are {sum(lag.values())} records behind what you have seen. Try again shortly."
+        )
+        return Problem("behind", detail, lag=lag)
+
+
+def token_of(seen: str | None) -> Token:
+    """The token in a request's header.
+
+    Raises:
+        Problem: it is not one of ours.
+    """
+    try:
+        return Token.parse(seen or "")
+    except ValueError:
+        raise invalid_field(POSITION, "not a position token of this server; leave it out") from None
+
+
+class QueryRoute(APIRoute):
+    """A route that says so when what it reads from cannot be reached."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler, with the store's and the log's errors told as problems."""
+        handler = super().get_route_handler()
+
+        async def telling(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except StoreUnavailable as error:
+                detail = "The read models cannot be reached just now. Send the request again."
+                raise Problem("behind", detail, stale=True) from error
+            except LogUnavailable as error:
+                detail = "The log, which holds part of the answer, cannot be read just now. Try again."
+                raise Problem("log-unavailable", detail) from error
+
+        return telling

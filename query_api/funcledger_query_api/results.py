@@ -1,0 +1,102 @@
+"""Routes that give results: of named tasks, and of batches as a stream."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from pydantic import Field
+from starlette.responses import Response, StreamingResponse
+
+from funcledger_query_api.answers import POSITION, binary
+from funcledger_query_api.collecting import Collector
+from funcledger_query_api.parameters import WAIT_LIMIT, Id, Strict
+from funcledger_query_api.queries import Queries, QueryRoute, SeenHeader, token_of
+from funcledger_query_api.seen import Seen
+from funcledger_query_api.sending import answer_frame
+from funcledger_query_api.stream import ResultStream
+from funcledger_query_api.waiting import TaskWait
+from funcledger_schemas import frames
+from funcledger_web.auth import Principal, allow
+from funcledger_web.documentation import problems
+from funcledger_web.handlers import invalid_field
+
+Reader = Annotated[Principal, allow("tasks:read")]
+#: Most tasks in one request for results.
+IDS_LIMIT = 10_000
+#: Most batches of one stream.
+BATCHES_LIMIT = 1000
+_FRAME = "A frame: JSON head {tasks, unknown, position}, then each task's `size` bytes of payload."
+_STREAM = (
+    "Delimited frames: JSON head {tasks, position, resume}, then payloads; empty ones are signs of life."
+)
+
+
+class ResultsRequest(Strict):
+    """Which tasks' results, and how many seconds to wait until all are finished."""
+
+    task_ids: list[Id] = Field(min_length=1, max_length=IDS_LIMIT)
+    wait: float = Field(0, ge=0, le=WAIT_LIMIT)
+
+
+def router(queries: Queries) -> APIRouter:
+    """The routes of ``/v1/results``."""
+    routes = APIRouter(
+        prefix="/v1/results",
+        tags=["results"],
+        route_class=QueryRoute,
+        responses=problems("behind", "log-unavailable"),
+    )
+
+    @routes.post(
+        "",
+        summary="Results of named tasks",
+        response_class=Response,
+        responses=binary(frames.MEDIA_TYPE, _FRAME),
+    )
+    async def results(asked: ResultsRequest, who: Reader, seen: SeenHeader = None) -> Response:
+        """Answered when all are finished or the wait is over; failed tasks are results too."""
+        token = token_of(seen)
+        wait = TaskWait(queries, who.id, asked.task_ids)
+        await wait.settle(token, asked.wait)
+        collector = Collector(queries, who.id, wait)
+        await collector.collect(dict.fromkeys(asked.task_ids))
+        position = await collector.position(token)
+        body = answer_frame(collector.tasks, collector.payloads, collector.unknown, str(position))
+        return Response(body, headers={POSITION: str(position)}, media_type=frames.MEDIA_TYPE)
+
+    @routes.get(
+        "/stream",
+        summary="Results of batches as they land",
+        response_class=StreamingResponse,
+        responses=binary(frames.MEDIA_TYPE, _STREAM),
+    )
+    async def stream(
+        request: Request,
+        who: Reader,
+        batch_id: Annotated[list[Id], Query(min_length=1, max_length=BATCHES_LIMIT)],
+        after: Annotated[str | None, Query(max_length=20_000)] = None,
+    ) -> StreamingResponse:
+        """Goes on after what `after` (or `Last-Event-ID`) says was sent: a frame's `resume`."""
+        sent = _seen(after if after is not None else request.headers.get("last-event-id", ""))
+        source = ResultStream(
+            queries.log,
+            queries.store,
+            queries.progress,
+            queries.feed,
+            owner=who.id,
+            batches=batch_id,
+            seen=sent,
+        )
+        return StreamingResponse(
+            source.frames(), media_type=frames.MEDIA_TYPE, headers={"X-Accel-Buffering": "no"}
+        )
+
+    return routes
+
+
+def _seen(text: str) -> Seen:
+    try:
+        return Seen.parse(text)
+    except ValueError:
+        raise invalid_field(
+            "after", "not what a stream of this server gave as resume; leave it out"
+        ) from None

@@ -1,0 +1,29 @@
+"""Frames of tasks and their payloads, as routes and streams send them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from funcledger_query_api.seen import Seen
+from funcledger_query_api.views import SentTask
+from funcledger_schemas import frames
+
+_encode = msgspec.json.Encoder().encode
+
+
+def answer_frame(
+    tasks: Sequence[SentTask], payloads: Sequence[bytes], unknown: Sequence[str], position: str
+) -> bytes:
+    """The answer to a request for results."""
+    return _frame({"tasks": tasks, "unknown": unknown, "position": position}, payloads)
+
+
+def stream_frame(tasks: Sequence[SentTask], payloads: Sequence[bytes], seen: Seen, **more: Any) -> bytes:
+    """One frame of a stream; ``seen`` is what the client has been sent with it."""
+    head = {**more, "tasks": tasks, "position": str(seen.base), "resume": str(seen)}
+    return frames.delimit(_frame(head, payloads))
+
+
+def _frame(head: dict[str, Any], payloads: Sequence[bytes]) -> bytes:
+    return frames.pack_encoded(_encode(head), payloads)

@@ -1,0 +1,80 @@
+"""One subscriber of the outcome feed: a bounded queue that never makes the feed wait."""
+
+import asyncio
+import contextlib
+from collections import deque
+
+from funcledger_event_log.records import Token
+from funcledger_query_api.landed import Landed
+from funcledger_schemas.limits import BODY_LIMIT
+
+#: Most outcomes and bytes that wait for a slow reader; then its stream ends and it comes again.
+MAX_ITEMS = 20_000
+MAX_BYTES = BODY_LIMIT
+
+
+class Subscription:
+    """Outcomes that one reader is interested in, in the order of the log.
+
+    ``start`` is the feed's position when it began: every first outcome from there on is offered.
+    """
+
+    def __init__(self, start: Token, max_items: int = MAX_ITEMS, max_bytes: int = MAX_BYTES) -> None:
+        self.start = start
+        #: Set once nothing more will be queued, because the reader is too slow or the feed stops.
+        self.closed = False
+        self._queue: deque[Landed] = deque()
+        self._held = 0
+        self._max_items, self._max_bytes = max_items, max_bytes
+        self._woken = asyncio.Event()
+
+    def offer(self, landed: Landed) -> None:
+        """Queue an outcome, or close when there is no room for it."""
+        if self.closed:
+            return
+        if self._queue and (
+            len(self._queue) >= self._max_items or self._held + landed.size > self._max_bytes
+        ):
+            self.close()
+            return
+        self._queue.append(landed)
+        self._held += landed.size
+        if landed.first is not None:
+            self._woken.set()
+
+    def close(self) -> None:
+        """Queue no more; what is queued can still be taken."""
+        self.closed = True
+        self._woken.set()
+
+    def wake(self) -> None:
+        """Let the reader look again."""
+        self._woken.set()
+
+    def take(self, max_bytes: int) -> list[Landed]:
+        """The next outcomes, at least one if there is one, up to about ``max_bytes``.
+
+        Stops before one that is still being checked, so that the order is kept.
+        """
+        taken: list[Landed] = []
+        while self._queue and (first := self._queue[0].first) is not None and max_bytes > 0:
+            landed = self._queue.popleft()
+            self._held -= landed.size
+            max_bytes -= landed.size
+            if first:
+                taken.append(landed)
+        return taken
+
+    @property
+    def over(self) -> bool:
+        """Whether it is closed and nothing is left that can be taken now."""
+        return self.closed and not (self._queue and self._queue[0].first is not None)
+
+    async def wait(self, timeout: float) -> bool:
+        """Whether there was something to look at within ``timeout`` seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._woken.wait()
+        woken = self._woken.is_set()
+        self._woken.clear()
+        return woken

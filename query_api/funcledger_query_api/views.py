@@ -1,0 +1,148 @@
+"""Tasks as clients see them, made from documents or from an outcome that has just landed."""
+
+from collections.abc import Collection
+from typing import Any
+
+import msgspec
+
+from funcledger_query_api.landed import Landed
+from funcledger_read_models.documents import TaskResult, TaskStatus
+from funcledger_schemas.events import TaskCancelled, TaskFailed
+from funcledger_schemas.lifecycle import Status, status_of_outcome
+
+
+class TaskView(msgspec.Struct, kw_only=True, gc=False):
+    """Where one task stands. Times in ms since 1970, durations in seconds, memory in bytes.
+
+    What only a result tells is null in listings; what only the submission tells is null where an outcome
+    came straight from the log.
+    """
+
+    task_id: str
+    endpoint_id: str
+    function_id: str | None = None
+    batch_id: str
+    batch_index: int | None = None
+    status: str
+    pending: bool
+    attempts: int
+    submitted_at: int | None = None
+    started_at: int | None = None
+    finished_at: int | None = None
+    kind: str | None = None
+    message: str | None = None
+    error_type: str | None = None
+    traceback: str | None = None
+    run_time: float | None = None
+    cpu_time: float | None = None
+    peak_memory: int | None = None
+    conflict: bool = False
+    cancel_requested: bool = False
+    payload_format: str | None = None
+    payload_size: int | None = None
+
+
+class SentTask(TaskView, kw_only=True, gc=False):
+    """A task beside its payload in a frame; ``size`` is how many bytes of payload follow for it.
+
+    ``truncated``: the frame was full, ask for this one again.
+    """
+
+    size: int = 0
+    truncated: bool = False
+
+
+_OF_RESULT = frozenset(
+    {"kind", "message", "error_type", "traceback", "run_time", "cpu_time", "peak_memory", "payload_format"}
+    | {"payload_size"}
+)
+
+
+def shown_status(status: str, endpoint_id: str, offline: Collection[str]) -> Status:
+    """The status a user sees: one that waits for an endpoint among ``offline`` says so."""
+    return Status.WAITING if status == Status.RECEIVED and endpoint_id in offline else Status(status)
+
+
+def status_view(document: TaskStatus, offline: Collection[str] = ()) -> SentTask:
+    """A task by its status alone."""
+    status = shown_status(document.status, document.endpoint_id, offline)
+    return SentTask(
+        task_id=document.task_id,
+        endpoint_id=document.endpoint_id,
+        function_id=document.function_id,
+        batch_id=document.batch_id,
+        batch_index=document.batch_index,
+        status=status.value,
+        pending=not status.finished,
+        attempts=document.attempts,
+        submitted_at=document.submitted_at,
+        started_at=document.started_at,
+        finished_at=document.finished_at,
+        conflict=document.conflict,
+        cancel_requested=document.cancel_requested_at is not None,
+    )
+
+
+def with_result(view: SentTask, result: TaskResult) -> SentTask:
+    """The view with what the result tells, payload bytes apart."""
+    view.status, view.pending = result.status, False
+    view.finished_at = result.finished_at
+    view.attempts = max(view.attempts, result.attempt)
+    view.kind, view.message = result.kind, result.message
+    view.error_type, view.traceback = result.error_type, result.traceback
+    view.run_time, view.cpu_time, view.peak_memory = result.run_time, result.cpu_time, result.peak_memory
+    view.payload_format, view.payload_size = result.payload_format, result.payload_size
+    return view
+
+
+def result_view(result: TaskResult) -> SentTask:
+    """A finished task by its result alone."""
+    view = SentTask(
+        task_id=result.task_id,
+        endpoint_id=result.endpoint_id,
+        batch_id=result.batch_id,
+        status=result.status,
+        pending=False,
+        attempts=result.attempt,
+    )
+    return with_result(view, result)
+
+
+def landed_view(landed: Landed, document: TaskStatus | None = None) -> SentTask:
+    """A finished task by its outcome from the log, and its status as far as that is known."""
+    event = landed.event
+    view = SentTask(
+        task_id=event.task_id,
+        endpoint_id=event.endpoint_id,
+        batch_id=event.batch_id,
+        status=status_of_outcome(event).value,
+        pending=False,
+        attempts=event.attempt,
+        finished_at=landed.timestamp,
+        size=len(landed.payload),
+    )
+    if isinstance(event, TaskCancelled):
+        view.message = event.reason
+    else:
+        view.run_time, view.cpu_time, view.peak_memory = event.run_time, event.cpu_time, event.peak_memory
+        view.payload_format, view.payload_size = event.payload_format, event.payload_size
+    if isinstance(event, TaskFailed):
+        view.kind, view.message = event.kind, event.message
+        view.error_type, view.traceback = event.error_type, event.traceback
+    return view if document is None else _with_status(view, document)
+
+
+def _with_status(view: SentTask, document: TaskStatus) -> SentTask:
+    view.function_id, view.batch_index = document.function_id, document.batch_index
+    view.submitted_at, view.started_at = document.submitted_at, document.started_at
+    view.conflict = document.conflict
+    view.cancel_requested = document.cancel_requested_at is not None
+    return view
+
+
+def listed(view: SentTask) -> TaskView:
+    """The view as listings and status routes answer it: nothing that only a result tells."""
+    fields: dict[str, Any] = {
+        name: None if name in _OF_RESULT else getattr(view, name) for name in TaskView.__struct_fields__
+    }
+    return TaskView(**fields)
