@@ -1,0 +1,50 @@
+"""One batch of records on its way into the read models: read, planned, then folded over documents."""
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+from funcledger_event_log.records import Record
+from funcledger_projectors.fold import Fold, Step, apply
+from funcledger_projectors.folds import FOLDS
+from funcledger_projectors.marks import mark
+from funcledger_projectors.reading import read
+from funcledger_read_models.documents import ENDPOINT_HEALTH, TASK_STATUS, Document, Key, Model
+from funcledger_schemas.events import Event
+
+Wanted = dict[Model, dict[Key, None]]
+Changed = dict[Model, dict[Key, Document]]
+
+
+class Batch:
+    """What a batch is about, and what becomes of it; needs no store and no clock."""
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self._entries, self.poison = read(records)
+        self._steps: dict[Fold, list[Step]] = {fold: [] for fold in FOLDS}
+        for entry in self._entries:
+            for fold in _concerned(type(entry.event)):
+                self._steps[fold].append((fold.key(entry), entry))
+
+    def wanted(self) -> Wanted:
+        """The keys of every document it touches or needs, in the order they come up."""
+        wanted = {fold.model: dict.fromkeys(key for key, _ in steps) for fold, steps in self._steps.items()}
+        about: Iterable[Any] = (entry.event for entry in self._entries if entry.topic == "results")
+        wanted[ENDPOINT_HEALTH].update(dict.fromkeys((event.endpoint_id,) for event in about))
+        return {model: keys for model, keys in wanted.items() if keys}
+
+    def fold(self, documents: Changed) -> Changed:
+        """Bring the documents up to date; those that changed."""
+        health: Any = documents.get(ENDPOINT_HEALTH, {})
+        tasks: Any = documents.get(TASK_STATUS, {})
+        mark(self._entries, health.values(), tasks)
+        folded = {
+            fold.model: apply(fold, steps, documents.setdefault(fold.model, {}))
+            for fold, steps in self._steps.items()
+        }
+        return {model: changed for model, changed in folded.items() if changed}
+
+
+@cache
+def _concerned(kind: type[Event]) -> tuple[Fold, ...]:
+    return tuple(fold for fold in FOLDS if kind in fold.handlers or kind in fold.of_void)

@@ -1,0 +1,61 @@
+"""The fold of ``task_history``: every event about a task; ignored ones are flagged, copies left out."""
+
+from bisect import insort
+from collections.abc import Mapping
+
+from funcledger_projectors.fold import Entry, Fold, Handler
+from funcledger_projectors.folds.progress import OUTCOMES, Progress
+from funcledger_read_models.documents import TASK_HISTORY, HistoryEntry, TaskHistory
+from funcledger_schemas.events import (
+    Event,
+    TaskAttemptFailed,
+    TaskCancelRequested,
+    TaskStarted,
+    TaskSubmitted,
+)
+from funcledger_schemas.lifecycle import OUTCOMES as OUTCOME_NAMES
+
+
+def happened(
+    document: TaskHistory | None, entry: Entry[TaskSubmitted | TaskCancelRequested | Progress]
+) -> TaskHistory | None:
+    """One more event, unless it is a copy of one that is listed."""
+    event = entry.event
+    if document is None:
+        document = TaskHistory(
+            owner=event.owner,
+            task_id=event.task_id,
+            endpoint_id=event.endpoint_id,
+            entries=[],
+        )
+    elif any(known.event_id == event.event_id and known.topic == entry.topic for known in document.entries):
+        return None
+    listed = HistoryEntry(
+        topic=entry.topic,
+        partition=entry.partition,
+        offset=entry.offset,
+        timestamp=entry.timestamp,
+        type=type(event).__name__,
+        event_id=event.event_id,
+    )
+    listed.void = entry.void or _is_late(listed, document)
+    insort(document.entries, listed, key=_place)
+    return document
+
+
+def _place(entry: HistoryEntry) -> tuple[bool, int]:
+    return entry.topic != "tasks", entry.offset
+
+
+def _is_late(entry: HistoryEntry, document: TaskHistory) -> bool:
+    """Whether an outcome stands before this one (law 5)."""
+    return entry.type in OUTCOME_NAMES and any(
+        known.type in OUTCOME_NAMES and not known.void and known.offset < entry.offset
+        for known in document.entries
+    )
+
+
+_HANDLERS: Mapping[type[Event], Handler] = dict.fromkeys(
+    (TaskSubmitted, TaskCancelRequested, TaskStarted, TaskAttemptFailed, *OUTCOMES), happened
+)
+FOLD = Fold(TASK_HISTORY, _HANDLERS, of_void=_HANDLERS)

@@ -1,0 +1,144 @@
+"""The runner: follows the log and keeps a store's read models up to date, whatever happens meanwhile."""
+
+import asyncio
+import logging
+from contextlib import aclosing
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
+
+from funcledger_event_log.port import EventLog, LogUnavailable, OutcomeUnknown
+from funcledger_event_log.records import Token, TopicPartition
+from funcledger_projectors.applier import Applier
+from funcledger_projectors.dead_letters import DeadLetters
+from funcledger_projectors.inbox import Inbox
+from funcledger_read_models.port import ReadModelStore, StaleWriter, StoreUnavailable
+
+_log = logging.getLogger(__name__)
+
+#: The topics that read models are folds of.
+TOPICS = ("functions", "endpoints", "tasks", "results", "heartbeats")
+#: What passes by itself; everything else is a reason to stop.
+_PASSING = (LogUnavailable, OutcomeUnknown, StoreUnavailable, StaleWriter)
+
+
+class Projector:
+    """Applies every record of :data:`TOPICS` to a store, from where the store stands, without end.
+
+    When the log or the store is unavailable, or another projector was ahead, it starts again from
+    the store's positions after a pause that grows. When records are gone before they were read, or
+    a fold fails, it stops and says so in :attr:`failed`, because to go on would be to skip.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        store: ReadModelStore,
+        *,
+        consumer: str = "projectors",
+        rebuild: bool = False,
+        growth_interval: float = 5.0,
+    ) -> None:
+        """``rebuild``: append nothing to the log; ``growth_interval``: seconds between looks for growth."""
+        self._log = log
+        self._applier = Applier(store, None if rebuild else DeadLetters(log, consumer))
+        self._growth_interval = growth_interval
+        self._task: asyncio.Task[None] | None = None
+        self._moved = False
+        #: Why it has stopped for good, None while all is well.
+        self.failed: Exception | None = None
+
+    async def start(self) -> None:
+        """Begin following; does not wait for anything to be applied."""
+        self._task = asyncio.create_task(self._run_for_ever(), name="projector")
+
+    async def stop(self) -> None:
+        """Stop. A save that was under way may still take effect, whole."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    @property
+    def position(self) -> Token:
+        """What has been applied."""
+        return Token({TopicPartition(*where): end for where, end in self._applier.positions.items()})
+
+    async def lag(self) -> int:
+        """How many records of the log have not been applied yet."""
+        lag = 0
+        for topic in TOPICS:
+            starts = await self._log.starts(topic)
+            for partition, end in (await self._log.ends(topic)).items():
+                lag += max(0, end - self._applier.positions.get((topic, partition), starts[partition]))
+        return lag
+
+    async def _run_for_ever(self) -> None:
+        try:
+            while True:
+                await AsyncRetrying(
+                    retry=retry_if_exception_type(_PASSING),
+                    wait=wait_random_exponential(multiplier=0.05, max=2.0),
+                    before_sleep=_say,
+                )(self._run)
+        except Exception as error:
+            _log.exception("the projector has stopped at %s", self.position)
+            self.failed = error
+
+    async def _run(self) -> None:
+        """Apply until there are new partitions to follow, or something passing went wrong.
+
+        Raises what went wrong only if nothing was applied before it, so that pauses grow only then.
+        """
+        self._moved = False
+        await self._applier.reload()
+        inbox = Inbox()
+        start = await self._where_to_start()
+        helpers = [
+            asyncio.create_task(self._read(inbox, start)),
+            asyncio.create_task(self._watch(inbox, start)),
+        ]
+        try:
+            while records := await inbox.take():
+                await self._applier.apply(records)
+                self._moved = True
+        except _PASSING:
+            if not self._moved:
+                raise
+        finally:
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
+
+    async def _where_to_start(self) -> dict[TopicPartition, int]:
+        start = {}
+        for topic in TOPICS:
+            for partition, lowest in (await self._log.starts(topic)).items():
+                start[TopicPartition(topic, partition)] = self._applier.positions.get(
+                    (topic, partition), lowest
+                )
+        return start
+
+    async def _read(self, inbox: Inbox, start: dict[TopicPartition, int]) -> None:
+        try:
+            async with aclosing(self._log.follow(start)) as batches:
+                async for batch in batches:
+                    await inbox.put(batch)
+        except Exception as error:
+            await inbox.close(error)
+
+    async def _watch(self, inbox: Inbox, start: dict[TopicPartition, int]) -> None:
+        """End the inbox when a topic has grown."""
+        try:
+            while await self._count() == len(start):  # noqa: ASYNC110  a log has no signal for it
+                await asyncio.sleep(self._growth_interval)
+            await inbox.close()
+        except Exception as error:
+            await inbox.close(error)
+
+    async def _count(self) -> int:
+        return sum([await self._log.partitions(topic) for topic in TOPICS])
+
+
+def _say(state: RetryCallState) -> None:
+    cause = state.outcome.exception() if state.outcome else None
+    _log.warning("the projector pauses, attempt %d: %s", state.attempt_number, cause)
