@@ -1,10 +1,11 @@
 """Apps as tests talk to them: in memory, over ASGI, with tokens at hand."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import httpx2
 from fastapi import APIRouter, FastAPI
+from starlette.routing import BaseRoute
 
 from funcledger_web.app import application
 from funcledger_web.auth import Authenticator, Principal
@@ -43,16 +44,20 @@ def client_of(app: FastAPI, token: str | None = ADA) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(transport=transport, base_url="http://server", headers=headers)
 
 
-def routes_of(app: FastAPI, routers: Sequence[APIRouter]) -> list[tuple[str, str]]:
-    """Method and path of every route there is, with something in place of each path parameter."""
-    found = [route for router in (*routers, app.router) for route in router.routes]
-    found += [
-        route for router in app.routes for route in getattr(router, "original_router", app.router).routes
-    ]
-    pairs = {
-        (method, path.replace("{", "").replace("}", ""))
-        for route in found
-        if (path := getattr(route, "path", None))
-        for method in getattr(route, "methods", None) or ()
-    }
+def routes_of(app: FastAPI) -> list[tuple[str, str]]:
+    """Method and path of every route there is, each path parameter standing for itself."""
+    pairs = set()
+    for route in _flat(app.routes):
+        path = str(getattr(route, "path", "")).replace("{", "").replace("}", "")
+        pairs |= {(method, path) for method in getattr(route, "methods", None) or ()}
     return sorted(pairs)
+
+
+def _flat(routes: Sequence[BaseRoute]) -> Iterator[BaseRoute]:
+    """The routes, with those of included routers in place."""
+    for route in routes:
+        included = getattr(route, "original_router", None)
+        if included is None:
+            yield route
+        else:
+            yield from _flat(included.routes)
