@@ -90,7 +90,7 @@ class Client:
         return self.functions.get(function_id)
 
     def get_functions(self, role: str | None = None) -> list[dict[str, Any]]:
-        """Your functions; with role "any" also those shared with you."""
+        """The functions you may run; with role "owner" only your own."""
         return self.functions.search(None, role, 0, 1000)
 
     def search_function(self, text: str, offset: int = 0, limit: int = 10) -> list[dict[str, Any]]:
@@ -181,11 +181,14 @@ class Client:
 
     def get_task(self, task_id: Id) -> TaskInfo:
         """Where the task stands, with its ``result`` or ``exception`` once finished. Raises for neither."""
-        return next(iter(self.results.infos([task_id]).values()))
+        return next(iter(self.results.infos([task_id], 0).values()))
 
-    def get_batch_result(self, task_ids: Iterable[Id]) -> dict[str, TaskInfo]:
-        """The same for many, by task id."""
-        return self.results.infos(list(task_ids))
+    def get_batch_result(self, task_ids: Iterable[Id], timeout: float | None = None) -> dict[str, TaskInfo]:
+        """The same for many, by task id. Waits until all are finished or ``timeout`` seconds have passed.
+
+        Failed tasks are among them, and unfinished ones as pending; with 0 it is how things stand now.
+        """
+        return self.results.infos(list(task_ids), timeout)
 
     def wait(self, task_ids: Iterable[Id], timeout: float | None = None) -> tuple[set[str], set[str]]:
         """Wait until all are finished, or ``timeout`` seconds have passed: the ids (finished, unfinished)."""
@@ -207,13 +210,13 @@ class Client:
         limit: int = 100,
     ) -> list[TaskInfo]:
         """Your tasks, newest first, without their results."""
-        endpoint = None if endpoint_id is None else self.endpoints.resolve(endpoint_id)
-        return [
-            info(task)
-            for task in self.results.search(
-                limit, status=status, endpoint_id=endpoint, function_id=function_id, batch_id=task_group_id
-            )
-        ]
+        filters = {
+            "status": status,
+            "endpoint_id": None if endpoint_id is None else self.endpoints.resolve(endpoint_id),
+            "function_id": None if function_id is None else as_id(function_id, "function_id"),
+            "batch_id": None if task_group_id is None else as_id(task_group_id, "task_group_id"),
+        }
+        return [info(task) for task in self.results.search(limit, **filters)]
 
     def get_task_history(self, task_id: Id) -> list[dict[str, Any]]:
         """Every event about a task, from the log: topic, partition, offset, timestamp (ms), type, event."""
@@ -224,7 +227,7 @@ class Client:
     # Endpoints
 
     def get_endpoints(self, role: str | None = None) -> list[dict[str, Any]]:
-        """Your endpoints; with role "any" also those shared with you."""
+        """The endpoints you may use; with role "owner" only your own."""
         return self.endpoints.list(role)
 
     def get_endpoint_status(self, endpoint_id: Id) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class Endpoints:
         return found
 
     def list(self, role: str | None) -> list[dict[str, Any]]:
-        """This user's endpoints; with role "any" also those shared with him."""
+        """The endpoints this user may use; with role "owner" only his own."""
         found: list[dict[str, Any]] = self._transport.get("/v1/endpoints", role=role)["endpoints"]
         return [{**endpoint, "uuid": endpoint["endpoint_id"]} for endpoint in found]
 

@@ -41,14 +41,14 @@ class Results:
                 return outcome(task, payload)
         raise TaskPending(f"The task {wanted} has no outcome yet.")
 
-    def infos(self, task_ids: Sequence[Id]) -> dict[str, TaskInfo]:
-        """Each task's status with its outcome, failed ones included, as they are now.
+    def infos(self, task_ids: Sequence[Id], timeout: float | None) -> dict[str, TaskInfo]:
+        """Each task's status with its outcome, once all are finished or ``timeout`` seconds have passed.
 
         Raises:
             TaskNotFound: naming those that do not exist.
         """
         wanted = [as_id(task_id, "task_id") for task_id in task_ids]
-        found = {task["task_id"]: info(task, payload or b"") for task, payload in self._poll(wanted, 0)}
+        found = {task["task_id"]: info(task, payload or b"") for task, payload in self._poll(wanted, timeout)}
         return {task_id: found[task_id] for task_id in wanted}
 
     def wait(self, task_ids: Sequence[Id], timeout: float | None = None) -> tuple[set[str], set[str]]:
@@ -89,12 +89,11 @@ class Results:
             raise TaskNotFound(f"There is no task {', '.join(unknown[:3])}{more}.")
         return answers
 
-    def search(self, limit: int, **filters: Any) -> Iterator[dict[str, Any]]:
+    def search(self, limit: int, **filters: str | None) -> Iterator[dict[str, Any]]:
         """The statuses of up to ``limit`` tasks, newest first."""
         cursor = None
         while limit > 0:
-            wanted = {name: value and str(value) for name, value in filters.items()}
-            page = self._transport.get("/v1/tasks", limit=min(limit, PAGE), cursor=cursor, **wanted)
+            page = self._transport.get("/v1/tasks", limit=min(limit, PAGE), cursor=cursor, **filters)
             yield from page["tasks"]
             limit -= len(page["tasks"])
             cursor = page.get("cursor")

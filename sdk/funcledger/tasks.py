@@ -67,13 +67,14 @@ def is_finished(task: Mapping[str, Any]) -> bool:
 
 
 def info(task: Mapping[str, Any], payload: bytes | None = None) -> TaskInfo:
-    """The server's status of a task as the user reads it.
+    """The server's status of a task as the user reads it; times in ms since 1970, durations in seconds.
 
-    With a payload (empty where there is none) it holds ``result`` or ``exception`` and ``completion_t``
-    (seconds since 1970) once the task is finished.
+    With a payload (empty where there is none) it holds ``result`` or ``exception`` once the task is
+    finished, and ``completion_t`` in seconds since 1970.
     """
     finished = is_finished(task)
-    shown = TaskInfo(task_id=task["task_id"], status=task["status"], pending=Pending(not finished))
+    details = {name: task.get(name) for name in _DETAILS}
+    shown = TaskInfo(task_id=task["task_id"], status=task["status"], pending=Pending(not finished), **details)
     if finished:
         shown["completion_t"] = task["finished_at"] / 1000 if task.get("finished_at") else None
     if finished and payload is not None:
@@ -85,7 +86,7 @@ def info(task: Mapping[str, Any], payload: bytes | None = None) -> TaskInfo:
                 error = unread
         if error is not None:
             shown["exception"] = error
-    shown["details"] = {name: task.get(name) for name in _DETAILS}
+    shown["details"] = details
     return shown
 
 
