@@ -1,0 +1,20 @@
+"""The log's time as far as an agent knows it: append times seen, carried on by a monotonic clock."""
+
+import time
+
+
+class LogClock:
+    """Never ahead of the log's own clock, whatever this machine's wall clock says (FAULTS 18)."""
+
+    def __init__(self) -> None:
+        self._ahead: float | None = None
+
+    def note(self, timestamp: int) -> None:
+        """A record with this append time (ms) has been seen now."""
+        ahead = timestamp - time.monotonic() * 1000
+        if self._ahead is None or ahead > self._ahead:
+            self._ahead = ahead
+
+    def now(self) -> int:
+        """The append time (ms) that a record appended now would have at least; 0 while none was seen."""
+        return 0 if self._ahead is None else int(self._ahead + time.monotonic() * 1000)

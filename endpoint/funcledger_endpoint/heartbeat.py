@@ -1,0 +1,52 @@
+"""Says every few seconds that the agent is alive, and how busy."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from funcledger_endpoint.facts import Facts
+from funcledger_endpoint.machine import usage
+from funcledger_event_log.endpoint_port import EndpointLog
+from funcledger_event_log.port import LogUnavailable, OutcomeUnknown
+from funcledger_schemas.events import EndpointHeartbeat
+from funcledger_schemas.ids import new_id
+
+_log = logging.getLogger(__name__)
+
+
+class Heartbeat:
+    """``load`` tells of workers, busy ones, and queued tasks. A beat that cannot be sent is left out."""
+
+    def __init__(
+        self, log: EndpointLog, facts: Facts, instance_id: str, load: Callable[[], tuple[int, int, int]]
+    ) -> None:
+        self._log, self._facts, self._instance_id, self._load = log, facts, instance_id, load
+
+    async def run(self, seconds: float) -> None:
+        """Beat, without end.
+
+        Raises:
+            Fenced: a newer agent has taken over.
+        """
+        while True:
+            try:
+                await self._log.append([self._beat()])
+            except (LogUnavailable, OutcomeUnknown) as error:
+                _log.warning("no heartbeat: %s", error)
+            await asyncio.sleep(seconds)
+
+    def _beat(self) -> EndpointHeartbeat:
+        workers, busy, queued = self._load()
+        return EndpointHeartbeat(
+            event_id=new_id(),
+            occurred_at=time.time_ns() // 1000,
+            actor=self._facts.actor,
+            endpoint_id=self._facts.endpoint_id,
+            instance_id=self._instance_id,
+            epoch=self._facts.epoch,
+            workers=workers,
+            busy=busy,
+            queued=queued,
+            **usage()._asdict(),
+        )

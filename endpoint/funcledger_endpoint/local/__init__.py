@@ -1,0 +1,1 @@
+"""The engine ``local``: one supervised process per worker slot on this machine."""

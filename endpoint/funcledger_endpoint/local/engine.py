@@ -1,0 +1,143 @@
+"""The engine ``local``: worker slots, which one gets a task, and what to do when a worker is gone."""
+
+import asyncio
+import logging
+import time
+from pathlib import Path
+
+from funcledger_endpoint.engine import Listener, Loss
+from funcledger_endpoint.local.pace import Pace
+from funcledger_endpoint.local.slot import Slot
+from funcledger_endpoint.local.worker_process import Exit
+from funcledger_endpoint.task import Task
+
+_log = logging.getLogger(__name__)
+
+#: Seconds between looks at busy workers: how late a begun call or an exceeded walltime may be seen.
+_LOOK = 0.005
+#: Seconds to wait after workers that died before their first call: doubled each time, up to the most.
+_BACK_OFF, _MOST_BACK_OFF = 0.1, 10.0
+
+
+class LocalEngine:
+    """An ``Engine`` of supervised processes on this machine.
+
+    What functions print goes to ``output`` (a file that is appended to), or where this process prints.
+    A process being ended has ``patience`` seconds between SIGTERM and SIGKILL.
+    """
+
+    name = "local"
+
+    def __init__(self, workers: int, *, output: Path | None = None, patience: float = 5.0) -> None:
+        self._output = output.open("ab", buffering=0) if output else None
+        self._pace = Pace()
+        self._slots = [
+            Slot(f"local-{n}", self._pace, self._gone, output=self._output, patience=patience)
+            for n in range(workers)
+        ]
+        self._listener: Listener
+        self._looking: asyncio.TimerHandle | None = None
+        self._respawns: dict[Slot, asyncio.TimerHandle] = {}
+        self._early_deaths = 0
+        self._left: int | None = None
+        self._stopped = asyncio.Event()
+
+    @property
+    def workers(self) -> int:
+        """As the port says."""
+        return len(self._slots)
+
+    @property
+    def busy(self) -> int:
+        """As the port says."""
+        return sum(bool(slot.queue) for slot in self._slots)
+
+    def start(self, listener: Listener) -> None:
+        """As the port says."""
+        self._listener = listener
+        for slot in self._slots:
+            slot.spawn(listener)
+
+    def offer(self, task: Task, function: bytes, *, careful: bool = False) -> bool:
+        """As the port says; a task that was lost before goes alone, so that it takes no neighbour along."""
+        depth = 1 if careful or task.attempts else self._pace.depth(task.call.function_hash)
+        best: Slot | None = None
+        for slot in self._slots:
+            if slot.room(depth) and (best is None or len(slot.queue) < len(best.queue)):
+                best = slot
+                if not slot.queue:
+                    break
+        if best is None:
+            return False
+        best.put(task, function, careful=careful)
+        return True
+
+    def flush(self) -> None:
+        """As the port says."""
+        for slot in self._slots:
+            slot.flush()
+        if self._looking is None and self.busy:
+            self._looking = asyncio.get_running_loop().call_later(_LOOK, self._look)
+
+    def _look(self) -> None:
+        now = time.monotonic_ns()
+        for slot in self._slots:
+            slot.look(now)
+        again = self.busy and self._left is None
+        self._looking = asyncio.get_running_loop().call_later(_LOOK, self._look) if again else None
+
+    def release(self, task: Task) -> None:
+        """As the port says."""
+        for slot in self._slots:
+            if slot.held is task:
+                slot.release()
+
+    def cancel(self, task: Task) -> None:
+        """As the port says."""
+        for slot in self._slots:
+            if slot.has(task):
+                slot.cancel(task)
+
+    def recall(self) -> None:
+        """As the port says; it takes a moment."""
+        for slot in self._slots:
+            slot.recall()
+
+    def _gone(self, slot: Slot, ended: Exit, began: bool) -> None:
+        if self._left is not None:
+            self._left -= 1
+            if not self._left:
+                self._stopped.set()
+            return
+        self._early_deaths = 0 if began else self._early_deaths + 1
+        delay = 0.0
+        if self._early_deaths:
+            delay = min(_BACK_OFF * 2 ** (self._early_deaths - 1), _MOST_BACK_OFF)
+            where = self._output.name if self._output else "the output of this process"
+            _log.error(
+                "worker %s (process %d) %s, before its first call; its last words are in %s. "
+                "The next one starts in %.1f s.",
+                slot.name, ended.pid, ended, where, delay,
+            )  # fmt: skip
+        else:
+            _log.warning("worker %s (process %d) %s; it is replaced", slot.name, ended.pid, ended)
+        self._respawns[slot] = asyncio.get_running_loop().call_later(delay, self._respawn, slot)
+        self._listener.room()
+
+    def _respawn(self, slot: Slot) -> None:
+        del self._respawns[slot]
+        slot.spawn(self._listener)
+
+    async def stop(self) -> None:
+        """As the port says."""
+        for timer in self._respawns.values():
+            timer.cancel()
+        if self._looking is not None:
+            self._looking.cancel()
+        self._left = sum(slot.running for slot in self._slots)
+        for slot in self._slots:
+            slot.end(Loss("TaskLost", "the endpoint was stopped while the task ran"))
+        if self._left:
+            await self._stopped.wait()
+        if self._output is not None:
+            self._output.close()

@@ -1,0 +1,237 @@
+"""One worker slot: its process, the calls handed to it, and how they are told of, taken back or ended."""
+
+import asyncio
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from typing import IO
+
+from funcledger_endpoint.engine import Listener, Loss
+from funcledger_endpoint.local import frames
+from funcledger_endpoint.local.cell import NO_LIMIT
+from funcledger_endpoint.local.pace import Pace
+from funcledger_endpoint.local.worker_process import Exit, WorkerProcess
+from funcledger_endpoint.report import Report
+from funcledger_endpoint.task import Task
+
+#: Functions a worker keeps; the one called longest ago is forgotten first.
+_FUNCTIONS = 256
+#: Payload bytes that may wait at a worker behind its first call.
+_WAITING_BYTES = 4 << 20
+#: Seconds a call may run before what waits behind it is taken back.
+_STUCK = 0.02
+#: Seconds that a lowered limit is given to be seen by the worker.
+_SETTLE = 0.002
+
+
+class Slot:
+    """Numbers the calls of one worker; ``queue`` holds those not ended, oldest first.
+
+    ``on_gone`` is told when the process has ended, with whether it had got as far as a call.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        pace: Pace,
+        on_gone: Callable[["Slot", Exit, bool], None],
+        *,
+        output: IO[bytes] | None,
+        patience: float,
+    ) -> None:
+        self.name = name
+        self.queue: deque[tuple[int, Task]] = deque()
+        #: A careful task that waits for its TaskStarted to be durable.
+        self.held: Task | None = None
+        self._pace, self._on_gone, self._output, self._patience = pace, on_gone, output, patience
+        self._listener: Listener
+        self._process: WorkerProcess | None = None
+        self._ready = False
+        #: Why the process is being ended, while it is.
+        self._ending: Loss | None = None
+        self._gathered: list[bytes] = []
+        self._waiting_bytes = 0
+        #: Calls numbered so far, and the last of those being taken back, 0 when none are.
+        self._number = self._recalled = 0
+        self._functions: OrderedDict[str, int] = OrderedDict()
+
+    def spawn(self, listener: Listener) -> None:
+        """Start a process for this slot."""
+        self._listener = listener
+        self._functions.clear()
+        self._number = self._recalled = 0
+        self._process = WorkerProcess(self._heard, self._gone, self._output)
+
+    @property
+    def running(self) -> bool:
+        """Whether it has a process."""
+        return self._process is not None
+
+    def room(self, depth: int) -> bool:
+        """Whether one more call may wait here, of a function of which ``depth`` may be at a worker.
+
+        A worker is filled up once it has worked off half, so that calls go over in few and large writes.
+        """
+        if not self._ready or self._recalled or self._ending is not None or self.held is not None:
+            return False
+        waiting = len(self.queue)
+        if not waiting:
+            return True
+        return waiting < (depth if self._gathered else depth // 2) and self._waiting_bytes < _WAITING_BYTES
+
+    def put(self, task: Task, function: bytes, *, careful: bool) -> None:
+        """Take the task; :meth:`flush` hands it over, for a careful one :meth:`release`."""
+        call = task.call
+        function_number = self._functions.get(call.function_hash) or self._give(call.function_hash, function)
+        self._functions.move_to_end(call.function_hash)
+        self._number += 1
+        self.queue.append((self._number, task))
+        self._waiting_bytes += len(call.payload)
+        self._gathered.append(
+            frames.pack_call(self._number, function_number, call.payload_format, call.payload)
+        )
+        if careful:
+            self.held = task
+            asyncio.get_running_loop().call_soon(self._announce_held, task)
+
+    def _give(self, content_hash: str, body: bytes) -> int:
+        number = len(self._functions) + 1
+        if number > _FUNCTIONS:
+            # The new one takes the forgotten one's number.
+            _, number = self._functions.popitem(last=False)
+        self._functions[content_hash] = number
+        self._gathered.append(frames.pack_function(number, content_hash, body))
+        return number
+
+    def _announce_held(self, task: Task) -> None:
+        if self.held is task:
+            self._announce(task)
+
+    def _announce(self, task: Task) -> None:
+        if not task.announced:
+            self._listener.begun(task, self.name)
+
+    def flush(self) -> None:
+        """Hand over what was taken."""
+        if self._gathered and self.held is None and self._process is not None:
+            data = b"".join(self._gathered)
+            self._gathered.clear()
+            self._process.send(data)
+
+    def release(self) -> None:
+        """Hand the careful task over."""
+        self.held = None
+        self.flush()
+
+    def look(self, now: int) -> None:
+        """See what the worker is at (``now`` in monotonic ns): tell of it, end it when over its walltime."""
+        if not self.queue or self._process is None or self._ending is not None:
+            return
+        number, task = self.queue[0]
+        if self._process.cell.begun != number:
+            return
+        self._announce(task)
+        running = (now - self._process.cell.begun_at) / 1e9
+        walltime = task.call.walltime
+        if walltime is not None and running > walltime:
+            text = f"the call was ended after {running:.2f} s; its walltime is {walltime:g} s"
+            self.end(Loss("WalltimeExceeded", text))
+        elif running > _STUCK and len(self.queue) > 1 and not self._recalled:
+            self._pace.note(task.call.function_hash, running)
+            self.recall()
+
+    def recall(self) -> None:
+        """Take back what the worker has not begun, a moment from now; until then nothing new comes here."""
+        if self.queue and self.held is None and self._process is not None and self._ending is None:
+            self._process.cell.limit = self._process.cell.begun
+            self._recalled = self._number
+            asyncio.get_running_loop().call_later(_SETTLE, self._settle)
+
+    def _settle(self) -> None:
+        if self._recalled and self._process is not None and (back := self._drop(self._process.cell.begun)):
+            self._listener.returned(back)
+            self._listener.room()
+
+    def _drop(self, begun: int) -> list[Task]:
+        """Forget the calls after this one; returns their tasks."""
+        dropped = [task for number, task in self.queue if number > begun]
+        self.queue = deque(entry for entry in self.queue if entry[0] <= begun)
+        self._waiting_bytes = sum(len(task.call.payload) for _, task in self.queue)
+        return dropped
+
+    def cancel(self, task: Task) -> None:
+        """Take the task back if it has not begun, else end the process."""
+        if self.held is task:
+            self.held = None
+            self._gathered.clear()
+            self._listener.returned(self._drop(0))
+            return
+        self.recall()
+        asyncio.get_running_loop().call_later(_SETTLE, self._end_call, task)
+
+    def _end_call(self, task: Task) -> None:
+        self._settle()
+        if self.has(task):
+            self.end(Loss("Cancelled", "it was ended because somebody asked for the task to be cancelled"))
+
+    def has(self, task: Task) -> bool:
+        """Whether the task is here."""
+        return any(mine is task for _, mine in self.queue)
+
+    def end(self, why: Loss) -> None:
+        """End the process; the call it is in is lost for this reason, whatever it may still say."""
+        if self._process is not None and self._ending is None:
+            self._ending = why
+            self._process.end(self._patience)
+
+    def _heard(self, messages: Sequence[bytes]) -> None:
+        for message in messages:
+            kind = message[0] if message else 0
+            if kind == frames.REPORT:
+                self._report(*frames.read_report(message))
+            elif kind == frames.SKIPPED:
+                self._skipped(frames.read_number(message))
+            elif kind == frames.READY:
+                self._ready = True
+            else:
+                raise frames.BadMessage(f"a worker's message of unknown kind {kind}")
+        self._listener.room()
+
+    def _report(self, number: int, report: Report) -> None:
+        if not self.queue or self.queue[0][0] != number:
+            raise frames.BadMessage(f"a report on call {number}, which was not this worker's to make")
+        if self._ending is not None:
+            return
+        _, task = self.queue.popleft()
+        self._waiting_bytes -= len(task.call.payload)
+        self._pace.note(task.call.function_hash, report.run_time)
+        self._announce(task)
+        self._listener.finished(task, report)
+        self._passed(number)
+
+    def _skipped(self, number: int) -> None:
+        if self.queue and self.queue[0][0] == number:
+            self._listener.returned(self._drop(number - 1))
+        self._passed(number)
+
+    def _passed(self, number: int) -> None:
+        """After the last of the calls taken back, the worker may have new ones."""
+        if number == self._recalled and self._process is not None:
+            self._recalled = 0
+            self._process.cell.limit = NO_LIMIT
+
+    def _gone(self, ended: Exit) -> None:
+        process, ending, queue = self._process, self._ending, self.queue
+        assert process is not None
+        self._process, self._ready, self._ending, self._recalled = None, False, None, 0
+        self.queue, self.held, self._waiting_bytes = deque(), None, 0
+        self._gathered.clear()
+        if queue and queue[0][0] <= process.cell.begun:
+            _, task = queue.popleft()
+            self._announce(task)
+            why = ending or Loss("WorkerDied", f"worker {self.name} (process {ended.pid}) {ended}")
+            running = (time.monotonic_ns() - process.cell.begun_at) / 1e9
+            self._listener.lost(task, why._replace(run_time=running, peak_memory=ended.peak_memory))
+        if queue:
+            self._listener.returned([task for _, task in queue])
+        self._on_gone(self, ended, process.cell.begun > 0)

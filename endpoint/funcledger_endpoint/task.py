@@ -1,0 +1,61 @@
+"""A task on its way through the agent, from its submission to its durable outcome."""
+
+from sys import intern
+
+import msgspec
+
+from funcledger_schemas.events import TaskSubmitted
+
+#: What a task is known by within its endpoint: owner and task id.
+Key = tuple[str, str]
+
+
+class Task(msgspec.Struct, gc=False, eq=False):
+    """One submission; ``submission`` is None while only its place in the log is held.
+
+    ``deadline`` is in ms of the log's append time, ``size`` in bytes of payload. ``attempts`` counts
+    the calls begun, as the log does. ``placed`` says that the engine has it, ``announced`` that the
+    TaskStarted of the present attempt has been told, ``durable`` that the log has that, ``cancelled``
+    that somebody asked for it, ``closed`` that an outcome has been told.
+    """
+
+    offset: int
+    owner: str
+    task_id: str
+    batch_id: str
+    deadline: int
+    size: int
+    max_attempts: int
+    submission: TaskSubmitted | None
+    attempts: int = 0
+    placed: bool = False
+    announced: bool = False
+    durable: bool = False
+    cancelled: bool = False
+    closed: bool = False
+
+    @classmethod
+    def of(cls, offset: int, timestamp: int, event: TaskSubmitted) -> "Task":
+        """The task submitted at this offset and append time (ms); a stub's payload is left to be fetched."""
+        whole = len(event.payload) == event.payload_size
+        return cls(
+            offset,
+            intern(event.owner),
+            event.task_id,
+            intern(event.batch_id),
+            timestamp + event.expires_in * 1000,
+            event.payload_size,
+            event.max_attempts,
+            event if whole else None,
+        )
+
+    @property
+    def key(self) -> Key:
+        """What it is known by."""
+        return self.owner, self.task_id
+
+    @property
+    def call(self) -> TaskSubmitted:
+        """The whole submission, of a task that is about to be run."""
+        assert self.submission is not None
+        return self.submission

@@ -1,0 +1,1 @@
+"""The worker process: the only part of an endpoint that opens payloads (law 10)."""

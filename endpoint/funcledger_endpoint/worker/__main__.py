@@ -1,0 +1,25 @@
+"""Runs a worker: ``python -m funcledger_endpoint.worker`` with the numbers of its four descriptors."""
+
+import os
+import sys
+
+from funcledger_endpoint.worker.guard import die_with
+from funcledger_endpoint.worker.loop import Loop
+
+
+def main() -> None:
+    """Serve calls until the agent closes the pipe, or is gone."""
+    jobs, reports, cell, life = (int(argument) for argument in sys.argv[1:5])
+    for descriptor in (jobs, reports, cell, life):
+        # What a task starts must not hold the agent's pipes.
+        os.set_inheritable(descriptor, False)
+    die_with(life)
+    # Lines that functions print stand in the log at once, also when the worker dies.
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+    sys.argv[1:] = []
+    Loop(jobs, reports, cell).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""One call: open the arguments, call the function, close the value or the exception; never raises."""
+
+import resource
+import sys
+from time import perf_counter, process_time
+
+from funcledger_endpoint.local.frames import Call
+from funcledger_endpoint.report import Report
+from funcledger_endpoint.worker.functions import Functions
+from funcledger_payloads import ComputeError, SerializationError, VersionMismatch, dump, dump_exception, load
+from funcledger_schemas.limits import PAYLOAD_LIMIT
+
+#: What getrusage counts resident memory in.
+_MEMORY_UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+def perform(functions: Functions, call: Call) -> Report:
+    """What became of the call."""
+    try:
+        function = functions.get(call.function)
+    except VersionMismatch as error:
+        return Report("VersionMismatch", message=str(error))
+    except BaseException as error:  # the user's module-level code may raise anything
+        return Report("FunctionNotLoaded", message=_said(error))
+    try:
+        args, kwargs = load(call.payload_format, call.payload)
+    except BaseException as error:
+        return Report("ArgumentsNotLoaded", message=_said(error))
+    began, cpu_began = perf_counter(), process_time()
+    try:
+        value = function(*args, **kwargs)
+    except BaseException as error:  # SystemExit and KeyboardInterrupt are outcomes too, not this worker's end
+        return _raised(error, perf_counter() - began, process_time() - cpu_began)
+    return _returned(value, perf_counter() - began, process_time() - cpu_began)
+
+
+def _returned(value: object, run_time: float, cpu_time: float) -> Report:
+    try:
+        payload_format, payload = dump(value)
+    except BaseException as error:
+        why = str(error) if isinstance(error, SerializationError) else _said(error)
+        text = f"the result, a {type(value).__qualname__}, cannot be sent back: {why}"
+        return Report("ResultNotSerializable", "", b"", run_time, cpu_time, peak_memory(), "", text)
+    if len(payload) > PAYLOAD_LIMIT:
+        text = (
+            f"the result takes {len(payload)} bytes, the limit is {PAYLOAD_LIMIT}: "
+            "return less, or write it to a file and return its path"
+        )
+        return Report("ResultTooLarge", "", b"", run_time, cpu_time, peak_memory(), "", text)
+    return Report("", payload_format, payload, run_time, cpu_time, peak_memory())
+
+
+def _raised(error: BaseException, run_time: float, cpu_time: float) -> Report:
+    sent = dump_exception(error)
+    carried = sent.format is not None and len(sent.payload) <= PAYLOAD_LIMIT
+    payload_format, payload = (sent.format or "", sent.payload) if carried else ("", b"")
+    texts = (sent.error_type, sent.message, sent.traceback)
+    return Report("Exception", payload_format, payload, run_time, cpu_time, peak_memory(), *texts)
+
+
+def peak_memory() -> int:
+    """The highest resident memory of this worker so far, in bytes.
+
+    Linux hands down what the agent had when it started the worker, so it is never less than that.
+    """
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MEMORY_UNIT
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, ComputeError):
+        return str(error)
+    sent = dump_exception(error)
+    return f"{sent.error_type}: {sent.message}"
