@@ -80,6 +80,7 @@ class Keeper:
             LogError, StoreError: some may have been ended; the next round ends the others.
         """
         now = self._clock()
+        self._began = self._began or now
         as_of = await self._as_of(now)
         if as_of is None:
             return 0
@@ -96,8 +97,7 @@ class Keeper:
 
     def _silent(self, task: TaskStatus, now: int) -> bool:
         """Whether the task's agent has had time to be heard: not while the gateway itself was down."""
-        self._began = now if self._began is None else self._began
-        return not task.running or now - self._began > OFFLINE_AFTER
+        return not task.running or now - (self._began or now) > OFFLINE_AFTER
 
     async def _away(self, endpoints: Collection[str], as_of: int) -> dict[str, int]:
         """Those of these endpoints that had no live agent then, with their partitions."""
