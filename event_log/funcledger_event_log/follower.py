@@ -54,10 +54,10 @@ class Tail:
         """
         await self._look_for_partitions()
         self._watcher = asyncio.create_task(self._watch(), name=f"{self._name}: partitions")
-        for topic in self._topics:
-            for partition, end in (await self._log.ends(topic)).items():
-                await self._reached.wait(TopicPartition(topic, partition), end)
+        for where, end in (await self._ends()).ends.items():
+            await self._wait_for(where, end)
         if self.failed is not None:
+            await self.stop()
             raise self.failed
 
     @property
@@ -84,11 +84,14 @@ class Tail:
         Raises:
             LogUnavailable: the log could not be asked for its ends.
         """
+        return await self.wait_past(await self._ends(), timeout)
+
+    async def _ends(self) -> Token:
         ends = Token()
         for topic in self._topics:
             for partition, end in (await self._log.ends(topic)).items():
                 ends.advance(TopicPartition(topic, partition), end)
-        return await self.wait_past(ends, timeout)
+        return ends
 
     async def _wait_for(self, where: TopicPartition, end: int) -> None:
         if where not in self._reached.offsets:

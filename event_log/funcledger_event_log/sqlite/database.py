@@ -20,7 +20,7 @@ BEGIN;
 CREATE TABLE partitions (
     id INTEGER PRIMARY KEY, topic TEXT NOT NULL, partition INTEGER NOT NULL, UNIQUE (topic, partition));
 CREATE TABLE chunks (
-    id INTEGER PRIMARY KEY, count INTEGER NOT NULL, timestamp INTEGER NOT NULL, checksum INTEGER NOT NULL,
+    id INTEGER PRIMARY KEY, records INTEGER NOT NULL, timestamp INTEGER NOT NULL, checksum INTEGER NOT NULL,
     body BLOB NOT NULL);
 CREATE TABLE consumers (
     consumer TEXT, partition INTEGER, offset INTEGER NOT NULL, metadata TEXT NOT NULL,
@@ -33,7 +33,7 @@ COMMIT;
 """
 
 _LAST_CHUNK = """
-SELECT id, count, timestamp, checksum, body FROM chunks WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1
+SELECT id, records, timestamp, checksum, body FROM chunks WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1
 """
 
 #: A database up to this size, in bytes, is checked whole when it is opened, which takes a moment;

@@ -22,7 +22,7 @@ THREADS = 4
 
 #: From the chunk that holds an offset (the last that does not begin after it) to the partition's end.
 _CHUNKS = """
-SELECT id, count, timestamp, checksum, body FROM chunks
+SELECT id, records, timestamp, checksum, body FROM chunks
 WHERE id >= (SELECT max(id) FROM chunks WHERE id BETWEEN :start AND :at) AND id < :end ORDER BY id
 """
 
