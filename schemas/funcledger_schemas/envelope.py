@@ -16,6 +16,8 @@ TOPICS = ("functions", "endpoints", "tasks", "results", "heartbeats", "dead_lett
 #: Topics whose partition is the endpoint's own; the others have one partition, so one order.
 BY_ENDPOINT = frozenset({"tasks", "results", "heartbeats"})
 
+_SPECVERSION = ("ce_specversion", b"1.0")
+_CONTENT_TYPE = ("content-type", b"application/avro")
 _YEAR_1, _YEAR_9999 = -62_135_596_800, 253_402_300_799
 
 
@@ -28,18 +30,33 @@ class Sealed(NamedTuple):
     value: bytes
 
 
+class _Kind(NamedTuple):
+    """What all events of one class share: where they go, which fields name them, their constant headers."""
+
+    topic: str
+    subject: str
+    key: str
+    type: tuple[str, bytes]
+    dataschema: tuple[str, bytes]
+
+
 @cache
+def _of(kind: type[Event]) -> _Kind:
+    entry = manifest.latest(kind.__name__)
+    fields = kind.__struct_fields__
+    subject = next(name for name in ("task_id", "function_id", "endpoint_id", "event_id") if name in fields)
+    return _Kind(
+        entry.topic,
+        subject,
+        "endpoint_id" if "endpoint_id" in fields else subject,
+        ("ce_type", (TYPE_PREFIX + kind.__name__).encode()),
+        ("ce_dataschema", entry.dataschema.encode()),
+    )
+
+
 def topic_of(kind: type[Event]) -> str:
     """The topic that events of this class go to."""
-    return manifest.latest(kind.__name__).topic
-
-
-@cache
-def _constant(kind: type[Event]) -> tuple[tuple[str, bytes], tuple[str, bytes]]:
-    return (
-        ("ce_type", (TYPE_PREFIX + kind.__name__).encode()),
-        ("ce_dataschema", manifest.latest(kind.__name__).dataschema.encode()),
-    )
+    return _of(kind).topic
 
 
 @lru_cache(maxsize=1024)
@@ -59,38 +76,22 @@ def _source(actor: str) -> bytes:
     return ("/" + quote(actor.replace(":", "/", 1), safe="/:@")).encode()
 
 
-def subject_of(event: Event) -> str:
-    """The id of the task or entity the event is about."""
-    for name in ("task_id", "function_id", "endpoint_id"):
-        if (subject := getattr(event, name, None)) is not None:
-            return str(subject)
-    return event.event_id
-
-
-def seal(event: Event, extra: Headers = (), value: bytes | None = None) -> Sealed:
-    """Key, headers and value of the event's record; ``extra`` may carry a ``traceparent``.
-
-    ``value`` is the event as :func:`codec.encode` writes it, where that is at hand already.
-    """
-    kind = type(event)
-    about = subject_of(event)
-    ce_type, ce_dataschema = _constant(kind)
+def seal(event: Event, extra: Headers = ()) -> Sealed:
+    """Key, headers and value of the event's record; ``extra`` may carry a ``traceparent``."""
+    kind = _of(type(event))
     headers: Headers = (
-        ("ce_specversion", b"1.0"),
+        _SPECVERSION,
         ("ce_id", event.event_id.encode()),
-        ce_type,
+        kind.type,
         ("ce_source", _source(event.actor)),
         ("ce_time", _time(event.occurred_at)),
-        ("ce_subject", about.encode()),
-        ce_dataschema,
-        ("content-type", b"application/avro"),
+        ("ce_subject", getattr(event, kind.subject).encode()),
+        kind.dataschema,
+        _CONTENT_TYPE,
     )
     if isinstance(event, TaskEvent):
         headers += (("ce_owner", event.owner.encode()), ("ce_batch", event.batch_id.encode()))
-    key = getattr(event, "endpoint_id", None) or about
-    return Sealed(
-        topic_of(kind), key.encode(), headers + extra, codec.encode(event) if value is None else value
-    )
+    return Sealed(kind.topic, getattr(event, kind.key).encode(), headers + extra, codec.encode(event))
 
 
 def header(headers: Headers, name: str) -> str | None:

@@ -9,7 +9,7 @@ from funcledger_schemas.lifecycle import OUTCOMES, Epochs, Life, Status, advance
 
 
 @given(partitions(), st.data())
-@settings(max_examples=300)
+@settings(max_examples=200)
 def test_law_3_a_copy_of_any_event_at_any_later_place_changes_nothing(log: Log, data: st.DataObject) -> None:
     copied = list(log)
     for _ in range(data.draw(st.integers(1, 3)) if log else 0):
@@ -22,7 +22,7 @@ def test_law_3_a_copy_of_any_event_at_any_later_place_changes_nothing(log: Log, 
 
 
 @given(partitions())
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_law_5_the_first_outcome_that_counts_stands(log: Log) -> None:
     epochs, first = Epochs(), dict[tuple[str, str, str], int]()
     for offset, event in log:
@@ -36,7 +36,7 @@ def test_law_5_the_first_outcome_that_counts_stands(log: Log) -> None:
 
 
 @given(partitions())
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_law_5_nothing_that_follows_an_outcome_changes_the_task(log: Log) -> None:
     life = Life()
     for offset, event in log:
@@ -48,7 +48,7 @@ def test_law_5_nothing_that_follows_an_outcome_changes_the_task(log: Log) -> Non
 
 
 @given(partitions())
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_law_7_every_event_of_a_zombie_is_void(log: Log) -> None:
     """From an admitted start on, only its own agent and the keeper are believed."""
     epochs, in_force = Epochs(), dict[str, int]()
@@ -66,7 +66,7 @@ def test_law_7_every_event_of_a_zombie_is_void(log: Log) -> None:
 
 
 @given(partitions(), st.data())
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_law_7_a_record_delivered_again_is_admitted_as_it_was_the_first_time(
     log: Log, data: st.DataObject
 ) -> None:

@@ -93,7 +93,7 @@ def test_row_16_a_value_over_the_limit_is_refused_before_it_is_decoded() -> None
 
 
 @given(any_event(), st.data())
-@settings(max_examples=200)
+@settings(max_examples=150)
 def test_row_16_huge_lengths_anywhere_in_an_event_are_refused(event: Event, data: st.DataObject) -> None:
     sealed = envelope.seal(event)
     place = data.draw(st.integers(5, len(sealed.value)))
@@ -104,14 +104,14 @@ def test_row_16_huge_lengths_anywhere_in_an_event_are_refused(event: Event, data
 
 
 @given(st.sampled_from(DATASCHEMAS), st.binary(max_size=300))
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_row_16_arbitrary_bytes_raise_nothing_but_decode_error(dataschema: str, body: bytes) -> None:
     decodes(body, dataschema)
     decodes(PREFIX + body, dataschema)
 
 
 @given(any_event(), st.data())
-@settings(max_examples=200)
+@settings(max_examples=150)
 def test_row_16_a_record_cut_short_anywhere_is_refused(event: Event, data: st.DataObject) -> None:
     sealed = envelope.seal(event)
     cut = sealed.value[: data.draw(st.integers(0, len(sealed.value) - 1))]
