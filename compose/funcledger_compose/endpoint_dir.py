@@ -100,7 +100,7 @@ class EndpointDir:
         text = self.config.read_text()
         for name, value in values.items():
             written = f'{name} = "{value}"' if isinstance(value, str) else f"{name} = {value}"
-            text = re.sub(rf"^{name}\s*=.*$", lambda _, line=written: line, text, flags=re.MULTILINE)
+            text = re.sub(rf"^{name}\s*=.*$", written.replace("\\", r"\\"), text, flags=re.MULTILINE)
         write_private(self.config, text)
 
     def settings(self) -> EndpointSettings:

@@ -123,7 +123,7 @@ class Server(uvicorn.Server):
                 ws="none",
                 timeout_graceful_shutdown=10,
                 timeout_keep_alive=75,
-            )  # fmt: skip
+            )
         )
 
     def install_signal_handlers(self) -> None:

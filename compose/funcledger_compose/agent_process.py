@@ -1,0 +1,118 @@
+"""An endpoint's agent as a process: its log over HTTP, its engine, and how it is told to stop."""
+
+import asyncio
+import logging
+import signal
+import sys
+from contextlib import AsyncExitStack
+
+import httpx2
+
+from funcledger_compose.endpoint_dir import EndpointDir, EndpointDirError, EndpointSettings
+from funcledger_endpoint.agent import FENCED_EXIT_CODE, Agent
+from funcledger_endpoint.engine import Engine
+from funcledger_endpoint.local.engine import LocalEngine
+from funcledger_endpoint.settings import AgentSettings
+from funcledger_event_log.endpoint_port import CredentialRefused, Fenced, Identity
+from funcledger_event_log.http import HttpEndpointLog
+from funcledger_event_log.port import LogError
+
+_log = logging.getLogger(__name__)
+
+#: What the process exits with when its credential opens nothing: starting it again would not help.
+REFUSED_EXIT_CODE = 77
+#: Seconds an agent whose server has gone without a word looks for the next one before it gives up.
+_ORPHAN_PATIENCE = 20.0
+
+
+async def identify(url: str, credential: str) -> Identity:
+    """Whom a credential speaks for at this server.
+
+    Raises:
+        EndpointDirError: the server cannot be reached, or does not know the credential.
+    """
+    log = HttpEndpointLog(url, credential)
+    try:
+        return await log.identify()
+    except CredentialRefused:
+        raise EndpointDirError(
+            f"the server at {url} does not know this credential; was it typed whole?"
+        ) from None
+    except LogError as error:
+        raise EndpointDirError(f"the server at {url} cannot be reached: {error}") from error
+    finally:
+        await log.close()
+
+
+def run_agent(where: EndpointDir, *, attached: bool) -> int:
+    """Run the agent until it is told to stop; returns the process's exit code.
+
+    ``attached``: standard input is a pipe from the server that started it, and ends with that server.
+    """
+    settings = where.settings()
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+    )
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    with where.running(), asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_run(where, settings, attached=attached))
+
+
+def _loop_factory() -> "type[asyncio.AbstractEventLoop] | None":
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    found: type[asyncio.AbstractEventLoop] = uvloop.Loop
+    return found
+
+
+def _engine(settings: EndpointSettings, where: EndpointDir) -> Engine:
+    if settings.engine != "local":
+        raise EndpointDirError(
+            f'{where.config}: engine = "{settings.engine}" is not known; there is "local".'
+        )
+    return LocalEngine(settings.workers, output=where.path / "workers.log")
+
+
+async def _run(where: EndpointDir, settings: EndpointSettings, *, attached: bool) -> int:
+    async with AsyncExitStack() as stack:
+        log = HttpEndpointLog(settings.url, where.credential())
+        stack.push_async_callback(log.close)
+        agent = Agent(log, _engine(settings, where), AgentSettings(drain=settings.drain))
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, agent.stop)
+        watcher = asyncio.create_task(_watch_server(where, settings, agent)) if attached else None
+        try:
+            await agent.run()
+        except Fenced:
+            _log.warning("a newer agent has taken this endpoint over; this one ends")
+            return FENCED_EXIT_CODE
+        except CredentialRefused as error:
+            _log.error("the server refuses this endpoint's credential: %s", error)
+            return REFUSED_EXIT_CODE
+        finally:
+            if watcher is not None:
+                watcher.cancel()
+    return 0
+
+
+async def _watch_server(where: EndpointDir, settings: EndpointSettings, agent: Agent) -> None:
+    """Stop the agent when the server that started it is gone and no other takes its place.
+
+    A server killed and started again at the same address finds its agent at work.
+    """
+    await asyncio.to_thread(sys.stdin.buffer.read)
+    _log.warning("the server that started this agent is gone; looking for the next one at %s", settings.url)
+    silent = 0.0
+    async with httpx2.AsyncClient(base_url=settings.url, trust_env=False) as client:
+        while silent < _ORPHAN_PATIENCE and where.settings().url == settings.url:
+            await asyncio.sleep(1.0)
+            try:
+                await client.get("/healthz")
+                silent = 0.0
+            except httpx2.HTTPError:
+                silent += 1.0
+    _log.error("no server took over; this agent ends")
+    agent.stop()
