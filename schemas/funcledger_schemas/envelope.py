@@ -76,8 +76,11 @@ def _source(actor: str) -> bytes:
     return ("/" + quote(actor.replace(":", "/", 1), safe="/:@")).encode()
 
 
-def seal(event: Event, extra: Headers = ()) -> Sealed:
-    """Key, headers and value of the event's record; ``extra`` may carry a ``traceparent``."""
+def seal(event: Event, extra: Headers = (), value: bytes | None = None) -> Sealed:
+    """Key, headers and value of the event's record; ``extra`` may carry a ``traceparent``.
+
+    ``value`` is the event as :func:`codec.encode` writes it, where that is at hand already.
+    """
     kind = _of(type(event))
     headers: Headers = (
         _SPECVERSION,
@@ -91,7 +94,8 @@ def seal(event: Event, extra: Headers = ()) -> Sealed:
     )
     if isinstance(event, TaskEvent):
         headers += (("ce_owner", event.owner.encode()), ("ce_batch", event.batch_id.encode()))
-    return Sealed(kind.topic, getattr(event, kind.key).encode(), headers + extra, codec.encode(event))
+    key = getattr(event, kind.key).encode()
+    return Sealed(kind.topic, key, headers + extra, codec.encode(event) if value is None else value)
 
 
 def header(headers: Headers, name: str) -> str | None:
