@@ -1,5 +1,6 @@
 """A command side over a log in memory, and requests to it as a client makes them."""
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -14,9 +15,10 @@ from funcledger_command_api.api import routers
 from funcledger_event_log.follower import Tail
 from funcledger_event_log.memory import MemoryLog
 from funcledger_event_log.port import EventLog
-from funcledger_event_log.records import Record, TopicPartition
+from funcledger_event_log.records import NewRecord, Position, Record, TopicPartition
 from funcledger_schemas import frames
 from funcledger_schemas.envelope import BY_ENDPOINT, TOPICS
+from funcledger_schemas.events import TaskSubmitted
 from funcledger_schemas.ids import new_id
 from funcledger_web import catalogue
 from funcledger_web.catalogue import Catalogue
@@ -30,6 +32,23 @@ async def with_topics(log: EventLog) -> EventLog:
     for topic in TOPICS:
         await log.create_topic(topic, PARTITIONS if topic in BY_ENDPOINT else 1)
     return log
+
+
+class Moody(MemoryLog):
+    """A log in memory that raises, on the next append to ``tasks``, what it was told to."""
+
+    mood: Exception | None = None
+    #: Whether the records are written all the same, as after a lost acknowledgement.
+    writes = False
+
+    async def append(self, records: Sequence[NewRecord]) -> list[Position]:
+        if self.mood is None or records[0].topic != "tasks":
+            return await super().append(records)
+        mood, self.mood = self.mood, None
+        if self.writes:
+            await super().append(records)
+        await asyncio.sleep(0)
+        raise mood
 
 
 @dataclass
@@ -134,3 +153,21 @@ def task_frame(groups: Sequence[dict[str, Any]], payloads: Sequence[bytes], **fi
 def base64_of(payload: bytes) -> str:
     """A payload as JSON carries it."""
     return base64.b64encode(payload).decode()
+
+
+async def post_tasks(side: Side, body: bytes) -> httpx2.Response:
+    """A frame of tasks, posted by Ada."""
+    return await side.client.post("/v1/tasks", content=body, headers=FRAME)
+
+
+async def submitted(side: Side) -> list[TaskSubmitted]:
+    """Every TaskSubmitted on the log, which must hold no other event of tasks."""
+    found = [record.event() for record in await side.records("tasks")]
+    submissions = [event for event in found if isinstance(event, TaskSubmitted)]
+    assert submissions == found
+    return submissions
+
+
+def slug_of(response: httpx2.Response) -> str:
+    """What kind of problem an answer tells."""
+    return str(response.json()["type"]).removeprefix("urn:funcledger:problem:")

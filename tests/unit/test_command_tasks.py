@@ -2,10 +2,9 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx2
 import pytest
 from tests.support.apps import BOB
 from tests.support.commands import (
@@ -13,19 +12,20 @@ from tests.support.commands import (
     Side,
     base64_of,
     command_side,
+    endpoint_json,
     group,
+    post_tasks,
+    slug_of,
+    submitted,
     task_frame,
-    with_topics,
 )
 
 from funcledger_command_api import commands
 from funcledger_command_api.api import ABOUT
 from funcledger_command_api.recent import Recent
-from funcledger_event_log.memory import MemoryLog
-from funcledger_event_log.port import LogError, LogFull, LogUnavailable, OutcomeUnknown, RecordTooLarge
-from funcledger_event_log.records import NewRecord, Position, Token
+from funcledger_event_log.records import Token
 from funcledger_schemas import frames
-from funcledger_schemas.events import TaskCancelRequested, TaskSubmitted
+from funcledger_schemas.events import TaskCancelRequested
 from funcledger_schemas.ids import new_id
 from funcledger_schemas.limits import BODY_LIMIT, PAYLOAD_LIMIT
 
@@ -34,37 +34,6 @@ from funcledger_schemas.limits import BODY_LIMIT, PAYLOAD_LIMIT
 async def side() -> AsyncIterator[Side]:
     async with command_side() as running:
         yield running
-
-
-class Moody(MemoryLog):
-    """A log that raises, on the next append to ``tasks``, what it was told to."""
-
-    mood: Exception | None = None
-    #: Whether the records are written all the same, as after a lost acknowledgement.
-    writes = False
-
-    async def append(self, records: Sequence[NewRecord]) -> list[Position]:
-        if self.mood is None or records[0].topic != "tasks":
-            return await super().append(records)
-        mood, self.mood = self.mood, None
-        if self.writes:
-            await super().append(records)
-        await asyncio.sleep(0)
-        raise mood
-
-
-async def _post(side: Side, body: bytes) -> httpx2.Response:
-    return await side.client.post("/v1/tasks", content=body, headers=FRAME)
-
-
-async def _submitted(side: Side) -> list[TaskSubmitted]:
-    found = [record.event() for record in await side.records("tasks")]
-    assert all(isinstance(event, TaskSubmitted) for event in found)
-    return found  # type: ignore[return-value]
-
-
-def _slug(response: httpx2.Response) -> str:
-    return str(response.json()["type"]).removeprefix("urn:funcledger:problem:")
 
 
 async def test_a_frame_becomes_one_event_a_task_in_the_endpoints_partition(side: Side) -> None:
@@ -82,7 +51,7 @@ async def test_a_frame_becomes_one_event_a_task_in_the_endpoints_partition(side:
     assert str(Token.after([record.position for record in records])) == response.json()["position"]
     assert response.headers["Funcledger-Position"] == response.json()["position"]
     assert all(("traceparent", trace.encode()) in record.headers for record in records)
-    events = await _submitted(side)
+    events = await submitted(side)
     assert [event.task_id for event in events] == asked["task_ids"]
     assert [event.payload for event in events] == payloads
     assert [event.batch_index for event in events] == [0, 1, 2]
@@ -97,7 +66,7 @@ async def test_json_makes_up_the_ids_that_are_left_out(side: Side) -> None:
     tasks = [{**one, "payload": base64_of(b"[1]")}, {**one, "payload": base64_of(b"[2]")}]
     response = await side.client.post("/v1/tasks", json={"tasks": tasks})
     assert response.status_code == 202, response.text
-    events = await _submitted(side)
+    events = await submitted(side)
     assert [event.payload for event in events] == [b"[1]", b"[2]"]
     assert [event.task_id for event in events] == response.json()["task_ids"]
     assert {event.batch_id for event in events} == {response.json()["batch_id"]}
@@ -138,7 +107,7 @@ def _broken(endpoint: str, function: str) -> dict[str, tuple[bytes, str]]:
 async def test_bad_requests_name_the_field_and_leave_nothing_on_the_log(side: Side) -> None:
     endpoint, function = await side.endpoint(), await side.register()
     for name, (body, field) in _broken(endpoint, function).items():
-        response = await _post(side, body)
+        response = await post_tasks(side, body)
         assert response.status_code == 422, (name, response.text)
         assert field in [error["field"] for error in response.json()["errors"]], (name, response.text)
     assert await side.records("tasks") == []
@@ -146,7 +115,7 @@ async def test_bad_requests_name_the_field_and_leave_nothing_on_the_log(side: Si
 
 async def test_an_empty_list_is_refused(side: Side) -> None:
     response = await side.client.post("/v1/tasks", json={"tasks": []})
-    assert (response.status_code, _slug(response)) == (422, "invalid-request")
+    assert (response.status_code, slug_of(response)) == (422, "invalid-request")
 
 
 async def test_neither_frame_nor_json_is_a_415(side: Side) -> None:
@@ -162,8 +131,8 @@ async def test_one_unknown_id_refuses_all_and_is_named(side: Side) -> None:
         ("function-not-found", group(endpoint, new_id(), [b"x"])),
         ("endpoint-not-found", group(new_id(), function, [b"x"])),
     ]:
-        response = await _post(side, task_frame([good, bad], [b"x", b"x"]))
-        assert (response.status_code, _slug(response)) == (404, slug)
+        response = await post_tasks(side, task_frame([good, bad], [b"x", b"x"]))
+        assert (response.status_code, slug_of(response)) == (404, slug)
         assert bad[slug.removesuffix("-not-found") + "_id"] in response.json()["detail"]
     assert await side.records("tasks") == []
 
@@ -176,85 +145,13 @@ async def test_law_12_limits_of_arguments(side: Side, size: int, status: int) ->
     endpoint, function = await side.endpoint(), await side.register()
     payloads = [b"small", b"x" * size]
     asked = group(endpoint, function, payloads)
-    response = await _post(side, task_frame([asked], payloads))
+    response = await post_tasks(side, task_frame([asked], payloads))
     assert response.status_code == status, response.text
     if status == 413:
-        assert _slug(response) == "payload-too-large"
+        assert slug_of(response) == "payload-too-large"
         assert asked["task_ids"][1] in response.json()["detail"]
         assert (response.json()["size"], response.json()["limit"]) == (size, PAYLOAD_LIMIT)
     assert len(await side.records("tasks")) == (2 if status == 202 else 0)
-
-
-async def test_fault_3_fifty_concurrent_identical_posts_are_one_submission(side: Side) -> None:
-    endpoint, function = await side.endpoint(), await side.register()
-    body = task_frame([group(endpoint, function, [b"x"] * 3)], [b"x"] * 3)
-    answers = await asyncio.gather(*(_post(side, body) for _ in range(50)))
-    assert {(answer.status_code, answer.content) for answer in answers} == {(202, answers[0].content)}
-    assert len(await side.records("tasks")) == 3
-
-
-async def test_fault_3_a_retry_with_more_tasks_submits_only_the_new_ones(side: Side) -> None:
-    endpoint, function = await side.endpoint(), await side.register()
-    whole = group(endpoint, function, [b"a", b"b", b"c"])
-    first = {**whole, **{name: whole[name][:2] for name in ("task_ids", "batch_indexes", "sizes")}}
-    batch_id = new_id()
-    await _post(side, task_frame([first], [b"a", b"b"], batch_id=batch_id))
-    response = await _post(side, task_frame([whole], [b"a", b"b", b"c"], batch_id=batch_id))
-    assert (response.status_code, response.json()["accepted"]) == (202, 3)
-    assert [event.payload for event in await _submitted(side)] == [b"a", b"b", b"c"]
-
-
-async def test_fault_4_the_same_task_id_for_something_else_is_a_conflict(side: Side) -> None:
-    """422, and nothing of that request is logged; another owner's same id is another task."""
-    endpoint, function = await side.endpoint(public=True), await side.register(public=True)
-    asked = group(endpoint, function, [b"x"])
-    assert (await _post(side, task_frame([asked], [b"x"]))).status_code == 202
-    fresh = group(endpoint, function, [b"new"])
-    response = await _post(side, task_frame([fresh, asked], [b"new", b"y"]))
-    assert (response.status_code, _slug(response)) == (422, "conflict")
-    assert asked["task_ids"][0] in response.json()["detail"]
-    async with side.as_user(BOB) as bob:
-        other = await bob.post("/v1/tasks", content=task_frame([asked], [b"y"]), headers=FRAME)
-    assert other.status_code == 202
-    assert [(event.owner, event.payload) for event in await _submitted(side)] == [
-        ("ada", b"x"),
-        ("bob", b"y"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("error", "status", "slug"),
-    [
-        (LogFull("x"), 507, "log-full"),
-        (LogUnavailable("x"), 503, "log-unavailable"),
-        (OutcomeUnknown("x"), 503, "outcome-unknown"),
-        (RecordTooLarge("x"), 413, "payload-too-large"),
-    ],
-)
-async def test_what_the_log_says_is_told_and_the_same_request_may_be_sent_again(
-    error: LogError, status: int, slug: str
-) -> None:
-    log = Moody()
-    async with command_side(await with_topics(log)) as side:
-        body = task_frame([group(await side.endpoint(), await side.register(), [b"x"])], [b"x"])
-        log.mood = error
-        twins = await asyncio.gather(_post(side, body), _post(side, body))
-        assert {(each.status_code, _slug(each)) for each in twins} == {(status, slug)}
-        assert all(("Retry-After" in each.headers) == (status == 503) for each in twins)
-        assert (await _post(side, body)).status_code == 202
-        assert len(await side.records("tasks")) == 1
-
-
-async def test_fault_5_after_a_lost_acknowledgement_the_resent_task_has_the_same_digest() -> None:
-    """What folds and agents need to see in it the same submission."""
-    log = Moody()
-    async with command_side(await with_topics(log)) as side:
-        body = task_frame([group(await side.endpoint(), await side.register(), [b"x"])], [b"x"])
-        log.mood, log.writes = OutcomeUnknown("x"), True
-        assert (await _post(side, body)).status_code == 503
-        assert (await _post(side, body)).status_code == 202
-        first, second = await _submitted(side)
-    assert (first.task_id, first.request_digest) == (second.task_id, second.request_digest)
 
 
 async def test_law_9_a_client_never_goes_back_in_time() -> None:
@@ -262,15 +159,11 @@ async def test_law_9_a_client_never_goes_back_in_time() -> None:
     async with command_side() as one, command_side(one.log) as other:
         for headers in (True, False):
             function = await one.register()
-            response = await one.client.post("/v1/endpoints", json=_endpoint(f"lab {headers}"))
+            response = await one.client.post("/v1/endpoints", json=endpoint_json(f"lab {headers}"))
             seen = {"Funcledger-Position": response.json()["position"]} if headers else {}
             body = task_frame([group(response.json()["endpoint_id"], function, [b"x"])], [b"x"])
             answer = await other.client.post("/v1/tasks", content=body, headers={**FRAME, **seen})
             assert answer.status_code == 202, answer.text
-
-
-def _endpoint(name: str) -> dict[str, Any]:
-    return {"endpoint_id": new_id(), "name": name, "credential_sha256": new_id().replace("-", "") * 2}
 
 
 async def test_law_9_a_token_ahead_of_the_log_is_answered_behind(
@@ -279,7 +172,7 @@ async def test_law_9_a_token_ahead_of_the_log_is_answered_behind(
     monkeypatch.setattr(commands, "PATIENCE", 0.05)
     headers = {**FRAME, "Funcledger-Position": "functions:0:7,tasks:1:900"}
     response = await side.client.post("/v1/tasks", content=b"", headers=headers)
-    assert (response.status_code, _slug(response)) == (503, "behind")
+    assert (response.status_code, slug_of(response)) == (503, "behind")
     assert response.headers["Retry-After"]
     assert response.json()["lag"] == 7
 
@@ -310,7 +203,7 @@ async def test_cancelling_refuses_bad_and_unknown_ids(side: Side) -> None:
     one = {"endpoint_id": new_id(), "batch_id": new_id()}
     assert (await side.client.post("/v1/tasks/nonsense/cancel", json=one)).status_code == 422
     response = await side.client.post(f"/v1/tasks/{new_id()}/cancel", json=one)
-    assert (response.status_code, _slug(response)) == (404, "endpoint-not-found")
+    assert (response.status_code, slug_of(response)) == (404, "endpoint-not-found")
     assert one["endpoint_id"] in response.json()["detail"]
     assert (await side.client.post("/v1/tasks/cancel", json={"tasks": []})).status_code == 422
 
@@ -320,8 +213,8 @@ async def test_settings_are_bounded_by_what_they_come_to_on_the_log(side: Side) 
     settings = {"a": "x" * 16_000}
     payloads = [b""] * (BODY_LIMIT // 16_000 + 1)
     asked = group(await side.endpoint(), await side.register(), payloads, endpoint_config=settings)
-    response = await _post(side, task_frame([asked], payloads))
-    assert (response.status_code, _slug(response)) == (413, "body-too-large")
+    response = await post_tasks(side, task_frame([asked], payloads))
+    assert (response.status_code, slug_of(response)) == (413, "body-too-large")
 
 
 async def test_the_memory_of_recent_submissions_is_bounded() -> None:
