@@ -133,10 +133,11 @@ async def say(log: EventLog, *said: events.Event, partition: int = 0) -> list[in
 
 @dataclass
 class GatewayParts:
-    """A gateway over a log, as an app and the door behind it."""
+    """A gateway over a log: its app, the door behind it, and what keeps its catalogue up to date."""
 
     app: FastAPI
     door: Door
+    catalogue_tail: Tail
 
 
 @asynccontextmanager
@@ -151,7 +152,7 @@ async def gateway_over(log: EventLog, *, keep_alive: float = 5.0) -> AsyncIterat
     known = AnyOf(EndpointCredentials(catalogue, lambda: tail.catch_up(2.0)), TOKENS)
     app = application("gateway", routers(door), authenticator=known, allowed_hosts=["*"], ready=always_ready)
     try:
-        yield GatewayParts(app, door)
+        yield GatewayParts(app, door, tail)
     finally:
         await tail.stop()
         await epochs.stop()
