@@ -36,6 +36,11 @@ def test_a_task_s_event_is_sealed_with_cloudevents_headers_owner_and_batch() -> 
     )
 
 
+def test_bytes_an_agent_wrote_are_sealed_as_they_came() -> None:
+    """Decision 4: the gateway makes the headers itself and appends the agent's own bytes."""
+    assert seal(TASK, (), b"as written") == seal(TASK)._replace(value=b"as written")
+
+
 def test_an_endpoint_s_event_is_about_the_endpoint_and_nobody_s_batch() -> None:
     sealed = seal(start("laptop", -1))
     assert header(sealed.headers, "ce_subject") == "laptop"
