@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Iterable
 
-from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_jitter
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
 from funcledger_event_log.records import Token
 from funcledger_query_api.landed import Landed
@@ -44,7 +44,7 @@ class Doubts:
             asked, self._gathered = self._gathered, []
             known: dict[Key, Document] = await AsyncRetrying(
                 retry=retry_if_exception_type(StoreUnavailable),
-                wait=wait_exponential_jitter(initial=0.05, max=2.0),
+                wait=wait_random_exponential(multiplier=0.05, max=2.0),
                 before_sleep=lambda _: _log.warning("the read models cannot be asked; trying again"),
             )(self._load, [landed.key for landed, _ in asked])
             for landed, readers in asked:
