@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -231,3 +232,18 @@ async def test_the_version_lists_the_fields_of_a_task() -> None:
     """ATTACKS 6: how a newer SDK knows what this server accepts; the fields are those of the model."""
     fields = {"task_id", "endpoint_id", "function_id", "walltime", "max_attempts", "payload_format"}
     assert fields <= set(ABOUT["task_fields"])
+
+
+async def test_the_description_holds_every_schema_it_refers_to(side: Side) -> None:
+    """Both forms of the body are described, and each reference leads somewhere."""
+    response = await side.client.get("/openapi.json")
+    description = response.json()
+    content = description["paths"]["/v1/tasks"]["post"]["requestBody"]["content"]
+    assert set(content) == {frames.MEDIA_TYPE, "application/json"}
+    assert "sizes" in str(content[frames.MEDIA_TYPE]["schema"]["x-head"])
+    references = set(re.findall(r'"\$ref":\s*"#/([^"]+)"', response.text))
+    assert references
+    for reference in references:
+        found = description
+        for part in reference.split("/"):
+            found = found[part]

@@ -52,8 +52,26 @@ def frame_body(
 ) -> dict[str, Any]:
     """For ``openapi_extra``: a binary frame as the request's body, and JSON where there is a model for it."""
     text = f"{description}\n\nA frame: 4 bytes big-endian length, a JSON head, then the payloads."
-    schema = {"type": "string", "format": "binary", "description": text, "x-head": head.model_json_schema()}
+    schema = {"type": "string", "format": "binary", "description": text, "x-head": _schema(head)}
     content: dict[str, Any] = {FRAME: {"schema": schema}}
     if also is not None:
-        content["application/json"] = {"schema": also.model_json_schema()}
+        content["application/json"] = {"schema": _schema(also)}
     return {"requestBody": {"required": True, "content": content}}
+
+
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    """The model's JSON schema with its parts in place: a reference would look for them elsewhere."""
+    schema = model.model_json_schema()
+    parts = schema.pop("$defs", {})
+    inlined: dict[str, Any] = _inline(schema, parts)
+    return inlined
+
+
+def _inline(schema: Any, parts: dict[str, Any]) -> Any:
+    if isinstance(schema, list):
+        return [_inline(item, parts) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _inline(parts[schema["$ref"].rpartition("/")[2]], parts)
+    return {key: _inline(value, parts) for key, value in schema.items()}
