@@ -10,7 +10,7 @@ from funcledger_query_api.doubts import Doubts
 from funcledger_query_api.landed import Landed
 from funcledger_query_api.progress import Progress
 from funcledger_query_api.recent import RecentKeys
-from funcledger_query_api.subscription import MAX_BYTES, MAX_ITEMS, Subscription
+from funcledger_query_api.subscription import MAX_BYTES, Subscription
 from funcledger_read_models.documents import (
     ENDPOINT_HEALTH,
     TASK_STATUS,
@@ -92,11 +92,10 @@ class OutcomeFeed:
         *,
         batches: Collection[str] = (),
         tasks: Collection[str] = (),
-        max_items: int = MAX_ITEMS,
         max_bytes: int = MAX_BYTES,
     ) -> Iterator[Subscription]:
         """The first outcomes from now on of an owner's tasks, by batch id or by task id."""
-        reader = Subscription(self.position, max_items, max_bytes)
+        reader = Subscription(self.position, max_bytes)
         wanted = [("batch", owner, each) for each in set(batches)]
         wanted += [("task", owner, each) for each in set(tasks)]
         for key in wanted:

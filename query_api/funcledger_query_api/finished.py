@@ -34,9 +34,13 @@ async def finished_of(
     """
     found = sorted([place async for place in _places(store, owner, batches, wanted)])
     for at in range(0, len(found), _PIECE):
-        keys = [key for _, _, key in found[at : at + _PIECE]]
-        documents = (await store.load({TASK_RESULTS: keys})).get(TASK_RESULTS, {})
-        results = [each for key in keys if isinstance(each := documents.get(key), TaskResult)]
+        places = found[at : at + _PIECE]
+        documents = (await store.load({TASK_RESULTS: [key for *_, key in places]})).get(TASK_RESULTS, {})
+        results = [
+            result
+            for _, offset, key in places
+            if isinstance(result := documents.get(key), TaskResult) and result.offset == offset
+        ]
         for piece in _pieces(results):
             yield list(zip(piece, await payloads_of(log, piece), strict=True))
 

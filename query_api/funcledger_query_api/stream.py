@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 
-from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_jitter
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
 from funcledger_event_log.port import EventLog, LogUnavailable
 from funcledger_event_log.records import TopicPartition
@@ -49,7 +49,7 @@ class ResultStream:
         self._pieces: asyncio.Queue[Results] = asyncio.Queue(1)
         self._state_sent = False
 
-    async def frames(self) -> AsyncIterator[bytes]:
+    async def frames(self) -> AsyncGenerator[bytes]:
         """Delimited frames, the first one when the stream is live."""
         with self._feed.subscribe(self._owner, batches=self._batches) as live:
             yield stream_frame([], [], self._seen, hello=True)
@@ -102,7 +102,7 @@ class ResultStream:
         """Queue what was finished before the stream began, waiting as long as it takes to know it."""
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type((StoreUnavailable, LogUnavailable)),
-            wait=wait_exponential_jitter(initial=0.1, max=5.0),
+            wait=wait_random_exponential(multiplier=0.1, max=5.0),
             before_sleep=lambda _: _log.warning("the state of a stream cannot be read; trying again"),
         ):
             with attempt:

@@ -19,22 +19,21 @@ class Subscription:
     ``start`` is the feed's position when it began: every first outcome from there on is offered.
     """
 
-    def __init__(self, start: Token, max_items: int = MAX_ITEMS, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, start: Token, max_bytes: int = MAX_BYTES) -> None:
         self.start = start
         #: Set once nothing more will be queued, because the reader is too slow or the feed stops.
         self.closed = False
         self._queue: deque[Landed] = deque()
         self._held = 0
-        self._max_items, self._max_bytes = max_items, max_bytes
+        self._max_bytes = max_bytes
         self._woken = asyncio.Event()
 
     def offer(self, landed: Landed) -> None:
         """Queue an outcome, or close when there is no room for it."""
         if self.closed:
             return
-        if self._queue and (
-            len(self._queue) >= self._max_items or self._held + landed.size > self._max_bytes
-        ):
+        full = len(self._queue) >= MAX_ITEMS or self._held + landed.size > self._max_bytes
+        if full and self._queue:
             self.close()
             return
         self._queue.append(landed)

@@ -1,0 +1,168 @@
+"""Streams of results over real sockets: live, resumed, slow, and at shutdown."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+import pytest
+from tests.support.apps import ADA, BOB
+from tests.support.poll import until
+from tests.support.queries import Answers, Side, Task, heads, query_side, read_frame
+from tests.support.server import serving
+
+from funcledger_query_api import stream
+from funcledger_query_api.seen import Seen
+from funcledger_schemas import frames
+from funcledger_schemas.ids import new_id
+
+Frames = AsyncIterator[tuple[dict[str, Any], Answers]]
+
+
+@asynccontextmanager
+async def streaming(
+    side: Side, url: str, batches: Sequence[str], token: str = ADA, **params: str
+) -> AsyncIterator[Frames]:
+    """The frames of a stream over HTTP, the first one taken and checked."""
+    query: dict[str, str | list[str]] = {"batch_id": list(batches), **params}
+    async with (
+        httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=10) as client,
+        client.stream("GET", f"{url}/v1/results/stream", params=query) as response,
+    ):
+        assert response.status_code == 200
+        found = heads(response.aiter_raw())
+        head, _ = await anext(found)
+        assert head["hello"] is True
+        yield found
+
+
+async def until_finished(found: Frames, count: int) -> tuple[dict[str, Any], Answers]:
+    """Frames until so many tasks have come: the last head, and the tasks."""
+    tasks: Answers = {}
+    head: dict[str, Any] = {}
+    async with asyncio.timeout(10):
+        while len(tasks) < count:
+            head, more = await anext(found)
+            assert not tasks.keys() & more.keys(), "none comes twice"
+            tasks |= more
+    return head, tasks
+
+
+async def test_a_stream_gives_what_was_finished_and_what_lands_and_only_ones_own() -> None:
+    async with query_side() as side, serving(side.app, side.side.close_streams) as url:
+        batch = new_id()
+        before, after, bobs = Task(batch_id=batch), Task(batch_id=batch), Task(batch_id=batch, owner="bob")
+        await side.append(before.submitted(), before.begun(), before.completed(b"v" * 70_000))
+        await side.project()
+        async with streaming(side, url, [batch]) as found, streaming(side, url, [batch], BOB) as his:
+            _, tasks = await until_finished(found, 1)
+            assert tasks[before.task_id][1] == b"v" * 70_000
+            await side.append(after.begun(), bobs.begun(), after.failed(), bobs.completed(b"his"))
+            _, tasks = await until_finished(found, 1)
+            status, payload = tasks[after.task_id]
+            assert (status["status"], payload) == ("failed", b"error")
+            assert (await until_finished(his, 1))[1].keys() == {bobs.task_id}
+        await until(lambda: side.side.feed.subscribers == 0)
+
+
+async def test_live_results_arrive_while_the_projector_stands_still() -> None:
+    """And what was before the stream began comes when the read models know it, without a double."""
+    async with query_side() as side, serving(side.app, side.side.close_streams) as url:
+        batch = new_id()
+        before, live = Task(batch_id=batch), Task(batch_id=batch)
+        await side.append(before.submitted(), before.begun(), before.completed())
+        await side.fed()
+        async with streaming(side, url, [batch]) as found:
+            await side.append(live.begun(), live.completed(b"live"))
+            head, tasks = await until_finished(found, 1)
+            assert tasks.keys() == {live.task_id}
+            assert (head["position"], head["resume"]) == ("", ";1:3-5"), "what was before is still owed"
+            await side.project()
+            _, tasks = await until_finished(found, 1)
+            assert tasks.keys() == {before.task_id}
+            head, _ = await anext(found)
+            assert head["position"] == head["resume"] == "results:1:5"
+
+
+async def test_fault_24_a_stream_goes_on_where_it_was_cut() -> None:
+    async with query_side() as side, serving(side.app, side.side.close_streams) as url:
+        batch = new_id()
+        tasks = [Task(batch_id=batch) for _ in range(3)]
+        await side.append(*(task.begun() for task in tasks))
+        await side.project()
+        async with streaming(side, url, [batch]) as found:
+            await side.append(tasks[0].completed())
+            head, _ = await until_finished(found, 1)
+        await side.append(tasks[1].completed())
+        await side.project()
+        async with streaming(side, url, [batch], after=head["resume"]) as found:
+            await side.append(tasks[2].completed())
+            _, answers = await until_finished(found, 2)
+            assert answers.keys() == {tasks[1].task_id, tasks[2].task_id}
+
+
+async def test_a_slow_reader_holds_a_bounded_queue_and_is_sent_away() -> None:
+    """Its stream ends after what was queued, and the next one brings the rest: none lost, none twice."""
+    payload = bytes(4 * 1024 * 1024)
+    async with query_side() as side:
+        batch = new_id()
+        tasks = [Task(batch_id=batch) for _ in range(12)]
+        seen, got, streams = Seen(), list[str](), 0
+        while len(got) < len(tasks):
+            streams += 1
+            source = side.stream(batch, seen)
+            assert await anext(source)
+            if not got:
+                await side.append(
+                    *(task.begun() for task in tasks), *(task.completed(payload) for task in tasks)
+                )
+                await side.project()
+                await side.fed()
+            async for frame in source:
+                head, answers = read_frame(frame[4:]) if len(frame) > 4 else ({}, {})
+                got += answers
+                seen = Seen.parse(head["resume"]) if head else seen
+                if len(got) == len(tasks):
+                    break
+            await source.aclose()
+        assert streams == 2
+        assert sorted(got) == sorted(task.task_id for task in tasks)
+
+
+async def test_silence_is_filled_with_signs_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "SILENCE", 0.01)
+    async with query_side() as side:
+        source = side.stream(new_id(), Seen())
+        found = [await anext(source) for _ in range(4)]
+        assert found[-1] == frames.KEEP_ALIVE
+        await source.aclose()
+
+
+async def test_a_server_with_open_streams_and_waits_stops_at_once() -> None:
+    async with query_side() as side:
+        task = Task()
+        await side.append(task.submitted())
+        await side.project()
+        path = f"/v1/tasks/{task.task_id}?wait=300"
+        async with (
+            asyncio.timeout(5),
+            httpx2.AsyncClient(headers={"Authorization": f"Bearer {ADA}"}, timeout=10) as client,
+            serving(side.app, side.side.close_streams) as url,
+            streaming(side, url, [new_id()]) as found,
+        ):
+            waiting = asyncio.create_task(client.get(url + path))
+            await until(lambda: side.side.feed.subscribers == 2)
+            side.side.close_streams()
+            assert (await waiting).json()["pending"]
+            assert [tasks async for _, tasks in found if tasks] == []
+
+
+@pytest.mark.parametrize("text", ["nonsense", "results:1:x", "results:1:5;1", "results:1:5;1:2", ";1:5-x"])
+async def test_a_text_that_is_no_resume_of_ours_is_refused(text: str) -> None:
+    async with query_side() as side:
+        response = await side.client.get("/v1/results/stream", params={"batch_id": new_id(), "after": text})
+        assert (response.status_code, response.json()["type"]) == (
+            422,
+            "urn:funcledger:problem:invalid-request",
+        )
