@@ -43,7 +43,7 @@ class HttpEndpointLog:
     def __init__(self, url: str, credential: str, *, keep_alive: float = KEEP_ALIVE_INTERVAL) -> None:
         self._client = httpx2.AsyncClient(
             base_url=url.rstrip("/") + PREFIX,
-            headers={"Authorization": f"Bearer {credential}"},
+            headers={"Authorization": f"Bearer {credential}", "Accept-Encoding": "identity"},
             timeout=_TIMEOUT,
             limits=httpx2.Limits(keepalive_expiry=30.0),
         )

@@ -16,6 +16,9 @@ from funcledger_gateway.intake import records_of
 from funcledger_schemas.frames import MEDIA_TYPE
 from funcledger_web.auth import GATEWAY, Principal, allow
 
+#: Streams go through proxies as they come, neither gathered nor stored.
+_UNBUFFERED = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
 Who = Annotated[Principal, allow(GATEWAY)]
 Offset = Annotated[int, Field(ge=0, lt=1 << 63)]
 
@@ -88,13 +91,13 @@ def _tasks(door: Door) -> APIRouter:
             await door.check_feed(who, start, epoch)
         batches = door.view(who).follow_tasks(start, credit=credit, credit_bytes=credit_bytes)
         chunks = feed(batches, door.feed_ended(who, epoch), door.keep_alive)
-        return StreamingResponse(chunks, media_type=MEDIA_TYPE)
+        return StreamingResponse(chunks, headers=_UNBUFFERED, media_type=MEDIA_TYPE)
 
     @router.post("/tasks/fetch", summary="Whole records of tasks", response_class=StreamingResponse)
     async def fetch(who: Who, wanted: Fetch) -> Response:
         with told():
             chunks = await begun(finite(whole(door.view(who), wanted.offsets), bare=False))
-        return StreamingResponse(chunks, media_type=MEDIA_TYPE)
+        return StreamingResponse(chunks, headers=_UNBUFFERED, media_type=MEDIA_TYPE)
 
     @router.get("/functions/{content_hash}", summary="A function's payload", response_class=Response)
     async def function(
@@ -115,7 +118,7 @@ def _results(door: Door) -> APIRouter:
     async def results(who: Who, start: Offset, end: Offset) -> Response:
         with told():
             chunks = await begun(finite(door.view(who).read_results(start, end), bare=True))
-        return StreamingResponse(chunks, media_type=MEDIA_TYPE)
+        return StreamingResponse(chunks, headers=_UNBUFFERED, media_type=MEDIA_TYPE)
 
     @router.post("/events", summary="Append what an agent has seen happen")
     async def append(who: Who, request: Request) -> dict[str, list[int]]:

@@ -134,6 +134,26 @@ async def test_an_agent_without_a_gateway_is_told_that_nothing_was_sent() -> Non
     await agent.close()
 
 
+async def test_the_environments_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clusters let nothing out but through their proxy."""
+    asked: list[bytes] = []
+
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readline())
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(proxy, "127.0.0.1", 0)
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    monkeypatch.setenv("NO_PROXY", "")
+    agent = HttpEndpointLog("https://gateway.example", new_token(ENDPOINT_PREFIX))
+    with pytest.raises(LogUnavailable, match="407"):
+        await agent.identify()
+    await agent.close()
+    server.close()
+    assert asked == [b"CONNECT gateway.example:443 HTTP/1.1\r\n"]
+
+
 @pytest.mark.parametrize(
     ("slug", "error"),
     [
