@@ -107,7 +107,7 @@ async def _watch_server(where: EndpointDir, settings: EndpointSettings, agent: A
     _log.warning("the server that started this agent is gone; looking for the next one at %s", settings.url)
     silent = 0.0
     async with httpx2.AsyncClient(base_url=settings.url, trust_env=False) as client:
-        while silent < _ORPHAN_PATIENCE and where.settings().url == settings.url:
+        while silent < _ORPHAN_PATIENCE and _still_at(where, settings.url):
             await asyncio.sleep(1.0)
             try:
                 await client.get("/healthz")
@@ -116,3 +116,11 @@ async def _watch_server(where: EndpointDir, settings: EndpointSettings, agent: A
                 silent += 1.0
     _log.error("no server took over; this agent ends")
     agent.stop()
+
+
+def _still_at(where: EndpointDir, url: str) -> bool:
+    """Whether the endpoint's settings, if they are still there, name the same server."""
+    try:
+        return where.settings().url == url
+    except EndpointDirError:
+        return False

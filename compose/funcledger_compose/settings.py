@@ -82,12 +82,16 @@ def load(given: Mapping[str, Any] | None = None, environ: Mapping[str, str] = os
     merged |= {name: value for name, value in (given or {}).items() if value is not None}
     merged["data_dir"] = str(Path(merged["data_dir"]).expanduser())
     try:
-        settings = msgspec.convert(merged, Settings, strict=False)
+        settings = msgspec.convert(merged, Settings, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
         raise SettingsError(
             f"a setting cannot be used: {error} (from {PREFIX}*, {path} or the command line)"
         ) from error
     return _checked(settings)
+
+
+def _path(kind: type, value: Any) -> Any:
+    return kind(value)
 
 
 def _checked(settings: Settings) -> Settings:

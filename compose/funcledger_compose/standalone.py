@@ -30,6 +30,8 @@ def serve(settings: Settings, *, endpoint: bool) -> None:
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
     )
+    for chatty in ("uvicorn.error", "httpx2"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     # The documents and events of a busy server are many and short-lived, and hold no cycles.
     gc.set_threshold(50_000, 20, 50)
     with uvicorn_loop() as runner:
