@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
+from fastapi import FastAPI
 from tests.support.apps import ADA, client_of, routes_of
-from tests.support.commands import Side, command_side
+from tests.support.whole import whole_app
 
 from funcledger_web.tokens import USER_PREFIX, TokenTable, new_token, well_formed
 
@@ -26,33 +27,34 @@ BAD_HEADERS: dict[str, list[tuple[str, str]]] = {
 
 
 @pytest.fixture
-async def side() -> AsyncIterator[Side]:
-    async with command_side() as running:
-        yield running
+async def app() -> FastAPI:
+    return await whole_app()
 
 
-async def _all_answers(side: Side, headers: list[tuple[str, str]]) -> dict[tuple[str, str], httpx2.Response]:
-    async with client_of(side.app, token=None) as client:
-        asked = [*routes_of(side.app), ("GET", "/nothing/here"), ("POST", "/v1"), ("DELETE", "/v1/tasks")]
+async def _all_answers(
+    app: FastAPI, headers: list[tuple[str, str]]
+) -> dict[tuple[str, str], httpx2.Response]:
+    async with client_of(app, token=None) as client:
+        asked = [*routes_of(app), ("GET", "/nothing/here"), ("POST", "/v1"), ("DELETE", "/v1/tasks")]
         return {(method, path): await client.request(method, path, headers=headers) for method, path in asked}
 
 
 @pytest.mark.parametrize("kind", BAD_HEADERS)
 async def test_every_route_but_the_probes_answers_401_with_one_and_the_same_body(
-    side: Side, kind: str
+    app: FastAPI, kind: str
 ) -> None:
     """Also paths that do not exist: without a token nobody learns which do."""
-    answers = await _all_answers(side, BAD_HEADERS[kind])
-    assert len(answers) > 15, "the walk found no routes"
+    answers = await _all_answers(app, BAD_HEADERS[kind])
+    assert len(answers) > 35, "the walk found no routes"
     assert {asked for asked, answer in answers.items() if answer.status_code == 200} == OPEN
     refused = [answer for asked, answer in answers.items() if asked not in OPEN]
     assert {answer.status_code for answer in refused} == {401}
     assert {answer.headers["WWW-Authenticate"] for answer in refused} == {"Bearer"}
-    reference = (await _all_answers(side, []))["GET", "/version"].content
+    reference = (await _all_answers(app, []))["GET", "/version"].content
     assert {answer.content for answer in refused} == {reference}
 
 
-async def test_nothing_of_a_body_is_read_before_the_token_is_checked(side: Side) -> None:
+async def test_nothing_of_a_body_is_read_before_the_token_is_checked(app: FastAPI) -> None:
     read = 0
 
     async def body() -> AsyncIterator[bytes]:
@@ -61,7 +63,7 @@ async def test_nothing_of_a_body_is_read_before_the_token_is_checked(side: Side)
             read += 1
             yield b"x" * 1000
 
-    async with client_of(side.app, token=None) as client:
+    async with client_of(app, token=None) as client:
         assert (await client.post("/v1/tasks", content=body())).status_code == 401
     assert read == 0
 
