@@ -20,6 +20,8 @@ from funcledger_web.problems import Problem
 _HASH_HERE = 512 * 1024
 #: Records made before others get their turn on the event loop (about 5 ms).
 _TURN = 256
+#: Tasks, and the function and endpoint they are for.
+Aimed = tuple[Lot, tuple[Function, Endpoint]]
 
 
 class Submitter:
@@ -37,15 +39,21 @@ class Submitter:
                 422 for a task id used twice or used before for something else; what the log says.
         """
         _check_bounds(lots)
-        targets = [await self.target(batch.who, lot.terms) for lot in lots]
+        aimed = [(lot, await self._target(batch.who, lot.terms)) for lot in lots]
         await _digest(batch, lots)
-        keys = [key for lot in lots for key in lot.keys(batch.who)]
+        keys, digests = _columns(batch, aimed)
         if len(set(keys)) != len(keys):
             raise invalid_field("task_ids", "a task id is there twice")
-        digests = [digest for lot in lots for digest in lot.digests]
-        return await self._once(batch, list(zip(lots, targets, strict=True)), keys, digests)
+        # From here to Recent.take in _append nothing is awaited, so of two at once the second sees the first.
+        try:
+            known = self._recent.known(keys, digests)
+        except Clash as clash:
+            raise _conflict(clash.key[2]) from None
+        if known:
+            return await self._append_rest(batch, aimed, known, len(keys))
+        return await self._append(batch, aimed)
 
-    async def target(self, who: Principal, terms: Terms) -> tuple[Function, Endpoint]:
+    async def _target(self, who: Principal, terms: Terms) -> tuple[Function, Endpoint]:
         """The function and the endpoint of a task.
 
         Raises:
@@ -63,42 +71,26 @@ class Submitter:
             raise endpoint_not_found(terms.endpoint_id)
         return function, endpoint
 
-    async def _once(
-        self,
-        batch: Batch,
-        lots: Sequence[tuple[Lot, tuple[Function, Endpoint]]],
-        keys: Sequence[Key],
-        digests: Sequence[str],
+    async def _append_rest(
+        self, batch: Batch, aimed: Sequence[Aimed], known: dict[Key, Known], count: int
     ) -> Token:
-        """Append what was not taken before; wait for the answer to what was."""
-        try:
-            known = self._recent.known(keys, digests)
-        except Clash as clash:
-            raise _conflict(clash.key[2]) from None
-        if not known:
-            return await self._append(batch, lots, keys, digests)
+        """Append what was not taken before, and wait for the answers to what was."""
         token = Token()
-        if len(known) < len(keys):
-            fresh = [(key, digest) for key, digest in zip(keys, digests, strict=True) if key not in known]
-            new_keys, new_digests = zip(*fresh, strict=True)
-            lots = [(_without(lot, batch.who, known), target) for lot, target in lots]
-            token = await self._append(batch, lots, new_keys, new_digests)
+        if len(known) < count:
+            rest = [(_without(lot, batch.who, known), target) for lot, target in aimed]
+            token = await self._append(batch, rest)
         for answer in {each.answer for each in known.values()}:
             token = token.merge(await asyncio.shield(answer))
         return token
 
-    async def _append(
-        self,
-        batch: Batch,
-        lots: Sequence[tuple[Lot, tuple[Function, Endpoint]]],
-        keys: Sequence[Key],
-        digests: Sequence[str],
-    ) -> Token:
+    async def _append(self, batch: Batch, aimed: Sequence[Aimed]) -> Token:
+        """Append all; meanwhile, and afterwards, the same tasks sent again wait for this answer."""
         answer: asyncio.Future[Token] = asyncio.get_running_loop().create_future()
+        keys, digests = _columns(batch, aimed)
         self._recent.take(keys, digests, answer)
         try:
             made = await _gather(
-                record for lot, target in lots for record in submission.records(lot, batch, *target)
+                record for lot, target in aimed for record in submission.records(lot, batch, *target)
             )
             token = await self._commands.append(made)
         except BaseException as error:
@@ -108,6 +100,12 @@ class Submitter:
             raise
         answer.set_result(token)
         return token
+
+
+def _columns(batch: Batch, aimed: Sequence[Aimed]) -> tuple[list[Key], list[str]]:
+    """The keys and the digests of all tasks."""
+    keys = [key for lot, _target in aimed for key in lot.keys(batch.who)]
+    return keys, [digest for lot, _target in aimed for digest in lot.digests]
 
 
 def _check_bounds(lots: Sequence[Lot]) -> None:
