@@ -11,6 +11,7 @@ from tests.support.logs import at, collect, new, values
 
 from funcledger_event_log.port import LogFull
 from funcledger_event_log.sqlite import SqliteLog
+from funcledger_event_log.sqlite.segment import LARGE
 
 
 async def _fill(log: SqliteLog, size: int) -> int:
@@ -24,10 +25,12 @@ async def _fill(log: SqliteLog, size: int) -> int:
 
 
 async def _check_whole(log: SqliteLog, taken: int, directory: Path) -> None:
-    """All that was taken is there, and nothing of what was refused."""
+    """All that was taken is there, and nothing of what was refused takes any space."""
     assert await log.ends("tasks") == {0: taken // 2, 1: taken // 2}
     records = await collect(log, {at(0): 0, at(1): 0}, taken)
     assert sorted(int(value.rstrip(b"\0")) for value in values(records)) == list(range(taken))
+    large = sum(len(value) for value in values(records) if len(value) > LARGE)
+    assert (directory / "log.values").stat().st_size == large
     with sqlite3.connect(directory / "log.db") as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     connection.close()

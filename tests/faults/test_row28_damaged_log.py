@@ -1,6 +1,5 @@
 """Row 28: a log that is damaged, foreign or too new is refused with what to do, and never read wrongly."""
 
-import random
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.logs import at, collect, new
+from tests.support.seeds import seeded
 
 from funcledger_event_log.records import Record
 from funcledger_event_log.sqlite import LogCorrupt, SqliteLog
@@ -88,9 +88,7 @@ async def test_row_28_a_damaged_log_is_refused_with_what_to_do(
 
 async def test_row_28_flipped_bytes_are_never_read_as_something_else(directory: Path, tmp_path: Path) -> None:
     """Wherever a byte is flipped, the log is refused, or reading fails, or all is read as it was written."""
-    seed = random.randrange(2**32)
-    print("seed", seed)
-    places = random.Random(seed)
+    places = seeded()
     whole = await _read(directory)
     assert len(whole) == 121
     pristine = (directory / "log.db").read_bytes()

@@ -1,10 +1,11 @@
 """Law 1: what the embedded log has acknowledged is there after ``kill -9``."""
 
-import random
 import signal
 import subprocess
 import sys
 from pathlib import Path
+
+from tests.support.seeds import seeded
 
 from funcledger_event_log.records import Position
 from funcledger_event_log.sqlite import SqliteLog
@@ -49,9 +50,7 @@ def _live_and_die(directory: Path, life: int, lines: int) -> dict[Position, byte
 
 async def test_law_1_acknowledged_means_durable(tmp_path: Path) -> None:
     """Every acknowledged record of every life is there, at its position, and the log goes on after it."""
-    seed = random.randrange(2**32)
-    print("seed", seed)
-    lengths = random.Random(seed)
+    lengths = seeded()
     acknowledged: dict[Position, bytes] = {}
     for life in range(4):
         new = _live_and_die(tmp_path, life, lengths.randrange(1, 400))

@@ -136,6 +136,7 @@ async def test_the_write_ahead_log_stays_small_under_constant_load(
     log: SqliteLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoints, "EVERY_BYTES", 200_000)
+    monkeypatch.setattr(checkpoints, "BEHIND_BYTES", 1_500_000)
     for _ in range(15):
         await asyncio.gather(*(log.append([new(b"x" * 50_000, number % 4)]) for number in range(20)))
     assert log._storage._checkpoints.syncs > 0

@@ -11,6 +11,8 @@ _log = logging.getLogger(__name__)
 
 #: A checkpoint begins when about so many bytes were written since the last.
 EVERY_BYTES = 8 * 1024 * 1024
+#: Commits wait for the checkpoint when it has fallen this far behind, so that the file stays bounded.
+BEHIND_BYTES = 64 * 1024 * 1024
 #: What one commit writes at least: a page or two of the write-ahead log.
 _COMMIT_BYTES = 8 * 1024
 #: A checkpoint syncs the write-ahead log and the database, and the log begins anew with a synced header.
@@ -38,7 +40,7 @@ class Checkpoints:
         if self._bulk is None:
             if self._since >= EVERY_BYTES:
                 self._bulk = self._thread.submit(self._move_bulk)
-        elif self._bulk.done():
+        elif self._bulk.done() or self._since >= BEHIND_BYTES:
             self._finish(self._bulk)
 
     def _move_bulk(self) -> None:

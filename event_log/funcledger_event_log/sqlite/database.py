@@ -6,7 +6,7 @@ from pathlib import Path
 
 from funcledger_event_log.records import TopicPartition
 from funcledger_event_log.sqlite.chunks import Row
-from funcledger_event_log.sqlite.errors import LogCorrupt, damaged
+from funcledger_event_log.sqlite.errors import READ_ERRORS, LogCorrupt, damaged, of_read
 from funcledger_event_log.sqlite.partitions import Partition
 
 APPLICATION_ID = 0x66_6C_6F_67  # "flog"
@@ -49,6 +49,7 @@ class Database:
 
         Raises:
             LogCorrupt: it is not a log, not whole, or written by a newer version.
+            LogUnavailable: the system does not let us read it.
         """
         self.path = directory / "log.db"
         self.segment_path = directory / "log.values"
@@ -58,10 +59,8 @@ class Database:
                 self._check(connection)
                 self.partitions = _load_partitions(connection)
                 (self.segment_end,) = connection.execute("SELECT end FROM segment").fetchone()
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise
-            raise damaged(self.path, error) from error
+        except READ_ERRORS as error:
+            raise of_read(error, self.path) from error
 
     def _connect(self) -> sqlite3.Connection:
         return sqlite3.connect(self.path, timeout=5, isolation_level=None, check_same_thread=False)

@@ -2,13 +2,25 @@
 
 import errno
 import sqlite3
+from pathlib import Path
 
 from funcledger_event_log.port import LogError, LogFull, LogUnavailable, OutcomeUnknown
 
 #: Primary codes are the low byte of SQLite's extended ones.
 _PRIMARY = 0xFF
 _NOT_NOW = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM}
+_NOT_READABLE = _NOT_NOW | {
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+}
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+#: What reading a database raises; where its bytes are wrong, even SQLite's message may not be text.
+READ_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 
 
 class LogInUse(LogError):
@@ -34,6 +46,14 @@ def of_write(error: Exception) -> LogError:
     if isinstance(error, OSError) or (code is not None and code & _PRIMARY in _NOT_NOW):
         return LogUnavailable(f"the log cannot be written just now: {error}")
     return OutcomeUnknown(f"the log failed while it was written, restart the server: {error!r}")
+
+
+def of_read(error: Exception, path: Path) -> LogError:
+    """What a failed read means: that the database is damaged, unless the system kept us from it."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is not None and code & _PRIMARY in _NOT_READABLE:
+        return LogUnavailable(f"{path} cannot be read just now: {error}")
+    return damaged(path, error)
 
 
 def damaged(what: object, why: object) -> LogCorrupt:

@@ -41,7 +41,7 @@ class SqliteLog:
         Raises:
             LogInUse: another process has it open.
             LogCorrupt: what is there cannot be read; the message says what to do.
-            OSError: the directory cannot be written.
+            LogUnavailable, OSError: the system does not let us read or write there.
         """
         return cls(await asyncio.to_thread(Storage, path), asyncio.get_running_loop(), tail_bytes)
 

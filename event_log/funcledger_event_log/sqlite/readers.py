@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
 
-from funcledger_event_log.port import Committed, LogUnavailable
+from funcledger_event_log.port import Committed
 from funcledger_event_log.records import Position, Record
 from funcledger_event_log.sqlite.chunks import Entry, Row, unpack
 from funcledger_event_log.sqlite.database import Database, chunk_id
-from funcledger_event_log.sqlite.errors import damaged
+from funcledger_event_log.sqlite.errors import READ_ERRORS, damaged, of_read
 from funcledger_event_log.sqlite.partitions import Partition
 from funcledger_event_log.sqlite.segment import Segment
 
@@ -59,10 +59,8 @@ class Readers:
     async def _run(self, work: Callable[[], T]) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        except sqlite3.OperationalError as error:
-            raise LogUnavailable(f"the log cannot be read just now: {error}") from error
-        except sqlite3.DatabaseError as error:
-            raise damaged(self._database.path, error) from error
+        except READ_ERRORS as error:
+            raise of_read(error, self._database.path) from error
 
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
