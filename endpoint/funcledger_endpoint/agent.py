@@ -38,7 +38,8 @@ FENCED_EXIT_CODE = 75
 _QUIET_FIRST, _QUIET = 1.0, 0.25
 #: Seconds that the last events may take to reach the log when the agent stops.
 _LAST_WORDS = 10.0
-_SWEEP = 1.0
+#: Seconds between looks for tasks that have waited past their deadline.
+_SWEEP = 0.5
 
 
 class Agent:

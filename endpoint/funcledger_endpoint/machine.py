@@ -4,6 +4,7 @@ import hashlib
 import os
 import platform
 import socket
+from functools import cache
 from importlib import metadata
 from typing import NamedTuple
 
@@ -29,8 +30,9 @@ class Usage(NamedTuple):
     load: float
 
 
+@cache
 def describe() -> Machine:
-    """This machine. Takes some tens of milliseconds, to read what is installed."""
+    """This machine. Takes some tens of milliseconds the first time, to read what is installed."""
     installed = sorted({f"{found.name}=={found.version}" for found in metadata.distributions()})
     return Machine(
         socket.gethostname(),

@@ -16,13 +16,12 @@ from funcledger_event_log.memory import MemoryLog
 from funcledger_event_log.port import EventLog
 from funcledger_event_log.records import NewRecord
 from funcledger_payloads import dump_arguments, dump_function, load
-from funcledger_schemas.envelope import BY_ENDPOINT, TOPICS
+from funcledger_schemas.envelope import BY_ENDPOINT, TOPICS, topic_of
 from funcledger_schemas.events import (
     Event,
     FunctionRegistered,
     TaskCancelRequested,
     TaskCompleted,
-    TaskEvent,
     TaskSubmitted,
 )
 from funcledger_schemas.ids import new_id
@@ -60,7 +59,7 @@ class Endpoint:
     async def append(self, *events: Event) -> list[int]:
         """Append events to the endpoint's partitions; returns their offsets."""
         records = [
-            NewRecord.of(event, PARTITION if isinstance(event, TaskEvent) else 0) for event in events
+            NewRecord.of(event, PARTITION if topic_of(type(event)) in BY_ENDPOINT else 0) for event in events
         ]
         return [position.offset for position in await self.log.append(records)]
 
@@ -146,11 +145,7 @@ class Endpoint:
     async def results(self) -> list[Event]:
         """Every event in the endpoint's partition of results."""
         end = (await self.log.ends("results"))[PARTITION]
-        return [
-            record.event()
-            async for batch in self.view().read_results(0, end)
-            for record in batch
-        ]
+        return [record.event() async for batch in self.view().read_results(0, end) for record in batch]
 
     async def story(self, task_id: str) -> list[str]:
         """The names of what the results say of a task, in order."""

@@ -1,0 +1,157 @@
+"""FAULTS 10 and 11: what kills a worker is that task's affair alone."""
+
+import os
+import signal
+
+import psutil
+import pytest
+
+from funcledger_endpoint.local import engine as local_engine
+from tests.support.endpoint import Endpoint
+from tests.support.poll import until
+
+
+def square(number):
+    return number * number
+
+
+def leave(_):
+    import os
+
+    os._exit(7)
+
+
+def segfault(_):
+    import ctypes
+
+    ctypes.string_at(0)
+
+
+def kill_itself(_):
+    import os
+
+    os.kill(os.getpid(), 9)
+
+
+def close_everything(_):
+    import os
+
+    os.closerange(3, 1000)
+
+
+def nap(seconds):
+    import time
+
+    time.sleep(seconds)
+    return seconds
+
+
+def with_a_child(path):
+    import pathlib
+    import subprocess
+    import time
+
+    child = subprocess.Popen(["sleep", "60"])
+    pathlib.Path(path).write_text(str(child.pid))
+    time.sleep(60)
+
+
+@pytest.mark.parametrize(
+    ("poison", "names"),
+    [
+        (leave, "exited with code 7"),
+        (segfault, "signal 11 (SIGSEGV)"),
+        (kill_itself, "signal 9 (SIGKILL)"),
+        (close_everything, "exited with code 1"),
+    ],
+)
+async def test_fault_10_and_11_a_poison_task_fails_alone_and_its_neighbours_finish(poison, names):
+    """Law 8: WorkerDied after its attempts, with signal and memory named; eight neighbours finish."""
+    endpoint = await Endpoint.create()
+    async with endpoint.agent(2):
+        for _ in range(3):
+            await endpoint.value(await endpoint.submit(square, 1))
+        before = [await endpoint.submission(square, n) for n in range(4)]
+        fatal = await endpoint.submission(poison, 0, max_attempts=2)
+        after = [await endpoint.submission(square, n) for n in range(4)]
+        await endpoint.append(*before, fatal, *after)
+        neighbours = [event.task_id for event in (*before, *after)]
+        outcomes = await endpoint.outcomes([fatal.task_id, *neighbours])
+    assert {type(outcomes[task_id]).__name__ for task_id in neighbours} == {"TaskCompleted"}
+    event = outcomes[fatal.task_id]
+    assert (event.kind, event.attempt) == ("WorkerDied", 2)
+    assert names in event.message
+    assert "MiB" in event.message
+    assert event.peak_memory > 1_000_000
+    assert await endpoint.story(fatal.task_id) == [
+        "TaskStarted", "TaskAttemptFailed", "TaskStarted", "TaskFailed",
+    ]  # fmt: skip
+
+
+async def test_fault_11_a_function_known_as_short_that_kills_its_worker_takes_no_neighbour_along():
+    """The neighbours wait at the very worker that dies, and have not begun: none of them loses an attempt."""
+    endpoint = await Endpoint.create()
+
+    def maybe(fatal):
+        import os
+
+        if fatal:
+            os.kill(os.getpid(), 9)
+        return fatal
+
+    async with endpoint.agent(1):
+        for _ in range(3):
+            await endpoint.value(await endpoint.submit(maybe, False))
+        tasks = await endpoint.submit_many(maybe, [False] * 4 + [True] + [False] * 4)
+        outcomes = await endpoint.outcomes(tasks)
+    assert outcomes[tasks[4]].kind == "WorkerDied"
+    assert outcomes[tasks[4]].attempt == 3
+    for task_id in tasks[:4] + tasks[5:]:
+        assert await endpoint.story(task_id) == ["TaskStarted", "TaskCompleted"]
+
+
+async def test_fault_10_a_worker_killed_from_outside_costs_its_task_one_attempt():
+    endpoint = await Endpoint.create()
+    async with endpoint.agent(1):
+        await endpoint.value(await endpoint.submit(square, 1))
+        task_id = await endpoint.submit(nap, 0.2)
+        await until(lambda: endpoint.story(task_id))
+        (worker,) = workers()
+        os.kill(worker.pid, signal.SIGKILL)
+        event = await endpoint.outcome(task_id)
+    assert event.attempt == 2
+    assert await endpoint.story(task_id) == [
+        "TaskStarted", "TaskAttemptFailed", "TaskStarted", "TaskCompleted",
+    ]  # fmt: skip
+
+
+async def test_workers_that_die_at_start_are_not_started_in_a_rush_and_the_log_says_why(monkeypatch, caplog):
+    endpoint = await Endpoint.create()
+    monkeypatch.setattr(local_engine, "_BACK_OFF", 0.05)
+    monkeypatch.setenv("PYTHONHOME", "/nowhere")
+    async with endpoint.agent(1):
+        await until(lambda: sum("before its first call" in message for message in caplog.messages) >= 3)
+        monkeypatch.delenv("PYTHONHOME")
+        assert await endpoint.value(await endpoint.submit(square, 2)) == 4
+    assert "exited with code 1" in caplog.text
+    assert "starts in 0.2 s" in caplog.text
+
+
+async def test_fault_29_a_cancelled_tasks_children_end_with_it(tmp_path):
+    endpoint = await Endpoint.create()
+    note = tmp_path / "pid"
+    async with endpoint.agent(1):
+        task_id = await endpoint.submit(with_a_child, str(note))
+        child = psutil.Process(int(await until(lambda: note.exists() and note.read_text())))
+        await endpoint.cancel(task_id)
+        await endpoint.outcome(task_id)
+        await until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+
+
+def workers():
+    """The worker processes of this test."""
+    return [
+        child
+        for child in psutil.Process().children()
+        if child.status() != psutil.STATUS_ZOMBIE and "funcledger_endpoint.worker" in child.cmdline()
+    ]

@@ -1,0 +1,71 @@
+"""An engine without processes: makes every call at once, or when told to."""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+from funcledger_endpoint.engine import Listener, Loss
+from funcledger_endpoint.report import Report
+from funcledger_endpoint.task import Task
+
+
+class FakeEngine:
+    """``offered`` lists every task taken, in order; with ``by_hand`` calls end only through :meth:`finish`."""
+
+    name = "fake"
+
+    def __init__(self, workers: int = 1, *, by_hand: bool = False) -> None:
+        self.workers = workers
+        self.offered: list[Task] = []
+        self.by_hand = by_hand
+        self._running: deque[Task] = deque()
+        self._waiting: list[tuple[Task, bool]] = []
+        self._listener: Listener
+
+    @property
+    def busy(self) -> int:
+        return len(self._running) + len(self._waiting)
+
+    def start(self, listener: Listener) -> None:
+        self._listener = listener
+
+    def offer(self, task: Task, function: bytes, *, careful: bool = False) -> bool:
+        if self.busy >= self.workers:
+            return False
+        self.offered.append(task)
+        self._waiting.append((task, careful))
+        return True
+
+    def flush(self) -> None:
+        for task, careful in self._waiting:
+            asyncio.get_running_loop().call_soon(self._begin, task, careful)
+        self._running.extend(task for task, _ in self._waiting)
+        self._waiting.clear()
+
+    def _begin(self, task: Task, careful: bool) -> None:
+        if not task.announced:
+            self._listener.begun(task, "fake-0")
+        if not careful and not self.by_hand:
+            self.finish()
+
+    def finish(self) -> None:
+        """The oldest running call returns."""
+        self._listener.finished(self._running.popleft(), Report(payload_format="pickle", payload=b"N."))
+        self._listener.room()
+
+    def release(self, task: Task) -> None:
+        if not self.by_hand:
+            self.finish()
+
+    def cancel(self, task: Task) -> None:
+        self._running.remove(task)
+        self._listener.lost(task, Loss("Cancelled", ""))
+
+    def recall(self) -> None:
+        """Everything taken has begun."""
+
+    async def stop(self) -> None:
+        running: Sequence[Task] = tuple(self._running)
+        self._running.clear()
+        for task in running:
+            self._listener.lost(task, Loss("TaskLost", "stopped"))
