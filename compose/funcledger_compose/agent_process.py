@@ -103,7 +103,7 @@ async def _watch_server(where: EndpointDir, settings: EndpointSettings, agent: A
 
     A server killed and started again at the same address finds its agent at work.
     """
-    await asyncio.to_thread(sys.stdin.buffer.read)
+    await _end_of_input()
     _log.warning("the server that started this agent is gone; looking for the next one at %s", settings.url)
     silent = 0.0
     async with httpx2.AsyncClient(base_url=settings.url, trust_env=False) as client:
@@ -116,6 +116,16 @@ async def _watch_server(where: EndpointDir, settings: EndpointSettings, agent: A
                 silent += 1.0
     _log.error("no server took over; this agent ends")
     agent.stop()
+
+
+async def _end_of_input() -> None:
+    """Return when standard input ends; nothing is ever written to it."""
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(sys.stdin.fileno(), ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(sys.stdin.fileno())
 
 
 def _still_at(where: EndpointDir, url: str) -> bool:

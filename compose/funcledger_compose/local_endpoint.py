@@ -1,11 +1,11 @@
 """The standalone server's own endpoint: registered on first use, and kept running beside the server."""
 
 import asyncio
-import contextlib
 import hashlib
 import logging
 import os
 import secrets
+import signal
 import sys
 
 import httpx2
@@ -96,8 +96,14 @@ class LocalEndpoint:
         if self._keeping is None:
             return
         self._keeping.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._keeping
+        await asyncio.gather(self._keeping, return_exceptions=True)
         patience = self._where.settings().drain + 15
         if not await asyncio.to_thread(self._where.stop, patience):
             _log.error("the local endpoint's agent (process %s) does not stop", self._where.pid())
+
+    def kill(self) -> None:
+        """End an agent that is still there at once; what it ran runs again when the server is back."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+            if (pid := self._where.pid()) is not None:
+                os.kill(pid, signal.SIGKILL)

@@ -93,8 +93,7 @@ async def _run(
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     server = Server(services)
     serving = asyncio.create_task(server.serve(sockets=[sock]))
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, server.stop)
+    signals = Signals()
     await server.until_started(serving)
     data.announce(url)
     local = LocalEndpoint(data, url, settings.workers)
@@ -102,11 +101,38 @@ async def _run(
         if endpoint:
             await local.start()
         _say_ready(url, local if endpoint else None)
-        await serving
+        await _first(serving, signals.first)
+        # The agent's last words go through the gateway, so it stops before the server does.
+        await _first(serving, signals.second, asyncio.ensure_future(local.stop()))
     finally:
+        local.kill()
         server.stop()
-        await local.stop()
         await serving
+
+
+class Signals:
+    """SIGINT and SIGTERM: the first asks for an orderly end, the second for one at once."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.first: asyncio.Future[None] = loop.create_future()
+        self.second: asyncio.Future[None] = loop.create_future()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._received)
+
+    def _received(self) -> None:
+        if not self.first.done():
+            _say("Stopping; running tasks may finish first. Ctrl-C again stops at once.")
+            self.first.set_result(None)
+        elif not self.second.done():
+            self.second.set_result(None)
+
+
+async def _first(*futures: "asyncio.Future[None]") -> None:
+    """Return when one is done; raise what it raised."""
+    done, _ = await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+    for future in done:
+        future.result()
 
 
 class Server(uvicorn.Server):
@@ -157,5 +183,9 @@ def _say_ready(url: str, local: LocalEndpoint | None) -> None:
             "",
         ]
     lines.append("Ctrl-C stops it; everything is kept.")
-    sys.stdout.write("\n".join(lines) + "\n")
+    _say("\n".join(lines))
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
