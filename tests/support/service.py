@@ -1,4 +1,4 @@
-"""Every part of the system that a client meets, over a log and read models in memory, in a thread of its own."""
+"""All that a client meets, over a log and read models in memory, in a thread of its own."""
 
 import asyncio
 import threading
