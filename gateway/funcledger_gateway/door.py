@@ -40,10 +40,10 @@ class Door:
         """Whom the credential speaks for.
 
         Raises:
-            Problem: unauthenticated, when the endpoint was deleted meanwhile.
+            Problem: unauthenticated, when the log knows no such endpoint.
         """
         endpoint = self._catalogue.endpoints.get(who.id)
-        if endpoint is None or endpoint.deleted:
+        if endpoint is None:
             raise unauthenticated()
         return Identity(endpoint.endpoint_id, endpoint.name, endpoint.owner, endpoint.partition)
 
