@@ -56,7 +56,7 @@ async def _refuse_and_recover(
 async def test_row_16_the_database_cannot_grow(tmp_path: Path) -> None:
     @contextmanager
     def limited(log: SqliteLog) -> Iterator[None]:
-        log._storage._connection.execute("PRAGMA max_page_count = 200")
+        log._storage._connection.execute("PRAGMA max_page_count = 100")
         yield
         log._storage._connection.execute("PRAGMA max_page_count = 1073741823")
 

@@ -103,4 +103,4 @@ class SqliteEqualsMemory(RuleBasedStateMachine):
 
 
 TestSqliteEqualsMemory = SqliteEqualsMemory.TestCase
-TestSqliteEqualsMemory.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestSqliteEqualsMemory.settings = settings(max_examples=30, stateful_step_count=20, deadline=None)

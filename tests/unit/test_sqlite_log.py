@@ -15,8 +15,7 @@ from funcledger_event_log.port import LogUnavailable, PositionGone
 from funcledger_event_log.records import NewRecord, Record
 from funcledger_event_log.sqlite import LogInUse, SqliteLog, checkpoints
 from funcledger_event_log.sqlite import log as log_module
-from funcledger_event_log.sqlite.partitions import Partition
-from funcledger_event_log.sqlite.tail import RecentRecords, take
+from funcledger_event_log.sqlite.partitions import Partition, RecentRecords, take
 from funcledger_schemas.events import FunctionDeleted
 from funcledger_schemas.ids import new_id
 
