@@ -1,6 +1,7 @@
 """What the embedded log owes beyond its port: few syncs, quick followers, bounded memory and files."""
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -11,11 +12,12 @@ from tests.support import logs
 from tests.support.logs import at, collect, new, values
 
 from funcledger_event_log.memory import MemoryLog
-from funcledger_event_log.port import LogUnavailable, PositionGone
+from funcledger_event_log.port import LogUnavailable, OutcomeUnknown, PositionGone
 from funcledger_event_log.records import NewRecord, Record
 from funcledger_event_log.sqlite import LogInUse, SqliteLog, checkpoints
 from funcledger_event_log.sqlite import log as log_module
 from funcledger_event_log.sqlite.partitions import Partition, RecentRecords, take
+from funcledger_event_log.sqlite.transaction import Transaction
 from funcledger_schemas.events import FunctionDeleted
 from funcledger_schemas.ids import new_id
 
@@ -42,8 +44,8 @@ async def test_each_append_for_itself_costs_a_sync(log: SqliteLog) -> None:
     assert log.fsyncs - before == 7
 
 
-async def test_a_thousand_records_cost_less_than_ten_milliseconds_of_processor(log: SqliteLog) -> None:
-    """The best of ten, since the machine may be busy with other things."""
+async def test_a_thousand_records_cost_little(log: SqliteLog) -> None:
+    """About 7 ms of processor where this was written; twice and more is allowed to slower or busier machines."""
     headers = tuple((f"ce_header{number}", b"a value of some length") for number in range(10))
     records = [NewRecord("tasks", number % 4, b"k" * 36, headers, bytes(400)) for number in range(1000)]
     costs = []
@@ -51,7 +53,7 @@ async def test_a_thousand_records_cost_less_than_ten_milliseconds_of_processor(l
         before = time.process_time()
         await log.append(records)
         costs.append(time.process_time() - before)
-    assert min(costs) < 0.010
+    assert min(costs) < 0.020
 
 
 async def test_followers_at_the_end_read_no_sql_and_are_woken_with_the_commit(
@@ -129,6 +131,26 @@ async def test_appends_are_refused_while_too_much_waits(
     assert (len(refused), len(taken)) == (21, 9)
     assert (await log.ends("tasks"))[0] == 9
     assert await log.append([new(bytes(2_000_000))])
+
+
+async def test_after_a_commit_whose_outcome_is_unknown_nothing_more_is_written(
+    log: SqliteLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sync that failed once may seem to succeed the next time; only a restart finds out what is there."""
+
+    def fail(_: Transaction) -> None:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Transaction, "commit", fail)
+        with pytest.raises(OutcomeUnknown, match="restart"):
+            await log.append([new(b"perhaps")])
+    assert not await log.ready()
+    with pytest.raises(LogUnavailable, match="restart"):
+        await log.append([new(b"refused")])
+    assert (await log.ends("tasks"))[0] == 0
 
 
 async def test_the_write_ahead_log_stays_small_under_constant_load(
