@@ -45,7 +45,7 @@ async def test_each_append_for_itself_costs_a_sync(log: SqliteLog) -> None:
 
 
 async def test_a_thousand_records_cost_little(log: SqliteLog) -> None:
-    """About 7 ms of processor where this was written; twice and more is allowed to slower or busier machines."""
+    """About 7 ms of processor where this was written; slower and busier machines may take over twice that."""
     headers = tuple((f"ce_header{number}", b"a value of some length") for number in range(10))
     records = [NewRecord("tasks", number % 4, b"k" * 36, headers, bytes(400)) for number in range(1000)]
     costs = []
