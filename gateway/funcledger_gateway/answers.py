@@ -15,7 +15,6 @@ _SLUGS: dict[type[Exception], str] = {
     OutcomeUnknown: "outcome-unknown",
     RecordTooLarge: "payload-too-large",
     FrameError: "invalid-request",
-    LookupError: "function-not-found",
 }
 _AWAY = "The log cannot be reached just now. Try again."
 _FULL = "The log has no space left; nothing was written. Try again once the operator has made room."
@@ -32,6 +31,10 @@ def told() -> Iterator[None]:
         raise Problem("log-unavailable", _AWAY) from error
     except PositionGone as error:
         raise Problem("conflict", f"{error}: begin with what is still kept.", status=410) from error
+    except LookupError as error:
+        if type(error) is not LookupError:
+            raise  # a KeyError or IndexError is a mistake of ours
+        raise Problem("function-not-found", str(error)) from error
     except tuple(_SLUGS) as error:
         slug = next(slug for kind, slug in _SLUGS.items() if isinstance(error, kind))
         raise Problem(slug, str(error)) from error
