@@ -5,10 +5,10 @@ import signal
 
 import psutil
 import pytest
-
-from funcledger_endpoint.local import engine as local_engine
 from tests.support.endpoint import Endpoint
 from tests.support.poll import until
+
+from funcledger_endpoint.local import engine as local_engine
 
 
 def square(number):

@@ -6,6 +6,9 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.endpoint import Endpoint
+from tests.support.fake_engine import FakeEngine
+from tests.support.poll import until
 
 from funcledger_endpoint.agent import Agent
 from funcledger_endpoint.settings import AgentSettings
@@ -18,9 +21,6 @@ from funcledger_schemas.events import (
     TaskStarted,
 )
 from funcledger_schemas.ids import new_id
-from tests.support.endpoint import Endpoint
-from tests.support.fake_engine import FakeEngine
-from tests.support.poll import until
 
 TASKS = 4
 ENDS = {"complete": TaskCompleted, "cancel": TaskCancelled}

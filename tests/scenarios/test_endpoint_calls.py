@@ -1,13 +1,13 @@
 """What comes back from an endpoint: values, exceptions, and each thing that can go wrong with one call."""
 
 import pytest
+from tests.support.endpoint import Endpoint
+from tests.support.poll import until
 
 from funcledger_endpoint.settings import AgentSettings
 from funcledger_payloads import ExceptionPayload, load_exception
 from funcledger_schemas.events import TaskCompleted, TaskFailed
 from funcledger_schemas.limits import PAYLOAD_LIMIT
-from tests.support.endpoint import Endpoint
-from tests.support.poll import until
 
 
 def square(number):

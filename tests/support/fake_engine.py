@@ -10,7 +10,7 @@ from funcledger_endpoint.task import Task
 
 
 class FakeEngine:
-    """``offered`` lists every task taken, in order; with ``by_hand`` calls end only through :meth:`finish`."""
+    """``offered`` lists every task taken; with ``by_hand`` calls end only through :meth:`finish`."""
 
     name = "fake"
 

@@ -1,0 +1,66 @@
+"""The shared cell and the frames between agent and worker."""
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from funcledger_endpoint.local import frames
+from funcledger_endpoint.local.cell import NO_LIMIT, Cell
+from funcledger_endpoint.report import Report
+from funcledger_schemas.frames import Splitter
+
+
+def test_a_call_over_the_limit_may_not_begin_and_both_sides_see_the_same_numbers():
+    ours, fd = Cell.create()
+    theirs = Cell(fd)
+    os.close(fd)
+    assert theirs.begin(1, 17)
+    assert (ours.begun, ours.begun_at) == (1, 17)
+    ours.limit = ours.begun
+    assert not theirs.begin(2, 18)
+    ours.limit = NO_LIMIT
+    assert theirs.begin(3, 19)
+    ours.close()
+    theirs.close()
+
+
+@given(
+    st.builds(
+        Report,
+        kind=st.sampled_from(["", "Exception"]),
+        payload_format=st.sampled_from(["", "pickle"]),
+        payload=st.binary(),
+        run_time=st.floats(0, 1e9),
+        cpu_time=st.floats(0, 1e9),
+        peak_memory=st.integers(0, 2**62),
+        error_type=st.text(max_size=20),
+        message=st.text(),
+        traceback=st.text(),
+    ),
+    st.integers(0, 2**62),
+)
+def test_a_report_arrives_as_it_was_sent(report: Report, number: int):
+    (message,) = Splitter().feed(frames.pack_report(number, report))
+    got_number, got = frames.read_report(message)
+    said = got._replace(error_type=report.error_type, message=report.message, traceback=report.traceback)
+    assert (got_number, said) == (number, report)
+    if report.message.isascii():
+        assert got.message == report.message
+
+
+@given(st.binary(min_size=1), st.integers(0, 60))
+def test_a_report_cut_short_or_with_bytes_left_over_is_refused(more: bytes, kept: int):
+    """A task may write whatever it likes into the worker's pipe."""
+    (message,) = Splitter().feed(frames.pack_report(1, Report(payload=b"value", message="text")))
+    for broken in (message + more, message[: min(kept, len(message) - 1)]):
+        with pytest.raises(frames.BadMessage):
+            frames.read_report(broken)
+
+
+def test_calls_and_functions_arrive_as_they_were_sent():
+    call = frames.Call(7, 3, "pickle", b"abc")
+    function = frames.Function(3, "ab" * 32, b"body")
+    first, second = Splitter().feed(frames.pack_function(*function) + frames.pack_call(*call))
+    assert (frames.read_function(first), frames.read_call(second)) == (function, call)
