@@ -16,7 +16,7 @@ INLINE_RECORDS = 32
 
 
 class Applier:
-    """Takes records in partition order. What was applied before is passed over (law 3).
+    """Takes records in partition order. What was taken before is passed over (law 3).
 
     Documents and positions are saved together, so after a crash at any point applying again from
     the stored positions gives what never having crashed would have given.
@@ -28,14 +28,24 @@ class Applier:
         self._recent = Recent()
         #: Per partition, the offset after the last record applied.
         self.positions: dict[tuple[str, int], int] = {}
+        self._taken: dict[tuple[str, int], int] = {}
 
     async def reload(self) -> None:
         """Go by what the store says, and by nothing remembered."""
         self._recent.clear()
         self.positions = await self._store.positions()
+        self._taken = dict(self.positions)
 
-    async def apply(self, records: Sequence[Record]) -> None:
-        """Fold these records and save the outcome.
+    async def prepare(self, records: Sequence[Record]) -> Batch:
+        """Read these records; may go on while the batch before is being applied."""
+        taken = self._taken
+        fresh = [each for each in records if each.offset >= taken.get((each.topic, each.partition), 0)]
+        batch = await _compute(len(fresh), lambda: Batch(fresh))
+        taken.update(batch.ends)
+        return batch
+
+    async def apply(self, batch: Batch) -> None:
+        """Fold batches, in the order they were prepared in, and save what comes of it.
 
         After any error what is remembered is no longer sure: :meth:`reload` before going on.
 
@@ -43,27 +53,23 @@ class Applier:
             StaleWriter: another projector is ahead of this one.
             StoreUnavailable, LogUnavailable, OutcomeUnknown: try again later.
         """
-        before = self.positions
-        fresh = [each for each in records if each.offset >= before.get((each.topic, each.partition), 0)]
-        if not fresh:
+        if not batch.ends:
             return
-        many = len(fresh) > INLINE_RECORDS
-        batch = await _compute(many, lambda: Batch(fresh))
-        changed = await self._fold(many, batch)
+        changed = await self._fold(batch)
         if self._dead_letters is not None:
             await self._dead_letters.keep(batch.poison)
-        after = {(each.topic, each.partition): each.offset + 1 for each in fresh}
-        await self._store.save(changed, after, {where: before.get(where, 0) for where in after})
+        before = {where: self.positions.get(where, 0) for where in batch.ends}
+        await self._store.save(changed, batch.ends, before)
         self._recent.keep(changed)
-        self.positions = before | after
+        self.positions = self.positions | batch.ends
 
-    async def _fold(self, many: bool, batch: Batch) -> Changed:
+    async def _fold(self, batch: Batch) -> Changed:
         documents, missing = self._recent.look_up(batch.wanted())
         if missing:
             for model, found in (await self._store.load(missing)).items():
                 documents[model].update(found)
-        return await _compute(many, lambda: batch.fold(documents))
+        return await _compute(len(batch), lambda: batch.fold(documents))
 
 
-async def _compute(many: bool, work: Callable[[], T]) -> T:
-    return await asyncio.to_thread(work) if many else work()
+async def _compute(records: int, work: Callable[[], T]) -> T:
+    return await asyncio.to_thread(work) if records > INLINE_RECORDS else work()

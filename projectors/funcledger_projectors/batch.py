@@ -1,6 +1,6 @@
 """One batch of records on its way into the read models: read, planned, then folded over documents."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -19,19 +19,27 @@ Changed = dict[Model, dict[Key, Document]]
 class Batch:
     """What a batch is about, and what becomes of it; needs no store and no clock."""
 
-    def __init__(self, records: Iterable[Record]) -> None:
+    def __init__(self, records: Sequence[Record]) -> None:
+        #: Per partition it holds records of, the offset after the last.
+        self.ends = {(each.topic, each.partition): each.offset + 1 for each in records}
         self._entries, self.poison = read(records)
         self._steps: dict[Fold, list[Step]] = {fold: [] for fold in FOLDS}
         for entry in self._entries:
             for fold in _concerned(type(entry.event)):
                 self._steps[fold].append((fold.key(entry), entry))
 
+    def __len__(self) -> int:
+        return len(self._entries)
+
     def wanted(self) -> Wanted:
         """The keys of every document it touches or needs, in the order they come up."""
-        wanted = {fold.model: dict.fromkeys(key for key, _ in steps) for fold, steps in self._steps.items()}
-        about: Iterable[Any] = (entry.event for entry in self._entries if entry.topic == "results")
-        wanted[ENDPOINT_HEALTH].update(dict.fromkeys((event.endpoint_id,) for event in about))
-        return {model: keys for model, keys in wanted.items() if keys}
+        wanted = {fold.model: dict.fromkeys(dict(steps)) for fold, steps in self._steps.items() if steps}
+        events: Iterable[Any] = (entry.event for entry in self._entries if entry.topic == "results")
+        if endpoints := {event.endpoint_id for event in events}:
+            wanted.setdefault(ENDPOINT_HEALTH, {}).update(
+                dict.fromkeys((each,) for each in sorted(endpoints))
+            )
+        return wanted
 
     def fold(self, documents: Changed) -> Changed:
         """Bring the documents up to date; those that changed."""

@@ -21,6 +21,9 @@ class Inbox:
         self._error: Exception | None = None
         self._changed = asyncio.Condition()
 
+    def __len__(self) -> int:
+        return len(self._records)
+
     async def put(self, records: list[Record]) -> None:
         """Add records, once there is room."""
         async with self._changed:

@@ -9,6 +9,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 from funcledger_event_log.port import EventLog, LogUnavailable, OutcomeUnknown
 from funcledger_event_log.records import Token, TopicPartition
 from funcledger_projectors.applier import Applier
+from funcledger_projectors.batch import Batch
 from funcledger_projectors.dead_letters import DeadLetters
 from funcledger_projectors.inbox import Inbox
 from funcledger_read_models.port import ReadModelStore, StaleWriter, StoreUnavailable
@@ -17,6 +18,8 @@ _log = logging.getLogger(__name__)
 
 #: The topics that read models are folds of.
 TOPICS = ("functions", "endpoints", "tasks", "results", "heartbeats")
+#: With so many records waiting, reading and writing are worth doing at the same time.
+_FAR_BEHIND = 1_000
 #: What passes by itself; everything else is a reason to stop.
 _PASSING = (LogUnavailable, OutcomeUnknown, StoreUnavailable, StaleWriter)
 
@@ -98,9 +101,7 @@ class Projector:
             asyncio.create_task(self._watch(inbox, start)),
         ]
         try:
-            while records := await inbox.take():
-                await self._applier.apply(records)
-                self._moved = True
+            await self._apply_all(inbox)
         except _PASSING:
             if not self._moved:
                 raise
@@ -108,6 +109,23 @@ class Projector:
             for helper in helpers:
                 helper.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
+
+    async def _apply_all(self, inbox: Inbox) -> None:
+        ahead: asyncio.Task[Batch | None] | None = None
+        try:
+            while (batch := await (ahead or self._next(inbox))) is not None:
+                # Far behind, the next batch is read while this one is written; else it may still grow.
+                ahead = asyncio.create_task(self._next(inbox)) if len(inbox) > _FAR_BEHIND else None
+                await self._applier.apply(batch)
+                self._moved = True
+        finally:
+            if ahead is not None:
+                ahead.cancel()
+                await asyncio.gather(ahead, return_exceptions=True)
+
+    async def _next(self, inbox: Inbox) -> Batch | None:
+        records = await inbox.take()
+        return await self._applier.prepare(records) if records else None
 
     async def _where_to_start(self) -> dict[TopicPartition, int]:
         start = {}

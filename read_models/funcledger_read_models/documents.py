@@ -12,7 +12,7 @@ INLINE_LIMIT = 64 * 1024
 Key = tuple[str, ...]
 
 
-class Document(msgspec.Struct, kw_only=True, gc=False):
+class Document(msgspec.Struct, kw_only=True, gc=False, array_like=True):
     """What a fold makes of the events about one key."""
 
 
@@ -72,7 +72,7 @@ class TaskResult(Document):
     payload: bytes | None = None
 
 
-class HistoryEntry(msgspec.Struct, kw_only=True, gc=False):
+class HistoryEntry(msgspec.Struct, kw_only=True, gc=False, array_like=True):
     """One event of a task's history, by its position; ``void`` ones were ignored by every fold."""
 
     topic: str

@@ -11,6 +11,7 @@ from funcledger_schemas.events import (
 )
 from funcledger_schemas.lifecycle import Life, Status, advance, status_of_outcome
 
+_RUNNING, _RECEIVED = str(Status.RUNNING), str(Status.RECEIVED)
 OUTCOMES = (TaskCompleted, TaskFailed, TaskCancelled)
 #: The events of ``results`` that are about a task.
 Progress = TaskStarted | TaskAttemptFailed | TaskCompleted | TaskFailed | TaskCancelled
@@ -23,9 +24,9 @@ def move(document: TaskStatus | BatchResult, entry: Entry[Progress]) -> bool:
     if not advance(life, entry.offset, event):
         return False
     document.attempts, document.running, document.outcome_offset = life.attempts, life.running, life.outcome
-    if isinstance(event, OUTCOMES):
-        document.status = status_of_outcome(event).value
+    if life.outcome is not None and isinstance(event, OUTCOMES):
+        document.status = str(status_of_outcome(event))
         document.finished_at = entry.timestamp
     else:
-        document.status = Status.RUNNING.value if life.running else Status.RECEIVED.value
+        document.status = _RUNNING if life.running else _RECEIVED
     return True

@@ -28,8 +28,6 @@ def happened(
             endpoint_id=event.endpoint_id,
             entries=[],
         )
-    elif any(known.event_id == event.event_id and known.topic == entry.topic for known in document.entries):
-        return None
     listed = HistoryEntry(
         topic=entry.topic,
         partition=entry.partition,
@@ -37,8 +35,13 @@ def happened(
         timestamp=entry.timestamp,
         type=type(event).__name__,
         event_id=event.event_id,
+        void=entry.void,
     )
-    listed.void = entry.void or _is_late(listed, document)
+    for known in document.entries:
+        if known.topic == listed.topic and known.event_id == listed.event_id:
+            return None
+        if _settles(known, listed):
+            listed.void = True
     insort(document.entries, listed, key=_place)
     return document
 
@@ -47,12 +50,11 @@ def _place(entry: HistoryEntry) -> tuple[bool, int]:
     return entry.topic != "tasks", entry.offset
 
 
-def _is_late(entry: HistoryEntry, document: TaskHistory) -> bool:
-    """Whether an outcome stands before this one (law 5)."""
-    return entry.type in OUTCOME_NAMES and any(
-        known.type in OUTCOME_NAMES and not known.void and known.offset < entry.offset
-        for known in document.entries
-    )
+def _settles(known: HistoryEntry, listed: HistoryEntry) -> bool:
+    """Whether the one is an outcome that comes before the other (law 5)."""
+    if listed.type not in OUTCOME_NAMES or known.type not in OUTCOME_NAMES:
+        return False
+    return not known.void and known.offset < listed.offset
 
 
 _HANDLERS: Mapping[type[Event], Handler] = dict.fromkeys(

@@ -40,7 +40,7 @@ def _result(entry: Entry[Any], **what: Any) -> TaskResult:
         task_id=event.task_id,
         endpoint_id=event.endpoint_id,
         batch_id=event.batch_id,
-        status=status_of_outcome(event).value,
+        status=str(status_of_outcome(event)),
         partition=entry.partition,
         offset=entry.offset,
         finished_at=entry.timestamp,

@@ -17,11 +17,12 @@ FORMAT = 1
 _CACHED = 512
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _TUNING = (
+    "PRAGMA page_size = 8192",
     "PRAGMA busy_timeout = 5000",
     "PRAGMA journal_mode = WAL",
     # What a power cut takes is read again from the log, so a commit need not wait for the disk.
     "PRAGMA synchronous = NORMAL",
-    "PRAGMA wal_autocheckpoint = 4000",
+    "PRAGMA wal_autocheckpoint = 2000",
     "PRAGMA journal_size_limit = 67108864",
     "PRAGMA cache_size = -65536",
 )

@@ -14,7 +14,7 @@ from funcledger_read_models.documents import BATCH_RESULTS, Document, Model
 
 T = TypeVar("T")
 #: How many rows a statement takes: few sizes, so that few statements are compiled, and they are kept.
-_SIZES = (256, 64, 16, 4, 1)
+_SIZES = (512, 128, 32, 8, 1)
 
 
 @cache
