@@ -21,11 +21,11 @@ from funcledger_event_log.sqlite.log import SqliteLog
 from funcledger_schemas.events import EndpointStopped, Event, TaskCompleted, TaskStarted
 
 
-def square(number):
+def square(number: float) -> float:
     return number * number
 
 
-def once_told(marks, name):
+def once_told(marks: str, name: str) -> str:
     """Leaves a mark each time it is called, and returns only once it is told to."""
     import pathlib
     import time
@@ -38,7 +38,7 @@ def once_told(marks, name):
     return name
 
 
-def endless(marks):
+def endless(marks: str) -> None:
     import pathlib
 
     (pathlib.Path(marks) / "endless").touch()
@@ -46,7 +46,7 @@ def endless(marks):
         pass
 
 
-def nap(seconds):
+def nap(seconds: float) -> float:
     import time
 
     time.sleep(seconds)
@@ -72,7 +72,9 @@ def said(process: subprocess.Popen[str], until_line: str) -> None:
     raise AssertionError(f"it ended without saying {until_line!r}")
 
 
-async def test_fault_8_what_a_killed_agent_had_begun_runs_again_and_what_it_had_finished_does_not(tmp_path):
+async def test_fault_8_what_a_killed_agent_had_begun_runs_again_and_what_it_had_finished_does_not(
+    tmp_path: Path,
+) -> None:
     """Killed after TaskStarted and the function's side effect, and after an outcome but before the commit."""
     log = await SqliteLog.open(tmp_path / "log")
     endpoint = await Endpoint.create(log)
@@ -108,7 +110,7 @@ async def test_fault_8_what_a_killed_agent_had_begun_runs_again_and_what_it_had_
     await log.close()
 
 
-async def test_fault_8_a_worker_in_an_endless_loop_ends_with_its_killed_agent(tmp_path):
+async def test_fault_8_a_worker_in_an_endless_loop_ends_with_its_killed_agent(tmp_path: Path) -> None:
     log = await SqliteLog.open(tmp_path / "log")
     endpoint = await Endpoint.create(log)
     await endpoint.submit(endless, str(tmp_path))
@@ -136,7 +138,7 @@ class Held(DirectEndpointLog):
 @pytest.mark.parametrize(("max_attempts", "waits"), [(1, True), (3, False)])
 async def test_law_6_with_one_attempt_the_start_is_durable_before_the_function_is_called(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, max_attempts: int, waits: bool
-):
+) -> None:
     endpoint = await Endpoint.create()
     view = Held(endpoint.log, await endpoint.view().identify())
     view.gate = asyncio.Event()
@@ -155,7 +157,7 @@ async def test_law_6_with_one_attempt_the_start_is_durable_before_the_function_i
     assert await endpoint.story(task_id) == ["TaskStarted", "TaskCompleted"]
 
 
-async def test_law_6_at_most_one_attempt_is_lost_with_its_agent_and_says_so(tmp_path):
+async def test_law_6_at_most_one_attempt_is_lost_with_its_agent_and_says_so(tmp_path: Path) -> None:
     endpoint = await Endpoint.create()
     async with endpoint.agent() as running:
         task_id = await endpoint.submit(once_told, str(tmp_path), "mark", max_attempts=1)
@@ -167,7 +169,7 @@ async def test_law_6_at_most_one_attempt_is_lost_with_its_agent_and_says_so(tmp_
     assert "attempt 1 of 1" in event.message
 
 
-async def test_fault_30_told_to_stop_running_tasks_finish_and_the_others_are_left_for_the_next():
+async def test_fault_30_told_to_stop_running_tasks_finish_and_the_others_are_left_for_the_next() -> None:
     endpoint = await Endpoint.create()
     async with endpoint.agent(1) as running:
         await endpoint.value(await endpoint.submit(nap, 0))
@@ -186,7 +188,7 @@ async def test_fault_30_told_to_stop_running_tasks_finish_and_the_others_are_lef
     assert await endpoint.story(tasks[20]) == ["TaskStarted", "TaskCompleted"]
 
 
-async def test_fault_30_what_does_not_finish_in_time_is_lost_with_a_word_and_runs_again():
+async def test_fault_30_what_does_not_finish_in_time_is_lost_with_a_word_and_runs_again() -> None:
     endpoint = await Endpoint.create()
     async with endpoint.agent(1, AgentSettings(drain=0.1)) as running:
         long = await endpoint.submit(nap, 60)
@@ -196,7 +198,7 @@ async def test_fault_30_what_does_not_finish_in_time_is_lost_with_a_word_and_run
     assert await endpoint.story(long) == ["TaskStarted", "TaskAttemptFailed"]
 
 
-async def test_fault_23_a_superseded_agent_ends_as_fenced_and_the_new_one_has_its_tasks():
+async def test_fault_23_a_superseded_agent_ends_as_fenced_and_the_new_one_has_its_tasks() -> None:
     endpoint = await Endpoint.create()
     engine = FakeEngine(by_hand=True)
     old = asyncio.create_task(Agent(endpoint.view(), engine).run())
@@ -211,7 +213,7 @@ async def test_fault_23_a_superseded_agent_ends_as_fenced_and_the_new_one_has_it
     assert [event.attempt for event in completed][:1] == [2]
 
 
-async def test_law_6_a_cancel_asked_for_while_no_agent_ran_is_known_before_anything_starts():
+async def test_law_6_a_cancel_asked_for_while_no_agent_ran_is_known_before_anything_starts() -> None:
     endpoint = await Endpoint.create()
     task_id = await endpoint.submit(square, 3)
     await endpoint.submit_many(square, list(range(50)))
@@ -221,7 +223,7 @@ async def test_law_6_a_cancel_asked_for_while_no_agent_ran_is_known_before_anyth
     assert await endpoint.story(task_id) == ["TaskCancelled"]
 
 
-async def test_payloads_beyond_the_read_ahead_are_fetched_when_their_turn_comes():
+async def test_payloads_beyond_the_read_ahead_are_fetched_when_their_turn_comes() -> None:
     endpoint = await Endpoint.create()
     sizes = [20_000 + n for n in range(40)]
     tasks = await endpoint.submit_many(_size, [bytes(size) for size in sizes])

@@ -2,6 +2,9 @@
 
 import os
 import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -11,42 +14,42 @@ from tests.support.poll import until
 from funcledger_endpoint.local import engine as local_engine
 
 
-def square(number):
+def square(number: float) -> float:
     return number * number
 
 
-def leave(_):
+def leave(_: object) -> None:
     import os
 
     os._exit(7)
 
 
-def segfault(_):
+def segfault(_: object) -> None:
     import ctypes
 
     ctypes.string_at(0)
 
 
-def kill_itself(_):
+def kill_itself(_: object) -> None:
     import os
 
     os.kill(os.getpid(), 9)
 
 
-def close_everything(_):
+def close_everything(_: object) -> None:
     import os
 
     os.closerange(3, 1000)
 
 
-def nap(seconds):
+def nap(seconds: float) -> float:
     import time
 
     time.sleep(seconds)
     return seconds
 
 
-def with_a_child(path):
+def with_a_child(path: str) -> None:
     import pathlib
     import subprocess
     import time
@@ -65,7 +68,9 @@ def with_a_child(path):
         (close_everything, "exited with code 1"),
     ],
 )
-async def test_fault_10_and_11_a_poison_task_fails_alone_and_its_neighbours_finish(poison, names):
+async def test_fault_10_and_11_a_poison_task_fails_alone_and_its_neighbours_finish(
+    poison: Callable[..., Any], names: str
+) -> None:
     """Law 8: WorkerDied after its attempts, with signal and memory named; eight neighbours finish."""
     endpoint = await Endpoint.create()
     async with endpoint.agent(2):
@@ -88,11 +93,11 @@ async def test_fault_10_and_11_a_poison_task_fails_alone_and_its_neighbours_fini
     ]  # fmt: skip
 
 
-async def test_fault_11_a_function_known_as_short_that_kills_its_worker_takes_no_neighbour_along():
+async def test_fault_11_a_function_known_as_short_that_kills_its_worker_takes_no_neighbour_along() -> None:
     """The neighbours wait at the very worker that dies, and have not begun: none of them loses an attempt."""
     endpoint = await Endpoint.create()
 
-    def maybe(fatal):
+    def maybe(fatal: bool) -> bool:
         import os
 
         if fatal:
@@ -110,7 +115,7 @@ async def test_fault_11_a_function_known_as_short_that_kills_its_worker_takes_no
         assert await endpoint.story(task_id) == ["TaskStarted", "TaskCompleted"]
 
 
-async def test_fault_10_a_worker_killed_from_outside_costs_its_task_one_attempt():
+async def test_fault_10_a_worker_killed_from_outside_costs_its_task_one_attempt() -> None:
     endpoint = await Endpoint.create()
     async with endpoint.agent(1):
         await endpoint.value(await endpoint.submit(square, 1))
@@ -125,7 +130,9 @@ async def test_fault_10_a_worker_killed_from_outside_costs_its_task_one_attempt(
     ]  # fmt: skip
 
 
-async def test_workers_that_die_at_start_are_not_started_in_a_rush_and_the_log_says_why(monkeypatch, caplog):
+async def test_workers_that_die_at_start_are_not_started_in_a_rush_and_the_log_says_why(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     endpoint = await Endpoint.create()
     monkeypatch.setattr(local_engine, "_BACK_OFF", 0.05)
     monkeypatch.setenv("PYTHONHOME", "/nowhere")
@@ -137,7 +144,7 @@ async def test_workers_that_die_at_start_are_not_started_in_a_rush_and_the_log_s
     assert "starts in 0.2 s" in caplog.text
 
 
-async def test_fault_29_a_cancelled_tasks_children_end_with_it(tmp_path):
+async def test_fault_29_a_cancelled_tasks_children_end_with_it(tmp_path: Path) -> None:
     endpoint = await Endpoint.create()
     note = tmp_path / "pid"
     async with endpoint.agent(1):
@@ -148,7 +155,7 @@ async def test_fault_29_a_cancelled_tasks_children_end_with_it(tmp_path):
         await until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
 
 
-def workers():
+def workers() -> list[psutil.Process]:
     """The worker processes of this test."""
     return [
         child

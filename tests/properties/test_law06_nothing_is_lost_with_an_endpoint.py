@@ -64,7 +64,11 @@ class History:
         await self._endpoint.append(self._event(what, number, epoch))
 
     async def _agent(self) -> None:
-        common = {"event_id": new_id(), "occurred_at": 0, "actor": f"endpoint:{self._endpoint.endpoint_id}"}
+        common: dict[str, Any] = {
+            "event_id": new_id(),
+            "occurred_at": 0,
+            "actor": f"endpoint:{self._endpoint.endpoint_id}",
+        }
         event = EndpointStarted(
             **common, endpoint_id=self._endpoint.endpoint_id, instance_id=new_id(),
             supersedes=self._epochs[-1] if self._epochs else -1, host="", platform="", python_version="",
@@ -85,7 +89,7 @@ class History:
         return True
 
     def _event(self, what: str, number: int, epoch: int) -> Any:
-        common = {
+        common: dict[str, Any] = {
             "event_id": new_id(), "occurred_at": 0, "actor": f"endpoint:{self._endpoint.endpoint_id}",
             "endpoint_id": self._endpoint.endpoint_id, "owner": "ada", "task_id": self._tasks[number],
             "batch_id": self._endpoint.batch_id, "epoch": epoch, "attempt": max(1, self.attempts[number]),
@@ -107,7 +111,9 @@ def nothing() -> None: ...
 
 @settings(max_examples=60, deadline=None)
 @given(STEPS)
-def test_law_6_any_history_then_a_restart_leads_to_the_right_further_attempts(steps):
+def test_law_6_any_history_then_a_restart_leads_to_the_right_further_attempts(
+    steps: list[tuple[str, int, bool]],
+) -> None:
     asyncio.run(_check(steps))
 
 

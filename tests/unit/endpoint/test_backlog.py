@@ -44,7 +44,7 @@ def load(backlog: Backlog) -> list[Task]:
     return lean
 
 
-def test_owners_take_turns_and_each_ones_tasks_keep_their_order():
+def test_owners_take_turns_and_each_ones_tasks_keep_their_order() -> None:
     backlog = Backlog()
     for offset in range(6):
         backlog.add(task(offset, "ada"))
@@ -55,7 +55,7 @@ def test_owners_take_turns_and_each_ones_tasks_keep_their_order():
     ]  # fmt: skip
 
 
-def test_a_hundred_thousand_tasks_of_one_owner_do_not_hold_up_anothers_one():
+def test_a_hundred_thousand_tasks_of_one_owner_do_not_hold_up_anothers_one() -> None:
     backlog = Backlog(most=1000)
     for offset in range(100_000):
         backlog.add(task(offset, "ada"))
@@ -63,7 +63,7 @@ def test_a_hundred_thousand_tasks_of_one_owner_do_not_hold_up_anothers_one():
     assert ("grace", 100_000) in drain(backlog, 2)
 
 
-def test_no_more_than_the_read_ahead_is_held_whole_and_the_rest_is_read_as_its_turn_nears():
+def test_no_more_than_the_read_ahead_is_held_whole_and_the_rest_is_read_as_its_turn_nears() -> None:
     backlog = Backlog(most=100)
     tasks = [task(offset, "ada") for offset in range(1000)]
     for each in tasks:
@@ -74,14 +74,14 @@ def test_no_more_than_the_read_ahead_is_held_whole_and_the_rest_is_read_as_its_t
     assert [each.offset for each in backlog.lean(10)] == list(range(100, 110))
 
 
-def test_bytes_bound_what_is_held_too():
+def test_bytes_bound_what_is_held_too() -> None:
     backlog = Backlog(most_bytes=10 * SIZE)
     for offset in range(100):
         backlog.add(task(offset, "ada"))
     assert backlog.held == (10, 10 * SIZE)
 
 
-def test_a_parked_owner_waits_and_the_others_go_on():
+def test_a_parked_owner_waits_and_the_others_go_on() -> None:
     backlog = Backlog()
     for offset, owner in enumerate(["ada", "grace", "ada", "grace"]):
         backlog.add(task(offset, owner))
@@ -92,7 +92,7 @@ def test_a_parked_owner_waits_and_the_others_go_on():
     assert drain(backlog) == [("ada", 0), ("ada", 2)]
 
 
-def test_a_task_closed_while_it_waits_is_passed_over():
+def test_a_task_closed_while_it_waits_is_passed_over() -> None:
     backlog = Backlog(most=2)
     tasks = [task(offset, "ada") for offset in range(6)]
     for each in tasks:
@@ -112,7 +112,7 @@ def test_a_task_closed_while_it_waits_is_passed_over():
         )
     ),
 )
-def test_nothing_is_lost_doubled_or_out_of_its_owners_order(most: int, steps: list[tuple[str, Any]]):
+def test_nothing_is_lost_doubled_or_out_of_its_owners_order(most: int, steps: list[tuple[str, Any]]) -> None:
     backlog = Backlog(most=most)
     waiting: dict[str, list[int]] = {"ada": [], "grace": [], "mary": []}
     taken: list[Task] = []

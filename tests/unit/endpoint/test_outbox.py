@@ -47,7 +47,7 @@ async def run(outbox: Outbox, durable: list[str]) -> None:
         await running
 
 
-async def test_what_gathers_during_an_append_is_the_next_one():
+async def test_what_gathers_during_an_append_is_the_next_one() -> None:
     log: Any = Log()
     log.gate.clear()
     outbox = Outbox(log)
@@ -67,7 +67,7 @@ async def test_what_gathers_during_an_append_is_the_next_one():
 
 
 @pytest.mark.parametrize("error", [LogUnavailable("down"), OutcomeUnknown("perhaps")])
-async def test_the_same_events_are_sent_again_until_the_log_has_them(error: Exception):
+async def test_the_same_events_are_sent_again_until_the_log_has_them(error: Exception) -> None:
     log: Any = Log(error, error)
     outbox = Outbox(log)
     durable: list[str] = []
@@ -78,7 +78,7 @@ async def test_the_same_events_are_sent_again_until_the_log_has_them(error: Exce
     assert durable == ["a", "b"]
 
 
-async def test_law_7_being_fenced_ends_it():
+async def test_law_7_being_fenced_ends_it() -> None:
     outbox = Outbox(Log(Fenced("newer")))  # type: ignore[arg-type]
     outbox.add(event("a"))
     with pytest.raises(Fenced):

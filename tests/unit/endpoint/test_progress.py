@@ -1,5 +1,7 @@
 """What an agent commits (law 6): a lost commit costs time, a kept one never correctness."""
 
+from collections.abc import Iterator
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -10,7 +12,7 @@ from funcledger_endpoint.progress import Mark, Progress
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _no_overlap():
+def _no_overlap() -> Iterator[None]:
     patch = pytest.MonkeyPatch()
     patch.setattr(module, "OVERLAP", 0)
     yield
@@ -20,7 +22,9 @@ def _no_overlap():
 @given(
     st.integers(0, 5), st.lists(st.sampled_from(["submit", "begin", "end", "other"]), max_size=60), st.data()
 )
-def test_every_result_of_a_task_from_l_on_is_behind_r(before: int, steps: list[str], data: st.DataObject):
+def test_every_result_of_a_task_from_l_on_is_behind_r(
+    before: int, steps: list[str], data: st.DataObject
+) -> None:
     """``before`` tasks were there at the start, begun by an earlier agent at any result from 3 on."""
     epoch = 10
     progress = Progress(0, before, Mark(3, 1), [1, epoch], epoch + 1)

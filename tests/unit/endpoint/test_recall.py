@@ -12,7 +12,7 @@ from funcledger_endpoint.report import Report
 from funcledger_schemas.frames import Splitter
 
 
-def test_a_call_over_the_limit_may_not_begin_and_both_sides_see_the_same_numbers():
+def test_a_call_over_the_limit_may_not_begin_and_both_sides_see_the_same_numbers() -> None:
     ours, fd = Cell.create()
     theirs = Cell(fd)
     os.close(fd)
@@ -41,7 +41,7 @@ def test_a_call_over_the_limit_may_not_begin_and_both_sides_see_the_same_numbers
     ),
     st.integers(0, 2**62),
 )
-def test_a_report_arrives_as_it_was_sent(report: Report, number: int):
+def test_a_report_arrives_as_it_was_sent(report: Report, number: int) -> None:
     (message,) = Splitter().feed(frames.pack_report(number, report))
     got_number, got = frames.read_report(message)
     said = got._replace(error_type=report.error_type, message=report.message, traceback=report.traceback)
@@ -51,7 +51,7 @@ def test_a_report_arrives_as_it_was_sent(report: Report, number: int):
 
 
 @given(st.binary(min_size=1), st.integers(0, 60))
-def test_a_report_cut_short_or_with_bytes_left_over_is_refused(more: bytes, kept: int):
+def test_a_report_cut_short_or_with_bytes_left_over_is_refused(more: bytes, kept: int) -> None:
     """A task may write whatever it likes into the worker's pipe."""
     (message,) = Splitter().feed(frames.pack_report(1, Report(payload=b"value", message="text")))
     for broken in (message + more, message[: min(kept, len(message) - 1)]):
@@ -59,7 +59,7 @@ def test_a_report_cut_short_or_with_bytes_left_over_is_refused(more: bytes, kept
             frames.read_report(broken)
 
 
-def test_calls_and_functions_arrive_as_they_were_sent():
+def test_calls_and_functions_arrive_as_they_were_sent() -> None:
     call = frames.Call(7, 3, "pickle", b"abc")
     function = frames.Function(3, "ab" * 32, b"body")
     first, second = Splitter().feed(frames.pack_function(*function) + frames.pack_call(*call))

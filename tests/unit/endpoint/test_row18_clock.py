@@ -2,10 +2,14 @@
 
 import time
 
+import pytest
+
 from funcledger_endpoint.clock import LogClock
 
 
-def test_fault_18_the_logs_time_goes_on_from_the_newest_append_time_whatever_the_wall_clock_says(monkeypatch):
+def test_fault_18_the_logs_time_goes_on_from_the_newest_append_time_whatever_the_wall_clock_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monotonic = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: monotonic)
     monkeypatch.setattr(time, "time", lambda: 9e9)
