@@ -26,11 +26,11 @@ class Endpoints:
             EndpointNotFound: there is none of this name.
         """
         text = str(endpoint)
-        if is_id(text.lower()):
-            return text.lower()
-        if text not in self._ids:
-            self._ids[text] = str(self.get(text)["endpoint_id"])
-        return self._ids[text]
+        known = self._ids.get(text)
+        if known is None:
+            known = text.lower() if is_id(text.lower()) else str(self.get(text)["endpoint_id"])
+            self._ids[text] = known
+        return known
 
     def get(self, endpoint: Id) -> dict[str, Any]:
         """All that is known of an endpoint given by its id or its name."""

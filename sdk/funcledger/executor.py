@@ -215,9 +215,14 @@ class _LocalFunctions:
         self._by_object: WeakKeyDictionary[Callable[..., Any], LocalFunction] = WeakKeyDictionary()
         self._by_content: dict[str, LocalFunction] = {}
         self._lock = Lock()
+        #: The function that is likely to come again, found without a look-up.
+        self._last: tuple[Callable[..., Any] | None, LocalFunction | None] = (None, None)
 
     def of(self, fn: Callable[..., Any]) -> LocalFunction:
         """The function under the id it has or gets on the server."""
+        last, known = self._last
+        if fn is last and known is not None:
+            return known
         # Only plain functions are themselves for ever; other callables may change between calls.
         plain = isinstance(fn, types.FunctionType)
         with self._lock:
@@ -227,8 +232,9 @@ class _LocalFunctions:
                 known = self._by_content.setdefault(
                     payload.sha256, LocalFunction(payload, description_of(fn))
                 )
-                if plain:
-                    self._by_object[fn] = known
+            if plain:
+                self._by_object[fn] = known
+                self._last = (fn, known)
             return known
 
 

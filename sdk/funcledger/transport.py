@@ -4,7 +4,9 @@ Every request of the SDK carries ids that the SDK chose, so that sending it agai
 (a lost answer, a restarted server, a 503 "outcome unknown" lose and double nothing).
 """
 
+import random
 import ssl
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +25,8 @@ PATIENCE = 60.0
 FIRST_PATIENCE = 3.0
 #: The server sends a sign of life every 5 s; a stream that is silent for longer than this is dead.
 SILENCE = 16.0
+_FIRST_PAUSE = 0.1
+_TIMEOUT = httpx2.Timeout(30.0, connect=5.0)
 _AGAIN = frozenset({408, 429, 502, 503, 504})
 _BACKOFF = tenacity.wait_random_exponential(multiplier=0.1, max=5.0)
 
@@ -47,7 +51,7 @@ class Transport:
         self._http = httpx2.Client(
             base_url=server.url,
             headers={"Authorization": f"Bearer {server.token}", "Accept-Encoding": "identity"},
-            timeout=httpx2.Timeout(30.0, connect=5.0),
+            timeout=_TIMEOUT,
             verify=_trust(server.url),
             trust_env=not _is_here(server.url),
         )
@@ -71,12 +75,12 @@ class Transport:
         headers = {"Content-Type": MEDIA_TYPE} if frame is not None else {}
         request = self._http.build_request(
             method, path, json=json, content=frame, params=params, headers=headers,
-            timeout=httpx2.Timeout(30.0 + wait, connect=5.0),
+            timeout=httpx2.Timeout(30.0 + wait, connect=5.0) if wait else _TIMEOUT,
         )  # fmt: skip
         try:
-            return self._retrying()(self._attempt, request)
-        except _TryAgain as last:
-            raise last.error from last.__cause__
+            return self._attempt(request)
+        except _TryAgain as first:
+            return self._again(request, first)
 
     def get(self, path: str, **params: Any) -> Any:
         """The JSON a GET answers; parameters that are None are left out."""
@@ -113,14 +117,23 @@ class Transport:
             raise _TryAgain(refusal, _seconds(answer.headers.get("Retry-After")))
         raise refusal
 
-    def _retrying(self) -> tenacity.Retrying:
+    def _again(self, request: httpx2.Request, failed: _TryAgain) -> httpx2.Response:
+        """Repeat a request whose first attempt failed; few need it, and making ready for it takes time."""
         patience = self._patience if self._reached else min(FIRST_PATIENCE, self._patience)
-        return tenacity.Retrying(
+        pause = failed.retry_after or _FIRST_PAUSE * random.random()  # noqa: S311  # jitter, not a secret
+        if pause > patience:
+            raise failed.error from failed.__cause__
+        time.sleep(pause)
+        retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_TryAgain),
             wait=_pause,
             stop=tenacity.stop_before_delay(patience),
             reraise=True,
         )
+        try:
+            return retrying(self._attempt, request)
+        except _TryAgain as last:
+            raise last.error from last.__cause__
 
     def _position(self) -> dict[str, str]:
         token = self.seen.token
