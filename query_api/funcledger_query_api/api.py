@@ -4,18 +4,21 @@ from fastapi import APIRouter
 
 from funcledger_event_log.port import EventLog
 from funcledger_query_api import batches, endpoints, functions, results, tasks
-from funcledger_query_api.feed import OutcomeFeed
+from funcledger_query_api.feed import REMEMBERED, OutcomeFeed
 from funcledger_query_api.progress import Progress
 from funcledger_query_api.queries import Queries
 from funcledger_read_models.port import ReadModelStore
 
 
 class QuerySide:
-    """One process's query side: start it before its routers are served, stop it after."""
+    """One process's query side: start it before its routers are served, stop it after.
 
-    def __init__(self, log: EventLog, store: ReadModelStore) -> None:
+    ``remembered`` is how many finished tasks it knows without asking the read models.
+    """
+
+    def __init__(self, log: EventLog, store: ReadModelStore, remembered: int = REMEMBERED) -> None:
         self.progress = Progress(store)
-        self.feed = OutcomeFeed(log, store, self.progress)
+        self.feed = OutcomeFeed(log, store, self.progress, remembered=remembered)
         self._queries = Queries(log, store, self.progress, self.feed)
 
     def routers(self) -> list[APIRouter]:

@@ -32,6 +32,11 @@ class Progress:
             self._known[where] = max(end, self._known.get(where, 0))
         return Token({where: end for where, end in self._known.items() if end})
 
+    @property
+    def waiting(self) -> int:
+        """How many wait just now."""
+        return len(self._waiting)
+
     def lag(self, token: Token) -> dict[str, int]:
         """Per partition of the token that was not passed when last looked, how many records are missing."""
         return {

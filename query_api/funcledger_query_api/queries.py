@@ -19,7 +19,7 @@ from funcledger_web.problems import Problem
 
 #: For routes: what the client has seen.
 SeenHeader = Annotated[str | None, Header(alias=POSITION, description="Position token the client has seen.")]
-#: Seconds a query waits at least for the read models to pass what its client has seen.
+#: Seconds a query waits for the read models to pass what its client has seen, unless it says more.
 PATIENCE = 2.0
 
 
@@ -32,14 +32,14 @@ class Queries:
         self.progress = progress
         self.feed = feed
 
-    async def catch_up(self, seen: str | None, wait: float = PATIENCE) -> Token:
+    async def catch_up(self, seen: str | None) -> Token:
         """Law 9: return once the read models have passed the client's token, which it gives.
 
         Raises:
             Problem: not a token (422), or the read models are still behind it (503).
         """
         token = token_of(seen)
-        if not await self.progress.passed(token, max(wait, PATIENCE)):
+        if not await self.progress.passed(token, PATIENCE):
             raise self.behind(token)
         return token
 

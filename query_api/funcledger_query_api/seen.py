@@ -50,7 +50,7 @@ class Seen:
     def _join(self, partition: int) -> None:
         """Spans that the base has reached become part of it."""
         where = _of_results(partition)
-        for start, end in self._spans.get(partition, ()):
+        for start, end in sorted(self._spans.get(partition, ())):
             if start <= self.base.ends.get(where, 0):
                 self.base.advance(where, end)
         end = self.base.ends.get(where, 0)

@@ -113,8 +113,8 @@ async def test_of_one_id_on_two_endpoints_the_one_submitted_first_is_answered() 
     async with query_side() as side:
         first = Task(endpoint_id=new_id(), epoch=None)
         later = Task(task_id=first.task_id, epoch=None)
-        submitted = time.time_ns() // 1_000_000
         await side.append(first.submitted(), first.begun(), first.completed(b"first"), partition=2)
+        submitted = time.time_ns() // 1_000_000
         await until(lambda: time.time_ns() // 1_000_000 > submitted)
         await side.append(later.submitted(), later.begun(), later.completed(b"later"))
         await side.project()
