@@ -16,7 +16,7 @@ from funcledger_schemas.events import (
 from funcledger_schemas.lifecycle import NO_EPOCH, Epochs
 
 #: Heartbeats remembered by id: more than a retried append can bring again.
-_REMEMBERED = 8
+_REMEMBERED = 32
 
 
 def registered(document: EndpointHealth | None, entry: Entry[EndpointRegistered]) -> EndpointHealth | None:
