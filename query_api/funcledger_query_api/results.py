@@ -26,7 +26,8 @@ IDS_LIMIT = 10_000
 BATCHES_LIMIT = 1000
 _FRAME = "A frame: JSON head {tasks, unknown, position}, then each task's `size` bytes of payload."
 _STREAM = (
-    "Delimited frames: JSON head {tasks, position, resume}, then payloads; empty ones are signs of life."
+    "Delimited frames: JSON head {tasks, position, resume}, then payloads; empty ones are signs of life. "
+    "`position` is what the client has seen (Funcledger-Position), `resume` where its next stream goes on."
 )
 
 

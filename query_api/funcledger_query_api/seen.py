@@ -18,9 +18,17 @@ class Seen:
     def __init__(
         self, base: Token | None = None, spans: dict[int, list[tuple[int, int]]] | None = None
     ) -> None:
-        #: A plain position token; whoever goes on from it misses nothing, and may be sent a span again.
+        #: Whoever goes on from this alone misses nothing, and may be sent a span again.
         self.base = base or Token()
         self._spans = spans or {}
+
+    @property
+    def position(self) -> Token:
+        """What somebody has seen who was sent all this (law 9); not where to go on from: see the text."""
+        token = Token(dict(self.base.ends))
+        for partition, spans in self._spans.items():
+            token.advance(_of_results(partition), max(end for _, end in spans))
+        return token
 
     def covers(self, partition: int, offset: int) -> bool:
         """Whether the outcome at this offset was sent."""

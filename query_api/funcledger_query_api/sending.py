@@ -21,7 +21,7 @@ def answer_frame(
 
 def stream_frame(tasks: Sequence[SentTask], payloads: Sequence[bytes], seen: Seen, **more: Any) -> bytes:
     """One frame of a stream; ``seen`` is what the client has been sent with it."""
-    head = {**more, "tasks": tasks, "position": str(seen.base), "resume": str(seen)}
+    head = {**more, "tasks": tasks, "position": str(seen.position), "resume": str(seen)}
     return frames.delimit(_frame(head, payloads))
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Sequence
 
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
@@ -64,20 +64,25 @@ class ResultStream:
 
     async def _send(self, live: Subscription, reading: asyncio.Task[None]) -> AsyncIterator[bytes]:
         while not (live.over or self._feed.failed):
-            if landed := self._unseen(live.take(FRAME_BYTES)):
-                yield self._live_frame(landed, live)
-            elif not self._pieces.empty():
-                yield self._state_frame(self._pieces.get_nowait())
-            elif reading.done() and not self._state_sent:
-                reading.result()
-                self._state_sent = True
-                self._seen.add_all_before(live.start)
-                yield stream_frame([], [], self._seen)
-            elif not await live.wait(SILENCE):
+            frames = [*self._next_live(live), *self._next_state(live, reading)]
+            for frame in frames:
+                yield frame
+            if not frames and not await live.wait(SILENCE):
                 yield KEEP_ALIVE
 
-    def _unseen(self, landed: Sequence[Landed]) -> list[Landed]:
-        return [each for each in landed if not self._seen.covers(each.partition, each.offset)]
+    def _next_live(self, live: Subscription) -> Iterator[bytes]:
+        taken = live.take(FRAME_BYTES)
+        if landed := [each for each in taken if not self._seen.covers(each.partition, each.offset)]:
+            yield self._live_frame(landed, live)
+
+    def _next_state(self, live: Subscription, reading: asyncio.Task[None]) -> Iterator[bytes]:
+        if not self._pieces.empty():
+            yield self._state_frame(self._pieces.get_nowait())
+        elif reading.done() and not self._state_sent:
+            reading.result()
+            self._state_sent = True
+            self._seen.add_all_before(live.start)
+            yield stream_frame([], [], self._seen)
 
     def _live_frame(self, landed: Sequence[Landed], live: Subscription) -> bytes:
         for each in landed:
