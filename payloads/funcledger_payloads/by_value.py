@@ -4,14 +4,19 @@ import io
 import sys
 import sysconfig
 from functools import cache, partial
+from threading import RLock
 from types import FunctionType
 from typing import Any
 
 import dill
-from dill._dill import _create_type
+from dill._dill import _create_type, _locate_function
+
+from funcledger_payloads import classes
 
 PROTOCOL = 5
 VERSION: str = dill.__version__
+#: dill keeps state of its own while it works, and classes are marked meanwhile.
+_one_at_a_time = RLock()
 #: Packages of ours that stand wherever a function may run.
 _OURS = ("funcledger", "funcledger_payloads", "funcledger_schemas")
 
@@ -48,7 +53,11 @@ class Pickler(dill.Pickler):  # type: ignore[misc]  # dill has no types
         """Save one object of the graph."""
         if type(obj) is FunctionType and obj.__module__ != "__main__" and not is_installed(obj.__module__):
             obj = self._copy(obj)
-        super().save(obj, save_persistent_id)
+        if isinstance(obj, type) and id(obj) not in self.memo and not _locate_function(obj, self):
+            with classes.marked(obj):
+                super().save(obj, save_persistent_id)
+        else:
+            super().save(obj, save_persistent_id)
 
     def _copy(self, function: FunctionType) -> FunctionType:
         """A twin that its module does not know, so that dill finds no name to refer to."""
@@ -73,31 +82,19 @@ class Pickler(dill.Pickler):  # type: ignore[misc]  # dill has no types
 
 
 class Unpickler(dill.Unpickler):  # type: ignore[misc]  # dill has no types
-    """Gives back a class that travelled by value as the one that stands here, where that is the same."""
+    """Gives back a class that travelled by value as the one it is here, if it is here already."""
 
     def find_class(self, module: str, name: str) -> Any:
         """What a name in the payload stands for here."""
         found = super().find_class(module, name)
-        return partial(_type_here, found) if found is _create_type else found
-
-
-def _type_here(create: Any, metaclass: type, *args: Any) -> Any:
-    """The class of this name and these attributes in its own module here, else a new one.
-
-    So ``except MyError`` and ``isinstance`` hold for classes of the user's own script or notebook.
-    """
-    if len(args) == 3 and isinstance(args[2], dict):
-        name, _, namespace = args
-        here = getattr(sys.modules.get(namespace.get("__module__", "")), name, None)
-        if type(here) is metaclass and namespace.keys() <= vars(here).keys():
-            return here
-    return create(metaclass, *args)
+        return partial(classes.arrived, found) if found is _create_type else found
 
 
 def dumps(value: Any) -> bytes:
     """The value as dill writes it."""
     file = io.BytesIO()
-    Pickler(file).dump(value)
+    with _one_at_a_time:
+        Pickler(file).dump(value)
     return file.getvalue()
 
 

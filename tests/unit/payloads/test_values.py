@@ -148,3 +148,64 @@ def test_dill_is_not_imported_where_pickle_does() -> None:
     code += "p.load_exception(p.dump_exception(ValueError(1))); print('dill' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
     assert ran.stdout.strip() == "False"
+
+
+SCRIPT = """
+import pickle, subprocess, sys
+from pathlib import Path
+from funcledger_payloads import dump, dump_arguments, dump_function, load, load_exception
+
+class Base:
+    pass
+
+class Point(Base):
+    def __init__(self, x):
+        super().__init__()
+        self.x = x
+
+class PointError(Exception):
+    def __init__(self, point, why):
+        super().__init__(why)
+
+def mirror(point):
+    assert isinstance(point, Point) and isinstance(Point(1), Base), type(point)
+    if point.x < 0:
+        raise PointError(point, "negative")
+    return Point(-point.x)
+
+def local():
+    class Inner:
+        pass
+    return Inner()
+
+inner = local()
+good, bad = (dump_arguments((Point(x),), {})[1] for x in (3, -3))
+sent = pickle.dumps((dump_function(mirror).bytes, good, bad, dump(inner)[1]))
+back = subprocess.run([sys.executable, "worker.py"], input=sent, stdout=subprocess.PIPE, check=True)
+result, raised, inner_back = pickle.loads(back.stdout)
+value = load(*result)
+assert type(value) is Point and value.x == -3, value
+assert type(load_exception(raised)) is PointError, load_exception(raised)
+assert type(load(*inner_back)) is type(inner)
+assert not [name for name in vars(Point) if "funcledger" in name]
+"""
+WORKER = """
+import pickle, sys
+from funcledger_payloads import dump, dump_exception, load, load_function
+
+function, good, bad, inner = pickle.load(sys.stdin.buffer)
+mirror = load_function(function)
+result = dump(mirror(*load("dill", good)[0]))
+try:
+    mirror(*load("dill", bad)[0])
+except Exception as error:
+    raised = dump_exception(error)
+pickle.dump((result, raised, dump(load("dill", inner))), sys.stdout.buffer)
+"""
+
+
+def test_a_class_is_the_same_class_in_function_arguments_result_and_exception(tmp_path: Path) -> None:
+    """They travel apart, and the class with each of them."""
+    (tmp_path / "script.py").write_text(SCRIPT)
+    (tmp_path / "worker.py").write_text(WORKER)
+    subprocess.run([sys.executable, "-W", "error", "script.py"], cwd=tmp_path, check=True, timeout=30)
