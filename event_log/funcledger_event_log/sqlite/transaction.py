@@ -3,8 +3,6 @@
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
-from itertools import chain
 
 from funcledger_event_log.records import NewRecord, Position, Record, TopicPartition
 from funcledger_event_log.sqlite import chunks
@@ -13,21 +11,11 @@ from funcledger_event_log.sqlite.database import chunk_id
 from funcledger_event_log.sqlite.partitions import Partition
 from funcledger_event_log.sqlite.segment import LARGE, Segment
 
-#: Rows that one statement inserts at most.
-_ROWS = 64
-
-
-@cache
-def _insert(rows: int) -> str:
-    return f"INSERT INTO chunks VALUES {', '.join(['(?, ?, ?, ?, ?)'] * rows)}"  # noqa: S608 (placeholders only)
+_INSERT = "INSERT INTO chunks (id, records, timestamp, checksum, body) VALUES (?, ?, ?, ?, ?)"
 
 
 class Transaction:
-    """Gathers what requests append, then stores it partition by partition. Lives in the writer's thread.
-
-    With every statement the thread lets go of the interpreter and has to wait for a busy event loop to
-    get it back; so it uses few, and for a group that only appends a little, just one.
-    """
+    """Gathers what requests append, then stores it partition by partition. Lives in the writer's thread."""
 
     def __init__(
         self, connection: sqlite3.Connection, segment: Segment, partitions: Mapping[TopicPartition, Partition]
@@ -40,11 +28,7 @@ class Transaction:
         self._large: list[bytes] = []
         self._segment_end = self._segment_start = segment.end
         self._timestamp = time.time_ns() // 1_000_000
-
-    def _begin(self) -> sqlite3.Connection:
-        if not self._connection.in_transaction:
-            self._connection.execute("BEGIN IMMEDIATE")
-        return self._connection
+        connection.execute("BEGIN IMMEDIATE")
 
     def append(self, records: Sequence[NewRecord]) -> list[Position]:
         """Take these in; returns the positions they get if the commit succeeds."""
@@ -73,7 +57,7 @@ class Transaction:
 
     def create_topic(self, topic: str, partitions: int) -> list[tuple[int, int]]:
         """Make the partitions that are missing; returns ids and numbers of all there are then."""
-        self._begin().executemany(
+        self._connection.executemany(
             "INSERT OR IGNORE INTO partitions (topic, partition) VALUES (?, ?)",
             [(topic, partition) for partition in range(partitions)],
         )
@@ -82,7 +66,7 @@ class Transaction:
 
     def commit_position(self, consumer: str, where: TopicPartition, offset: int, metadata: str) -> None:
         """Keep a consumer's position."""
-        self._begin().execute(
+        self._connection.execute(
             "INSERT OR REPLACE INTO consumers VALUES (?, ?, ?, ?)",
             (consumer, self._partitions[where].id, offset, metadata),
         )
@@ -96,19 +80,11 @@ class Transaction:
         rows = list(self._rows())
         if self._large:
             self._segment.append(self._large)
-            self._begin().execute("UPDATE segment SET end = ?", (self._segment_end,))
-        self._insert(rows)
-        if self._connection.in_transaction:
-            self._connection.execute("COMMIT")
+            self._connection.execute("UPDATE segment SET end = ?", (self._segment_end,))
+        self._connection.executemany(_INSERT, rows)
+        self._connection.execute("COMMIT")
         for partition, records in self.written.items():
             partition.next += len(records)
-
-    def _insert(self, rows: list[chunks.Row]) -> None:
-        if len(rows) > _ROWS:
-            self._begin()
-        for start in range(0, len(rows), _ROWS):
-            some = rows[start : start + _ROWS]
-            self._connection.execute(_insert(len(some)), list(chain.from_iterable(some)))
 
     def _rows(self) -> Iterator[chunks.Row]:
         for partition, records in self.written.items():
