@@ -1,0 +1,65 @@
+"""Small histories drawn by Hypothesis or from a seed, and the ways in which a follower may read them.
+
+A history is drawn as a list of small numbers and told by :class:`Teller`, which keeps it plausible, so
+that drawing and shrinking are cheap.
+"""
+
+from random import Random
+
+from hypothesis import strategies as st
+from tests.support.teller import Teller
+
+from funcledger_event_log.records import Record
+
+_MOVES = [
+    *[Teller.submit] * 3, Teller.submit_again, Teller.ask_cancel, Teller.agent_starts, Teller.agent_stops,
+    Teller.heartbeat, *[Teller.started] * 2, Teller.attempt_failed, *[Teller.completed] * 2, Teller.failed,
+    Teller.cancelled, Teller.kept, Teller.administered, Teller.noise, *[Teller.copy] * 2,
+]  # fmt: skip
+
+
+def tell(moves: list[tuple[int, int, int]]) -> list[Record]:
+    """The records of a history, in the order of appending."""
+    teller = Teller()
+    for move, a, b in moves:
+        _MOVES[move % len(_MOVES)](teller, a, b)
+    return teller.records
+
+
+def histories(most: int = 40) -> st.SearchStrategy[list[Record]]:
+    """Histories of up to so many moves."""
+    move = st.tuples(st.integers(0, len(_MOVES) - 1), st.integers(0, 7), st.integers(0, 3))
+    return st.lists(move, max_size=most).map(tell)
+
+
+def history(seed: int, moves: int) -> list[Record]:
+    """The history of a seed, for tests that walk through a single one."""
+    random = Random(seed)
+    return tell([(random.randrange(99), random.randrange(8), random.randrange(4)) for _ in range(moves)])
+
+
+def split(records: list[Record], random: Random) -> list[list[Record]]:
+    """The records in batches of arbitrary sizes."""
+    batches: list[list[Record]] = [[]]
+    for record in records:
+        if random.random() < 0.4:
+            batches.append([])
+        batches[-1].append(record)
+    return batches
+
+
+def interleave(records: list[Record], random: Random) -> list[Record]:
+    """The same records with their partitions in some other relative order."""
+    queues: dict[tuple[str, int], list[Record]] = {}
+    for record in records:
+        queues.setdefault((record.topic, record.partition), []).append(record)
+    merged = []
+    while queues:
+        where = random.choice(list(queues))
+        # Runs, since a partition that is read far ahead of another is the harder case.
+        for _ in range(random.randint(1, 6)):
+            merged.append(queues[where].pop(0))
+            if not queues[where]:
+                del queues[where]
+                break
+    return merged

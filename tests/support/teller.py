@@ -1,0 +1,253 @@
+"""Tells histories as a log would hold them, with everything that goes wrong: several endpoints that share
+partitions, two owners, agents that are taken over and wake again, the keeper, copies, noise.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from funcledger_event_log.records import NewRecord, Record
+from funcledger_schemas import events as e
+from funcledger_schemas.events import Event
+
+ENDPOINTS = [f"00000000-0000-7000-8000-00000000e00{number}" for number in range(3)]
+OWNERS = ["ann", "bob"]
+FUNCTION = "00000000-0000-7000-8000-00000000f001"
+
+
+def partition_of(endpoint_id: str) -> int:
+    """Two endpoints share partition 0."""
+    return ENDPOINTS.index(endpoint_id) // 2
+
+
+class Teller:
+    """Appends events to a log of lists; every move takes two small numbers that choose its details."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self._ends: dict[tuple[str, int], int] = {}
+        self._ids = 0
+        self._tasks: list[dict[str, Any]] = []
+        self._submissions: dict[str, e.TaskSubmitted] = {}
+        #: Per endpoint the epochs of all agents that ever started, won or lost.
+        self._agents: dict[str, list[int]] = {endpoint_id: [] for endpoint_id in ENDPOINTS}
+
+    def append(self, event: Event, partition: int = 0) -> int:
+        """Append an event, the same one as often as wished; returns its offset."""
+        return self._append(NewRecord.of(event, partition))
+
+    def _append(self, new: NewRecord) -> int:
+        where = new.topic, new.partition
+        offset = self._ends[where] = self._ends.get(where, -1) + 1
+        # One append in three is in the same millisecond as the one before.
+        time = 1_700_000_000_000 + len(self.records) * 2 // 3
+        self.records.append(Record(*where, offset, time, new.key, new.headers, new.value))
+        return offset
+
+    def copy(self, a: int, b: int) -> None:
+        """A record is appended again, as a producer may whose first append seemed to fail."""
+        if self.records:
+            record = self.records[-1 - (a * 7 + b) % len(self.records)]
+            self._append(NewRecord(record.topic, record.partition, record.key, record.headers, record.value))
+
+    def base(self, actor: str = "user:ann") -> dict[str, Any]:
+        """What every event has."""
+        self._ids += 1
+        event_id = f"00000000-0000-7000-8000-{self._ids:012x}"
+        return {"event_id": event_id, "occurred_at": 1_700_000_000_000_000 - self._ids, "actor": actor}
+
+    def submit(self, a: int, b: int) -> None:
+        """A new task; ids are the same for both owners, as nothing forbids."""
+        number = len(self._tasks) // 2
+        task = {
+            "endpoint_id": ENDPOINTS[a % 3],
+            "owner": OWNERS[b % 2],
+            "task_id": f"00000000-0000-7000-8000-00000000a{number:03}",
+            "batch_id": f"00000000-0000-7000-8000-00000000b{b % 3:03}",
+        }
+        if task not in self._tasks:
+            self._tasks.append(task)
+            self._submit(task, digest="first", index=number)
+
+    def submit_again(self, a: int, b: int) -> None:
+        """A task id comes a second time: the same request, another one, or in another batch."""
+        if task := self._task(a):
+            batch = {"batch_id": "00000000-0000-7000-8000-00000000b999"} if b == 2 else {}
+            self._submit(task | batch, digest="other" if b else "first", index=b)
+
+    def _submit(self, task: dict[str, Any], digest: str, index: int) -> None:
+        submitted = e.TaskSubmitted(
+            **self.base(f"user:{task['owner']}"),
+            **task,
+            batch_size=None,
+            batch_index=index,
+            function_id=FUNCTION,
+            function_hash="hash",
+            request_digest=digest,
+            walltime=None,
+            max_attempts=3,
+            expires_in=60 + index,
+            resource_specification=None,
+            endpoint_config=None,
+            **_payload(b"arguments"),
+        )
+        self.append(submitted, partition_of(task["endpoint_id"]))
+
+    def ask_cancel(self, a: int, b: int) -> None:
+        """Somebody asks for a task to be cancelled."""
+        if task := self._task(a):
+            self._about(e.TaskCancelRequested, task)
+
+    def agent_starts(self, a: int, b: int) -> None:
+        """An agent takes over; or comes late, when another has superseded the same one."""
+        agents = self._agents[ENDPOINTS[a % 3]]
+        started = e.EndpointStarted(
+            **self.base("endpoint"),
+            endpoint_id=ENDPOINTS[a % 3],
+            instance_id=f"instance {self._ids}",
+            supersedes=(agents[-1] if b < 3 else min(agents)) if agents else -1,
+            host=f"host {b}",
+            platform="Linux",
+            python_version="3.12",
+            agent_version="0",
+            engine="local",
+            workers=b,
+            distributions_sha256="",
+        )
+        agents.append(self.append(started, partition_of(ENDPOINTS[a % 3])))
+
+    def agent_stops(self, a: int, b: int) -> None:
+        """An agent leaves, whether it is still in charge or not."""
+        stopped = e.EndpointStopped(
+            **self.base("endpoint"),
+            endpoint_id=ENDPOINTS[a % 3],
+            instance_id="",
+            reason=f"reason {self._ids}",
+            epoch=self._epoch(ENDPOINTS[a % 3], b),
+        )
+        self.append(stopped, partition_of(ENDPOINTS[a % 3]))
+
+    def heartbeat(self, a: int, b: int) -> None:
+        """A sign of life, of the newest agent or of an older one."""
+        heartbeat = e.EndpointHeartbeat(
+            **self.base("endpoint"),
+            endpoint_id=ENDPOINTS[a % 3],
+            instance_id="",
+            epoch=self._epoch(ENDPOINTS[a % 3], b),
+            workers=2,
+            busy=b,
+            queued=self._ids,
+            cores=2,
+            memory_total=1,
+            memory_available=1,
+            load=0.5,
+        )
+        self.append(heartbeat, partition_of(ENDPOINTS[a % 3]))
+
+    def started(self, a: int, b: int) -> None:
+        """An attempt begins."""
+        if task := self._task(a):
+            self._about(e.TaskStarted, task, b, attempt=1 + b % 3, worker=f"w{b}")
+
+    def attempt_failed(self, a: int, b: int) -> None:
+        """An attempt ends without an outcome."""
+        if task := self._task(a):
+            self._about(
+                e.TaskAttemptFailed,
+                task,
+                b,
+                attempt=1 + b % 3,
+                kind="WorkerDied",
+                message="",
+                will_retry=True,
+            )
+
+    def completed(self, a: int, b: int) -> None:
+        """A call returns; one value in four is too large to be copied."""
+        if task := self._task(a):
+            value = bytes([self._ids % 256]) * (70_000 if b == 3 else 5)
+            measured = {"run_time": 0.5, "cpu_time": 0.25, "peak_memory": self._ids}
+            self._about(e.TaskCompleted, task, b, attempt=1, **measured, **_payload(value))
+
+    def failed(self, a: int, b: int, kind: str = "Exception", epoch: bool = True) -> None:
+        """A call raises, or the keeper gives a task up."""
+        if task := self._task(a):
+            error: dict[str, Any] = {
+                "kind": kind,
+                "message": f"message {self._ids}",
+                "error_type": None,
+                "traceback": "text",
+            }
+            measured = {"run_time": None, "cpu_time": None, "peak_memory": None}
+            self._about(
+                e.TaskFailed, task, b if epoch else None, attempt=1, **error, **measured,
+                **(_payload(b"") | {"payload_format": None}),
+            )  # fmt: skip
+
+    def cancelled(self, a: int, b: int) -> None:
+        """A task is cancelled, by an agent."""
+        if task := self._task(a):
+            self._about(e.TaskCancelled, task, b, attempt=0, reason=f"reason {self._ids}")
+
+    def kept(self, a: int, b: int) -> None:
+        """The keeper ends a task."""
+        if b % 2:
+            self.failed(a, b, kind="Expired", epoch=False)
+        elif task := self._task(a):
+            self._about(e.TaskCancelled, task, None, attempt=0, reason="asked")
+
+    def administered(self, a: int, b: int) -> None:
+        """Something is registered, shared, unshared or deleted: once the function, once an endpoint."""
+        share: dict[str, Any] = {
+            "owner": "ann",
+            "grantee_kind": ["user", "group"][b % 2],
+            "grantee": f"who {b % 3}",
+        }
+        endpoint_id = ENDPOINTS[b % 3]
+        moves: list[Callable[[], Event]] = [
+            lambda: _function(self.base(), f"name {self._ids}"),
+            lambda: e.FunctionShared(**self.base(), function_id=FUNCTION, **share),
+            lambda: e.FunctionUnshared(**self.base(), function_id=FUNCTION, **share),
+            lambda: _endpoint(self.base(), endpoint_id),
+            lambda: e.EndpointShared(**self.base(), endpoint_id=endpoint_id, **share),
+            lambda: e.EndpointUnshared(**self.base(), endpoint_id=endpoint_id, **share),
+            lambda: e.FunctionDeleted(**self.base(), function_id=FUNCTION, owner="ann"),
+            lambda: e.EndpointDeleted(**self.base(), endpoint_id=endpoint_id, owner="ann"),
+        ]
+        self.append(moves[a % len(moves)]())
+
+    def noise(self, a: int, b: int) -> None:
+        """A record that nobody can read."""
+        topic = ["tasks", "results", "functions", "heartbeats"][b % 4]
+        self._append(NewRecord(topic, 0, b"?", (), bytes([a]) * b))
+
+    def _about(self, kind: type[Any], task: dict[str, Any], b: int | None = None, /, **fields: Any) -> None:
+        if kind is not e.TaskCancelRequested:
+            fields["epoch"] = None if b is None else self._epoch(task["endpoint_id"], b)
+        event = kind(**self.base("endpoint"), **task, **fields)
+        self.append(event, partition_of(task["endpoint_id"]))
+
+    def _task(self, a: int) -> dict[str, Any] | None:
+        return self._tasks[-1 - a % len(self._tasks)] if self._tasks else None
+
+    def _epoch(self, endpoint_id: str, b: int) -> int:
+        """The newest agent's epoch mostly, else that of one before."""
+        agents = self._agents[endpoint_id]
+        return agents[-1 - (b == 3 and len(agents) > 1)] if agents else 0
+
+
+def _payload(value: bytes) -> dict[str, Any]:
+    return {"payload_format": "pickle", "payload_sha256": "", "payload_size": len(value), "payload": value}
+
+
+def _function(base: dict[str, Any], name: str) -> e.FunctionRegistered:
+    return e.FunctionRegistered(
+        **base, function_id=FUNCTION, owner="ann", name=name, description=None, metadata=None, public=False,
+        group="lab", python_version="3.12", dill_version="0.4", **_payload(b"body"),
+    )  # fmt: skip
+
+
+def _endpoint(base: dict[str, Any], endpoint_id: str) -> e.EndpointRegistered:
+    return e.EndpointRegistered(
+        **base, endpoint_id=endpoint_id, owner="ann", name=f"name {base['event_id']}", description=None,
+        metadata=None, public=True, partition=partition_of(endpoint_id), credential_sha256="",
+    )  # fmt: skip
