@@ -1,10 +1,11 @@
 """Many calls to be submitted together, in the tutorial's form and in today's."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from funcledger.errors import InvalidRequest
 from funcledger.names import Id, as_id
-from funcledger.submission import TaskOptions, serialise
+from funcledger.submission import NewTask, TaskOptions, serialise
 from funcledger_schemas.ids import new_id
 
 
@@ -48,6 +49,24 @@ class Batch:
             self._add_to_endpoint(args, kwargs)
         else:
             self._add_modern(*args, **kwargs)
+
+    def tasks(self, endpoint: str | None, resolve: Callable[[str], str]) -> list[NewTask]:
+        """The calls as tasks with new ids, all for ``endpoint`` if it is given.
+
+        Raises:
+            InvalidRequest: there are none, or one has no endpoint.
+        """
+        if not self.calls:
+            raise InvalidRequest("The batch is empty: add calls to it before running it.")
+        made = []
+        for index, call in enumerate(self.calls):
+            where = endpoint or call.endpoint
+            if where is None:
+                raise InvalidRequest(
+                    f"Call {index} of the batch names no endpoint: use batch_run(endpoint_id, batch)."
+                )
+            made.append(NewTask(new_id(), resolve(where), *call[1:], self.options, index))
+        return made
 
     def _add_to_endpoint(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if "function_id" not in kwargs:

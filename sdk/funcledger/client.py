@@ -158,17 +158,7 @@ class Client:
         return {"request_id": group, "task_group_id": group, "endpoint_id": endpoint, "tasks": by_function}
 
     def _submit_batch(self, batch: Batch, endpoint: str | None) -> list[NewTask]:
-        if not batch.calls:
-            raise InvalidRequest("The batch is empty: add calls to it before running it.")
-        tasks = []
-        for index, call in enumerate(batch.calls):
-            where = endpoint or call.endpoint
-            if where is None:
-                raise InvalidRequest(
-                    f"Call {index} of the batch names no endpoint: use batch_run(endpoint_id, batch)."
-                )
-            where = self.endpoints.resolve(where)
-            tasks.append(NewTask(new_id(), where, *call[1:], batch.options, index))
+        tasks = batch.tasks(endpoint, self.endpoints.resolve)
         submit(self.transport, batch.task_group_id, tasks, len(tasks))
         return tasks
 

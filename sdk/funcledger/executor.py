@@ -2,20 +2,19 @@
 
 import atexit
 import concurrent.futures
-import types
 from collections.abc import Callable, Mapping, Sequence
 from threading import Condition, Lock
 from typing import Any
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakSet
 
 from funcledger.client import Client
 from funcledger.errors import ComputeError, InvalidRequest
-from funcledger.functions import description_of, serialise_function
 from funcledger.futures import TaskFuture
 from funcledger.listener import Listener
+from funcledger.local_functions import LocalFunction, LocalFunctions
 from funcledger.names import Id, as_id
 from funcledger.results import Answer
-from funcledger.sender import Cancellation, LocalFunction, Sender, Submission
+from funcledger.sender import Cancellation, Sender, Submission
 from funcledger.submission import MOST_TASKS, NewTask, TaskOptions, serialise
 from funcledger.tasks import error_of, is_finished, value_of
 from funcledger_schemas.ids import new_id
@@ -59,7 +58,7 @@ class Executor(concurrent.futures.Executor):
         self._owns_client = client is None
         self._serializer = serializer
         self._batch_size = max(1, min(batch_size, MOST_TASKS))
-        self._functions = _LocalFunctions()
+        self._functions = LocalFunctions()
         self._futures: dict[str, TaskFuture] = {}
         self._all_done = Condition()
         self._opening = Lock()
@@ -206,36 +205,6 @@ def _resolve(future: TaskFuture, task: Mapping[str, Any], payload: bytes) -> Non
             future.set_exception(unread)
         else:
             future.set_result(value)
-
-
-class _LocalFunctions:
-    """The functions of this program that were submitted, so that each is serialised and sent once."""
-
-    def __init__(self) -> None:
-        self._by_object: WeakKeyDictionary[Callable[..., Any], LocalFunction] = WeakKeyDictionary()
-        self._by_content: dict[str, LocalFunction] = {}
-        self._lock = Lock()
-        #: The function that is likely to come again, found without a look-up.
-        self._last: tuple[Callable[..., Any] | None, LocalFunction | None] = (None, None)
-
-    def of(self, fn: Callable[..., Any]) -> LocalFunction:
-        """The function under the id it has or gets on the server."""
-        last, known = self._last
-        if fn is last and known is not None:
-            return known
-        # Only plain functions are themselves for ever; other callables may change between calls.
-        plain = isinstance(fn, types.FunctionType)
-        with self._lock:
-            known = self._by_object.get(fn) if plain else None
-            if known is None:
-                payload = serialise_function(fn)
-                known = self._by_content.setdefault(
-                    payload.sha256, LocalFunction(payload, description_of(fn))
-                )
-            if plain:
-                self._by_object[fn] = known
-                self._last = (fn, known)
-            return known
 
 
 @atexit.register

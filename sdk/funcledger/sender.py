@@ -8,22 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from funcledger.errors import ComputeError, RequestError, ServiceUnavailable
 from funcledger.functions import Functions
 from funcledger.futures import TaskFuture
+from funcledger.local_functions import LocalFunction
 from funcledger.submission import MOST_BYTES, NewTask, grouped, send
-from funcledger_payloads import FunctionPayload
-from funcledger_schemas.ids import new_id
 
 if TYPE_CHECKING:
     from funcledger.transport import Transport
-
-
-class LocalFunction:
-    """A function of this program, registered when a call of it is first sent."""
-
-    def __init__(self, payload: FunctionPayload, description: str | None) -> None:
-        self.function_id = new_id()
-        self.description = description
-        #: None once it is registered.
-        self.payload: FunctionPayload | None = payload
 
 
 class Submission(NamedTuple):

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from funcledger.errors import ArgumentsTooLarge
+from funcledger.errors import ArgumentsTooLarge, InvalidRequest
 from funcledger_payloads import dump_arguments, dump_json
 from funcledger_schemas.frames import pack
-from funcledger_schemas.ids import new_id
 from funcledger_schemas.limits import BODY_LIMIT, PAYLOAD_LIMIT
 
 if TYPE_CHECKING:
@@ -81,10 +80,21 @@ def send(
 ) -> None:
     """One request."""
     groups = grouped(tasks)
+    for group in groups:
+        _check_known(transport, group[0].options)
     head = {"batch_id": batch_id, "batch_size": batch_size, "groups": [_head(group) for group in groups]}
     frame = pack(head, [task.payload for group in groups for task in group])
     answer = transport.request("POST", "/v1/tasks", frame=frame)
     transport.seen.merge(answer.json().get("position"))
+
+
+def _check_known(transport: "Transport", options: TaskOptions) -> None:
+    """Options that are set must be known to the server, which may be older than this SDK."""
+    unknown = options.fields().keys() - transport.task_fields() if options != DEFAULT else ()
+    if unknown:
+        raise InvalidRequest(
+            f"This server does not know {', '.join(sorted(unknown))}: leave that out or upgrade it."
+        )
 
 
 def parts(tasks: Iterable[NewTask]) -> Iterator[list[NewTask]]:
@@ -123,6 +133,3 @@ def _head(group: Sequence[NewTask]) -> dict[str, Any]:
     if first.batch_index is not None:
         head["batch_indexes"] = [task.batch_index for task in group]
     return head
-
-
-__all__ = ["DEFAULT", "NewTask", "TaskOptions", "grouped", "new_id", "parts", "send", "serialise", "submit"]

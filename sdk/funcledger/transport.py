@@ -48,6 +48,7 @@ class Transport:
         self.seen = Seen()
         self._patience = patience
         self._reached = False
+        self._task_fields: frozenset[str] | None = None
         self._http = httpx2.Client(
             base_url=server.url,
             headers={"Authorization": f"Bearer {server.token}", "Accept-Encoding": "identity"},
@@ -85,6 +86,12 @@ class Transport:
     def get(self, path: str, **params: Any) -> Any:
         """The JSON a GET answers; parameters that are None are left out."""
         return self.request("GET", path, params={k: v for k, v in params.items() if v is not None}).json()
+
+    def task_fields(self) -> frozenset[str]:
+        """The fields of a task that this server knows; asked once."""
+        if self._task_fields is None:
+            self._task_fields = frozenset(self.get("/version").get("task_fields", ()))
+        return self._task_fields
 
     def stream(self, path: str, params: Mapping[str, Any]) -> FrameStream:
         """One attempt at a stream of frames, opened when it is iterated over."""

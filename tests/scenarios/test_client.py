@@ -19,14 +19,6 @@ from funcledger_schemas.limits import PAYLOAD_LIMIT
 FACTOR = 3
 
 
-class InstrumentError(Exception):
-    """Of this module, which the endpoint has nowhere; made as its own __init__ would refuse to be."""
-
-    def __init__(self, channel: int, why: str) -> None:
-        super().__init__(f"{channel}: {why}")
-        self.channel = channel
-
-
 def tripled(x: int, *, plus: int = 0) -> int:
     """Multiply by a global."""
     return x * FACTOR + plus

@@ -12,6 +12,7 @@ from tests.support.poll import until_sync
 from tests.support.server import serving
 
 from funcledger import Client
+from funcledger_command_api.api import ABOUT
 from funcledger_command_api.api import routers as command_routers
 from funcledger_endpoint.agent import Agent
 from funcledger_endpoint.local.engine import LocalEngine
@@ -129,4 +130,6 @@ async def _server(log: EventLog) -> AsyncIterator[str]:
 
 def _app(routers: Sequence[APIRouter], catalogue: Catalogue, tail: Tail) -> FastAPI:
     known = AnyOf(EndpointCredentials(catalogue, lambda: tail.catch_up(2.0)), TOKENS)
-    return application("service", routers, authenticator=known, allowed_hosts=["*"], ready=always_ready)
+    return application(
+        "service", routers, authenticator=known, allowed_hosts=["*"], ready=always_ready, about=ABOUT
+    )

@@ -6,10 +6,22 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.scripted import Asked, Reply, scripted
 
 from funcledger import errors
 from funcledger.batch import Batch
-from funcledger.submission import MOST_BYTES, MOST_TASKS, NewTask, TaskOptions, grouped, parts, serialise
+from funcledger.settings import Server
+from funcledger.submission import (
+    MOST_BYTES,
+    MOST_TASKS,
+    NewTask,
+    TaskOptions,
+    grouped,
+    parts,
+    serialise,
+    submit,
+)
+from funcledger.transport import Transport
 from funcledger_payloads import load
 from funcledger_schemas.ids import new_id
 from funcledger_schemas.limits import PAYLOAD_LIMIT
@@ -101,3 +113,22 @@ def test_tasks_that_share_everything_share_a_group_and_keep_their_order() -> Non
         NewTask("4", ENDPOINT, FUNCTION, "pickle", b"", fast),
     ]
     assert [[task.task_id for task in group] for group in grouped(tasks)] == [["1", "4"], ["2"], ["3"]]
+
+
+def test_attack_row_6_options_a_server_does_not_know_are_not_sent_to_it() -> None:
+    """A newer SDK works with an older server, as long as it is not asked for what that cannot do."""
+
+    def answer(asked: Asked, _: int) -> Reply:
+        return Reply(body=b'{"version": "0.0.9", "task_fields": ["walltime"], "position": ""}')
+
+    with scripted(answer) as server:
+        transport = Transport(Server(server.url, "flu_x"))
+        plain, known, unknown = TaskOptions(), TaskOptions(walltime=5.0), TaskOptions(max_attempts=1)
+        for options in (plain, known):
+            submit(transport, new_id(), [NewTask(new_id(), ENDPOINT, FUNCTION, "pickle", b"", options)])
+        with pytest.raises(errors.InvalidRequest, match="does not know max_attempts"):
+            submit(transport, new_id(), [NewTask(new_id(), ENDPOINT, FUNCTION, "pickle", b"", unknown)])
+        transport.close()
+    assert [asked.path for asked in server.asked] == ["/v1/tasks", "/version", "/v1/tasks"]
+    assert b"walltime" not in server.asked[0].body
+    assert b'"walltime":5.0' in server.asked[2].body
