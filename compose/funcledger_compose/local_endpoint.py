@@ -35,6 +35,7 @@ class LocalEndpoint:
         self._asked_workers = workers
         self._where = EndpointDir(data.endpoints, NAME)
         self._keeping: asyncio.Task[None] | None = None
+        self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
         """Register on first use, then keep an agent running."""
@@ -86,6 +87,7 @@ class LocalEndpoint:
                 sys.executable, *command, stdin=asyncio.subprocess.PIPE, stdout=log, stderr=log,
                 env=self._environment(), start_new_session=True,
             )  # fmt: skip
+        self._process = process
         return await process.wait()
 
     def _environment(self) -> dict[str, str]:
@@ -100,6 +102,8 @@ class LocalEndpoint:
         patience = self._where.settings().drain + 15
         if not await asyncio.to_thread(self._where.stop, patience):
             _log.error("the local endpoint's agent (process %s) does not stop", self._where.pid())
+        elif self._process is not None:
+            await self._process.wait()
 
     def kill(self) -> None:
         """End an agent that is still there at once; what it ran runs again when the server is back."""

@@ -32,6 +32,8 @@ def serve(settings: Settings, *, endpoint: bool) -> None:
     )
     for chatty in ("uvicorn.error", "httpx2"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # The log's writer thread must get its turn between the loop's callbacks, or commits wait for many of them.
+    sys.setswitchinterval(0.0001)
     # The documents and events of a busy server are many and short-lived, and hold no cycles.
     gc.set_threshold(50_000, 20, 50)
     with uvicorn_loop() as runner:
