@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from funcledger_event_log.checks import check_metadata, check_sizes, check_start, unknown
 from funcledger_event_log.following import Bells, follow
@@ -29,6 +30,7 @@ class SqliteLog:
         self._partitions = storage.partitions
         self._recent = RecentRecords(tail_bytes)
         self._waiting = 0
+        self._gathered: list[Request[Any]] = []
         storage.begin(self._written)
 
     @classmethod
@@ -75,8 +77,15 @@ class SqliteLog:
         if self._waiting and self._waiting + request.size > WAITING_BYTES:
             raise LogUnavailable(f"{self._waiting} bytes wait to be written; try again later")
         self._waiting += request.size
-        self._storage.submit(request)
+        if not self._gathered:
+            self._loop.call_soon(self._hand_over)
+        self._gathered.append(request)
         return await request.future
+
+    def _hand_over(self) -> None:
+        """Give the writer what this turn of the event loop has brought: one commit for all of it."""
+        gathered, self._gathered = self._gathered, []
+        self._storage.submit(gathered)
 
     def _written(self, group: Group, written: Written, error: LogError | None) -> None:
         """The writer's thread has finished a group: one call tells the event loop everything."""
@@ -160,4 +169,5 @@ class SqliteLog:
         """As the port says."""
         if not self.bells.closed:
             self.bells.close()
+            self._hand_over()
             await asyncio.to_thread(self._storage.close)

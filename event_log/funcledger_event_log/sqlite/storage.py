@@ -1,13 +1,15 @@
 """All that an open log holds of its directory: the lock, the files and the threads that work on them."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from funcledger_event_log.sqlite.checkpoints import Checkpoints
 from funcledger_event_log.sqlite.database import Database
 from funcledger_event_log.sqlite.lock import DirectoryLock
 from funcledger_event_log.sqlite.readers import Readers
-from funcledger_event_log.sqlite.requests import Request, T
+from funcledger_event_log.sqlite.requests import Request
 from funcledger_event_log.sqlite.segment import Segment
 from funcledger_event_log.sqlite.writer import Deliver, Writer
 
@@ -54,9 +56,9 @@ class Storage:
         """Whether nothing can be written any more."""
         return self._writer.broken
 
-    def submit(self, request: Request[T]) -> None:
-        """Have it written."""
-        self._writer.submit(request)
+    def submit(self, requests: Sequence[Request[Any]]) -> None:
+        """Have them written."""
+        self._writer.submit(requests)
 
     def close(self) -> None:
         """Write what was submitted, then let go of everything."""

@@ -4,7 +4,7 @@ import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from funcledger_event_log.port import LogError, LogFull, OutcomeUnknown
@@ -43,7 +43,7 @@ class Writer:
         self._partitions = partitions
         self._checkpoints = checkpoints
         self._deliver = deliver
-        self._requests: queue.SimpleQueue[Request[Any] | None] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[Sequence[Request[Any]] | None] = queue.SimpleQueue()
         self._closing = False
         self.commits = 0
         #: The error of the last group, None when it was written.
@@ -56,9 +56,9 @@ class Writer:
         """Whether a commit ended in a way that forbids to go on with this connection."""
         return isinstance(self.failure, OutcomeUnknown)
 
-    def submit(self, request: Request[Any]) -> None:
-        """Have it written with the next group."""
-        self._requests.put(request)
+    def submit(self, requests: Sequence[Request[Any]]) -> None:
+        """Have them written with the next group."""
+        self._requests.put(requests)
 
     def close(self) -> None:
         """Write what was submitted, then end the thread."""
@@ -75,14 +75,14 @@ class Writer:
         size = 0
         while not self._closing and size < GROUP_BYTES:
             try:
-                request = self._requests.get(block=not group)
+                requests = self._requests.get(block=not group)
             except queue.Empty:
                 break
-            if request is None:
+            if requests is None:
                 self._closing = True
             else:
-                group.append(request)
-                size += request.size
+                group += requests
+                size += sum(request.size for request in requests)
         return group
 
     def _write(self, group: Group) -> None:
