@@ -11,6 +11,7 @@ from funcledger_schemas.events import Event
 
 ENDPOINTS = [f"00000000-0000-7000-8000-00000000e00{number}" for number in range(3)]
 OWNERS = ["ann", "bob"]
+GRANTEES = ["user", "group"]
 FUNCTION = "00000000-0000-7000-8000-00000000f001"
 
 
@@ -27,7 +28,8 @@ class Teller:
         self._ends: dict[tuple[str, int], int] = {}
         self._ids = 0
         self._tasks: list[dict[str, Any]] = []
-        self._submissions: dict[str, e.TaskSubmitted] = {}
+        self._keys: set[tuple[str, str, str]] = set()
+        self._registered: set[str] = set()
         #: Per endpoint the epochs of all agents that ever started, won or lost.
         self._agents: dict[str, list[int]] = {endpoint_id: [] for endpoint_id in ENDPOINTS}
 
@@ -64,7 +66,9 @@ class Teller:
             "task_id": f"00000000-0000-7000-8000-00000000a{number:03}",
             "batch_id": f"00000000-0000-7000-8000-00000000b{b % 3:03}",
         }
-        if task not in self._tasks:
+        key = task["endpoint_id"], task["owner"], task["task_id"]
+        if key not in self._keys:
+            self._keys.add(key)
             self._tasks.append(task)
             self._submit(task, digest="first", index=number)
 
@@ -196,23 +200,24 @@ class Teller:
             self._about(e.TaskCancelled, task, None, attempt=0, reason="asked")
 
     def administered(self, a: int, b: int) -> None:
-        """Something is registered, shared, unshared or deleted: once the function, once an endpoint."""
-        share: dict[str, Any] = {
-            "owner": "ann",
-            "grantee_kind": ["user", "group"][b % 2],
-            "grantee": f"who {b % 3}",
-        }
-        endpoint_id = ENDPOINTS[b % 3]
+        """Something is shared, unshared or deleted; it is registered first, which nobody can do later."""
+        share: dict[str, Any] = {"owner": "ann", "grantee_kind": GRANTEES[b % 2], "grantee": f"who {b % 3}"}
+        function: dict[str, Any] = {"function_id": FUNCTION}
+        endpoint: dict[str, Any] = {"endpoint_id": ENDPOINTS[b % 3]}
         moves: list[Callable[[], Event]] = [
+            lambda: e.FunctionShared(**self.base(), **function, **share),
+            lambda: e.EndpointShared(**self.base(), **endpoint, **share),
+            lambda: e.FunctionUnshared(**self.base(), **function, **share),
+            lambda: e.EndpointUnshared(**self.base(), **endpoint, **share),
             lambda: _function(self.base(), f"name {self._ids}"),
-            lambda: e.FunctionShared(**self.base(), function_id=FUNCTION, **share),
-            lambda: e.FunctionUnshared(**self.base(), function_id=FUNCTION, **share),
-            lambda: _endpoint(self.base(), endpoint_id),
-            lambda: e.EndpointShared(**self.base(), endpoint_id=endpoint_id, **share),
-            lambda: e.EndpointUnshared(**self.base(), endpoint_id=endpoint_id, **share),
-            lambda: e.FunctionDeleted(**self.base(), function_id=FUNCTION, owner="ann"),
-            lambda: e.EndpointDeleted(**self.base(), endpoint_id=endpoint_id, owner="ann"),
+            lambda: _endpoint(self.base(), **endpoint),
+            lambda: e.FunctionDeleted(**self.base(), **function, owner="ann"),
+            lambda: e.EndpointDeleted(**self.base(), **endpoint, owner="ann"),
         ]
+        about_id = ENDPOINTS[b % 3] if a % 2 else FUNCTION
+        if about_id not in self._registered:
+            self._registered.add(about_id)
+            self.append(moves[4 + a % 2]())
         self.append(moves[a % len(moves)]())
 
     def noise(self, a: int, b: int) -> None:
