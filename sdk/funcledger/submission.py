@@ -1,7 +1,7 @@
 """Tasks on their way to the server: checked against the limit, packed many to a request."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from funcledger.errors import ArgumentsTooLarge, InvalidRequest
@@ -29,7 +29,7 @@ class TaskOptions:
 
     def fields(self) -> dict[str, Any]:
         """What the request says of them."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        return {name: value for name in self.__slots__ if (value := getattr(self, name)) is not None}
 
 
 DEFAULT = TaskOptions()

@@ -5,15 +5,17 @@ Every request of the SDK carries ids that the SDK chose, so that sending it agai
 """
 
 import random
-import ssl
 import time
 from collections.abc import Mapping
+from functools import lru_cache
+from json import dumps as encode
 from typing import Any
 
 import httpx2
 import tenacity
 
 from funcledger.errors import ComputeError, ServiceUnavailable
+from funcledger.plain import PlainTransport, is_direct
 from funcledger.positions import HEADER, Seen
 from funcledger.problems import error_of
 from funcledger.settings import Server
@@ -26,7 +28,6 @@ FIRST_PATIENCE = 3.0
 #: The server sends a sign of life every 5 s; a stream that is silent for longer than this is dead.
 SILENCE = 16.0
 _FIRST_PAUSE = 0.1
-_TIMEOUT = httpx2.Timeout(30.0, connect=5.0)
 _AGAIN = frozenset({408, 429, 502, 503, 504})
 _BACKOFF = tenacity.wait_random_exponential(multiplier=0.1, max=5.0)
 
@@ -49,13 +50,8 @@ class Transport:
         self._patience = patience
         self._reached = False
         self._task_fields: frozenset[str] | None = None
-        self._http = httpx2.Client(
-            base_url=server.url,
-            headers={"Authorization": f"Bearer {server.token}", "Accept-Encoding": "identity"},
-            timeout=_TIMEOUT,
-            verify=_trust(server.url),
-            trust_env=not _is_here(server.url),
-        )
+        self._headers = {"Authorization": f"Bearer {server.token}", "Accept-Encoding": "identity"}
+        self._http = httpx2.Client(**_way_to(server.url))
 
     def request(
         self,
@@ -73,11 +69,9 @@ class Transport:
             ServiceUnavailable: it could not be reached, or had no answer, for as long as we try.
             ComputeError: it refused.
         """
-        headers = {"Content-Type": MEDIA_TYPE} if frame is not None else {}
-        request = self._http.build_request(
-            method, path, json=json, content=frame, params=params, headers=headers,
-            timeout=httpx2.Timeout(30.0 + wait, connect=5.0) if wait else _TIMEOUT,
-        )  # fmt: skip
+        content = encode(json).encode() if json is not None else frame
+        kind = MEDIA_TYPE if frame is not None else "application/json"
+        request = self._build(method, path, params, 30.0 + wait, content, kind)
         try:
             return self._attempt(request)
         except _TryAgain as first:
@@ -95,19 +89,32 @@ class Transport:
 
     def stream(self, path: str, params: Mapping[str, Any]) -> FrameStream:
         """One attempt at a stream of frames, opened when it is iterated over."""
-        timeout = httpx2.Timeout(30.0, connect=5.0, read=SILENCE)
-        request = self._http.build_request(
-            "GET", path, params=params, headers=self._position(), timeout=timeout
-        )
+        request = self._build("GET", path, params, SILENCE)
+        request.headers.update(self._position())
         return FrameStream(self._http, request, self._unreachable)
 
     def forget_token(self) -> None:
         """Send no token from now on."""
-        self._http.headers.pop("Authorization", None)
+        self._headers.pop("Authorization", None)
 
     def close(self) -> None:
         """Close every connection."""
         self._http.close()
+
+    def _build(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, Any] | None,
+        read: float,
+        content: bytes | None = None,
+        kind: str = "",
+    ) -> httpx2.Request:
+        """Built here and not by httpx2's client, which parses every address anew: that can be felt."""
+        url = httpx2.URL(self.server.url + path, params=params) if params else _url(self.server.url + path)
+        headers = self._headers if content is None else {**self._headers, "Content-Type": kind}
+        timeout = {"connect": 5.0, "read": read, "write": 30.0, "pool": 30.0}
+        return httpx2.Request(method, url, headers=headers, content=content, extensions={"timeout": timeout})
 
     def _attempt(self, request: httpx2.Request) -> httpx2.Response:
         request.headers.update(self._position())
@@ -152,6 +159,11 @@ class Transport:
         return ServiceUnavailable(f"The server at {self.server.url} cannot be reached: {reason}.{hint}")
 
 
+@lru_cache(maxsize=64)
+def _url(text: str) -> httpx2.URL:
+    return httpx2.URL(text)
+
+
 def _pause(state: tenacity.RetryCallState) -> float:
     """Back off with jitter, but at least as long as the server asked for."""
     error = state.outcome.exception() if state.outcome else None
@@ -163,11 +175,9 @@ def _seconds(text: str | None) -> float | None:
     return float(text) if text and text.isascii() and text.isdigit() else None
 
 
-def _is_here(url: str) -> bool:
-    """Whether the server is on this machine: no proxy of the environment knows the way to it."""
-    return httpx2.URL(url).host in ("127.0.0.1", "localhost", "::1")
-
-
-def _trust(url: str) -> ssl.SSLContext | bool:
-    """Where there is no TLS, a context that trusts nobody: reading the system's certificates takes 80 ms."""
-    return True if url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+def _way_to(url: str) -> dict[str, Any]:
+    """How httpx2 is to reach the server: no proxy of the environment knows the way to this machine."""
+    here = httpx2.URL(url).host in ("127.0.0.1", "localhost", "::1")
+    if is_direct(url, here=here):
+        return {"transport": PlainTransport(url)}
+    return {"trust_env": not here}

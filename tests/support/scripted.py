@@ -16,6 +16,7 @@ class Asked:
     path: str
     headers: dict[str, str]
     body: bytes
+    peer: str
 
 
 @dataclass
@@ -23,6 +24,7 @@ class Reply:
     """What to answer; ``drop`` closes the connection instead, after the request was read.
 
     ``pieces`` are sent as chunks; with ``cut`` the connection then closes without the last chunk.
+    ``hang_up`` closes the connection after the answer without having said so.
     """
 
     status: int = 200
@@ -31,6 +33,7 @@ class Reply:
     drop: bool = False
     pieces: list[bytes] | None = None
     cut: bool = False
+    hang_up: bool = False
 
 
 class Scripted:
@@ -65,7 +68,7 @@ def _handler(script: Scripted) -> type[BaseHTTPRequestHandler]:
 
         def _serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            asked = Asked(self.command, self.path, dict(self.headers), body)
+            asked = Asked(self.command, self.path, dict(self.headers), body, f"{self.client_address}")
             script.asked.append(asked)
             reply = script.answer(asked, len(script.asked) - 1)
             if reply.drop:
@@ -75,6 +78,7 @@ def _handler(script: Scripted) -> type[BaseHTTPRequestHandler]:
             for name, value in reply.headers.items():
                 self.send_header(name, value)
             self._send(reply)
+            self.close_connection = self.close_connection or reply.hang_up
 
         def _send(self, reply: Reply) -> None:
             if reply.pieces is None:

@@ -10,6 +10,7 @@ from tests.support.scripted import Asked, Reply, scripted
 
 from funcledger import errors
 from funcledger.listener import Listener
+from funcledger.plain import is_direct
 from funcledger.results import Answer
 from funcledger.settings import Server
 from funcledger.submission import NewTask, submit
@@ -152,3 +153,55 @@ def test_a_stream_that_is_refused_says_so_instead_of_trying_for_ever() -> None:
         until_sync(lambda: bool(refused))
         transport.close()
     assert isinstance(refused[0], errors.Unauthenticated)
+
+
+def test_one_connection_serves_one_request_after_another() -> None:
+    peers: set[str] = set()
+
+    def answer(asked: Asked, _: int) -> Reply:
+        peers.add(asked.peer)
+        return Reply(pieces=[b"{}"]) if asked.path == "/chunked" else Reply()
+
+    with scripted(answer) as server:
+        transport = transport_to(server.url)
+        for path in ("/v1/a", "/chunked", "/v1/b"):
+            assert transport.get(path) == {}
+        transport.close()
+    assert len(peers) == 1
+
+
+def test_a_kept_connection_that_the_server_has_closed_costs_no_retry() -> None:
+    with scripted(lambda *_: Reply(hang_up=True)) as server:
+        transport = transport_to(server.url, patience=0.0)
+        for _ in range(20):
+            assert transport.get("/v1/anything") == {}
+        transport.close()
+
+
+def test_an_answer_that_is_cut_short_is_asked_for_again() -> None:
+    def answer(_: Asked, number: int) -> Reply:
+        return Reply(pieces=[b'{"half'], cut=True) if number == 0 else Reply(body=b'{"whole": 1}')
+
+    with scripted(answer) as server:
+        transport = transport_to(server.url)
+        assert transport.get("/v1/anything") == {"whole": 1}
+        transport.close()
+
+
+def test_a_token_cannot_smuggle_a_header() -> None:
+    with scripted(lambda *_: Reply()) as server:
+        transport = Transport(Server(server.url, "flu_x\r\nX-Evil: 1"), patience=0.0)
+        with pytest.raises(errors.ServiceUnavailable, match="line break"):
+            transport.get("/v1/anything")
+        transport.close()
+    assert server.asked == []
+
+
+def test_plain_http_is_direct_unless_there_is_a_proxy_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    assert is_direct("http://lab:8642", here=False)
+    assert not is_direct("https://lab:8642", here=False)
+    monkeypatch.setenv("http_proxy", "http://proxy:3128")
+    assert not is_direct("http://lab:8642", here=False)
+    assert is_direct("http://127.0.0.1:8642", here=True)
