@@ -19,7 +19,6 @@ class Feed:
         self._take = take
         self._credit = (0, 0)
         self._left = (0, 0)
-        self._renewed = False
         self._following: asyncio.Task[None] | None = None
 
     def grant(self, submissions: int, size: int) -> None:
@@ -27,7 +26,6 @@ class Feed:
         if self._left[0] * 2 < submissions or self._left[1] * 2 < size:
             self._credit = self._left = (submissions, size)
             if self._following is not None:
-                self._renewed = True
                 self._following.cancel()
 
     async def run(self) -> None:
@@ -37,15 +35,15 @@ class Feed:
             Fenced: a newer agent has taken over.
         """
         while True:
-            self._following = asyncio.create_task(self._follow())
+            following = self._following = asyncio.create_task(self._follow())
             try:
-                await self._following
-            except asyncio.CancelledError:
-                if not self._renewed:
-                    raise
-                self._renewed = False
+                # Not awaited itself: its being cancelled for a fresh grant must not look like our own end.
+                await asyncio.wait([following])
             finally:
-                self._following.cancel()
+                following.cancel()
+                await asyncio.wait([following])
+            if not following.cancelled():
+                following.result()
 
     async def _follow(self) -> None:
         async for attempt in retrying("following tasks"):

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -21,17 +22,22 @@ _MEMORY_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 class Exit(NamedTuple):
-    """How a worker ended: its exit code (negative: the signal) and highest resident memory in bytes."""
+    """How a worker ended: its exit code (negative: the signal) and highest resident memory in bytes.
+
+    The system counts what the agent had when it started the worker as the worker's own; a peak that
+    is not above that is known only to have been no higher (``at_most``).
+    """
 
     pid: int
     code: int
     peak_memory: int
+    at_most: bool
 
     def __str__(self) -> str:
-        how = (
-            f"exited with code {self.code}" if self.code >= 0 else f"was ended by {_signal_name(-self.code)}"
-        )
-        return f"{how}; its peak memory was {self.peak_memory / 2**20:.1f} MiB"
+        how = f"exited with code {self.code}"
+        if self.code < 0:
+            how = f"was ended by {_signal_name(-self.code)}"
+        return f"{how}; its peak memory was {'at most ' * self.at_most}{self.peak_memory / 2**20:.1f} MiB"
 
 
 def _signal_name(number: int) -> str:
@@ -67,6 +73,7 @@ class WorkerProcess:
             os.set_blocking(end, False)
             _widen(end)
         theirs = (calls, reports, cell, life)
+        self._inherited = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         try:
             self._process = _spawn(theirs, output)
         finally:
@@ -137,7 +144,7 @@ class WorkerProcess:
         _, status, usage = os.wait4(self.pid, 0)
         code = os.waitstatus_to_exitcode(status)
         self._process.returncode = code
-        ended = Exit(self.pid, code, usage.ru_maxrss * _MEMORY_UNIT)
+        ended = Exit(self.pid, code, usage.ru_maxrss * _MEMORY_UNIT, usage.ru_maxrss <= self._inherited)
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody wants to know
             self._loop.call_soon_threadsafe(self._gone, ended)
 

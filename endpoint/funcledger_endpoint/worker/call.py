@@ -1,17 +1,15 @@
 """One call: open the arguments, call the function, close the value or the exception; never raises."""
 
-import resource
-import sys
 from time import perf_counter, process_time
 
 from funcledger_endpoint.local.frames import Call
 from funcledger_endpoint.report import Report
 from funcledger_endpoint.worker.functions import Functions
+from funcledger_endpoint.worker.memory import PeakMemory
 from funcledger_payloads import ComputeError, SerializationError, VersionMismatch, dump, dump_exception, load
 from funcledger_schemas.limits import PAYLOAD_LIMIT
 
-#: What getrusage counts resident memory in.
-_MEMORY_UNIT = 1 if sys.platform == "darwin" else 1024
+_peak = PeakMemory()
 
 
 def perform(functions: Functions, call: Call) -> Report:
@@ -40,14 +38,14 @@ def _returned(value: object, run_time: float, cpu_time: float) -> Report:
     except BaseException as error:
         why = str(error) if isinstance(error, SerializationError) else _said(error)
         text = f"the result, a {type(value).__qualname__}, cannot be sent back: {why}"
-        return Report("ResultNotSerializable", "", b"", run_time, cpu_time, peak_memory(), "", text)
+        return Report("ResultNotSerializable", "", b"", run_time, cpu_time, _peak.after(run_time), "", text)
     if len(payload) > PAYLOAD_LIMIT:
         text = (
             f"the result takes {len(payload)} bytes, the limit is {PAYLOAD_LIMIT}: "
             "return less, or write it to a file and return its path"
         )
-        return Report("ResultTooLarge", "", b"", run_time, cpu_time, peak_memory(), "", text)
-    return Report("", payload_format, payload, run_time, cpu_time, peak_memory())
+        return Report("ResultTooLarge", "", b"", run_time, cpu_time, _peak.after(run_time), "", text)
+    return Report("", payload_format, payload, run_time, cpu_time, _peak.after(run_time))
 
 
 def _raised(error: BaseException, run_time: float, cpu_time: float) -> Report:
@@ -55,15 +53,7 @@ def _raised(error: BaseException, run_time: float, cpu_time: float) -> Report:
     carried = sent.format is not None and len(sent.payload) <= PAYLOAD_LIMIT
     payload_format, payload = (sent.format or "", sent.payload) if carried else ("", b"")
     texts = (sent.error_type, sent.message, sent.traceback)
-    return Report("Exception", payload_format, payload, run_time, cpu_time, peak_memory(), *texts)
-
-
-def peak_memory() -> int:
-    """The highest resident memory of this worker so far, in bytes.
-
-    Linux hands down what the agent had when it started the worker, so it is never less than that.
-    """
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MEMORY_UNIT
+    return Report("Exception", payload_format, payload, run_time, cpu_time, _peak.after(run_time), *texts)
 
 
 def _said(error: BaseException) -> str:
