@@ -76,14 +76,14 @@ class Agent:
             CredentialRefused: the credential opens nothing.
         """
         self._engine.start(self._desk)
+        stopped = asyncio.ensure_future(self._stop.wait())
+        begun = asyncio.ensure_future(self._begin())
         try:
-            stopped = asyncio.ensure_future(self._stop.wait())
-            begun = asyncio.ensure_future(self._begin())
             await _first_of(stopped, begun)
             if begun.done():
                 await self._serve(begun.result())
-            await _ended(stopped, begun)
         finally:
+            await _ended(stopped, begun)
             await self._engine.stop()
 
     async def _begin(self) -> int:

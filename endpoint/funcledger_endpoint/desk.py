@@ -16,20 +16,11 @@ from funcledger_endpoint.progress import Progress
 from funcledger_endpoint.report import Report
 from funcledger_endpoint.task import Key, Task
 from funcledger_event_log.records import DecodeError, Record
-from funcledger_schemas.events import (
-    Event,
-    TaskCancelled,
-    TaskCancelRequested,
-    TaskCompleted,
-    TaskFailed,
-    TaskStarted,
-    TaskSubmitted,
-)
-from funcledger_schemas.lifecycle import Life
+from funcledger_schemas.events import Event, TaskCancelRequested, TaskStarted, TaskSubmitted
+from funcledger_schemas.lifecycle import Life, Outcome
 
 _log = logging.getLogger(__name__)
 
-_OUTCOMES = frozenset({TaskCompleted, TaskFailed, TaskCancelled})
 #: Kinds of loss after which a task is tried again.
 _RETRIED = frozenset({"WorkerDied", "TaskLost"})
 _ASKED = "somebody asked for it to be cancelled"
@@ -245,7 +236,7 @@ class Desk:
         for event in events:
             if type(event) is TaskStarted:
                 self._started(event)
-            elif isinstance(event, TaskCompleted | TaskFailed | TaskCancelled):
+            elif isinstance(event, Outcome):
                 key = (event.owner, event.task_id)
                 self._progress.finished(self._open.pop(key).offset)
                 self._finished.add(key)

@@ -42,6 +42,17 @@ def close_everything(_: object) -> None:
     os.closerange(3, 1000)
 
 
+def write_everywhere(_: object) -> None:
+    import contextlib
+    import os
+    import time
+
+    for descriptor in range(3, 30):
+        with contextlib.suppress(OSError):
+            os.write(descriptor, b"rubbish")
+    time.sleep(60)
+
+
 def nap(seconds: float) -> float:
     import time
 
@@ -66,6 +77,7 @@ def with_a_child(path: str) -> None:
         (segfault, "signal 11 (SIGSEGV)"),
         (kill_itself, "signal 9 (SIGKILL)"),
         (close_everything, "exited with code 1"),
+        (write_everywhere, "signal 9 (SIGKILL)"),
     ],
 )
 async def test_fault_10_and_11_a_poison_task_fails_alone_and_its_neighbours_finish(

@@ -18,7 +18,7 @@ MESSAGE_LIMIT = 16 * 1024 * 1024
 _CALL = Struct(">IBQIB")
 _FUNCTION = Struct(">IBI")
 _NUMBER = Struct(">IBQ")
-_REPORT = Struct(">IBQdddBBHHII")
+_REPORT = Struct(">IBQddQBBHHII")
 _LENGTH = 4
 
 
@@ -83,7 +83,7 @@ def pack_report(number: int, report: Report) -> bytes:
 
 
 _CALL_BODY = Struct(">BQIB")
-_REPORT_BODY = Struct(">BQdddBBHHII")
+_REPORT_BODY = Struct(">BQddQBBHHII")
 
 
 def read_call(message: bytes) -> Call:
@@ -121,5 +121,5 @@ def read_report(message: bytes) -> tuple[int, Report]:
     except struct.error as error:
         raise BadMessage(f"a report of {len(message)} bytes is cut short") from error
     kind, payload_format, error_type, text, traceback = texts
-    times = (run_time, cpu_time, int(peak))
+    times = (run_time, cpu_time, peak)
     return number, Report(kind, payload_format, message[at:], *times, error_type, text, traceback)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import fcntl
+import logging
 import os
 import resource
 import signal
@@ -15,6 +16,8 @@ from typing import IO, NamedTuple
 from funcledger_endpoint.local import frames
 from funcledger_endpoint.local.cell import Cell
 from funcledger_schemas.frames import FrameError, Splitter
+
+_log = logging.getLogger(__name__)
 
 _READ = 1 << 18
 _PIPE_SIZE = 1 << 20
@@ -133,10 +136,12 @@ class WorkerProcess:
             return False
         try:
             self._on_messages(self._splitter.feed(data))
-        except (FrameError, frames.BadMessage):
+        except (FrameError, frames.BadMessage) as error:
+            # A task has written into the pipe, so nothing that comes after can be believed.
+            _log.error("worker process %d says what it cannot mean (%s); it is ended", self.pid, error)
             self._loop.remove_reader(self._reports)
             self.kill()
-            raise
+            return False
         return True
 
     def _wait(self) -> None:
@@ -149,9 +154,8 @@ class WorkerProcess:
             self._loop.call_soon_threadsafe(self._gone, ended)
 
     def _gone(self, ended: Exit) -> None:
-        with contextlib.suppress(FrameError, frames.BadMessage):
-            while self._read():
-                pass
+        while self._read():
+            pass
         self._signal(signal.SIGKILL)  # what its tasks have started ends with it
         if self._kill_timer is not None:
             self._kill_timer.cancel()
