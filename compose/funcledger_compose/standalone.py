@@ -6,7 +6,8 @@ import logging
 import signal
 import socket
 import sys
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 
 import uvicorn
 
@@ -32,7 +33,7 @@ def serve(settings: Settings, *, endpoint: bool) -> None:
     )
     for chatty in ("uvicorn.error", "httpx2"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    # The log's writer thread must get its turn between the loop's callbacks, or commits wait for many of them.
+    # The log's writer must get its turn between the loop's callbacks, or commits wait for many of them.
     sys.setswitchinterval(0.0001)
     # The documents and events of a busy server are many and short-lived, and hold no cycles.
     gc.set_threshold(50_000, 20, 50)
@@ -156,8 +157,10 @@ class Server(uvicorn.Server):
             )
         )
 
-    def install_signal_handlers(self) -> None:
-        """Ours are installed already."""
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are ours: streams end, and the agent stops, before uvicorn waits for requests."""
+        yield
 
     def stop(self) -> None:
         """End streams and waits, then finish what is under way."""
