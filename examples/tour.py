@@ -170,13 +170,13 @@ def main() -> None:
     with Client() as client:
         print(f"Connected: {client}")
         wait_online(client, endpoint)
-        endpoints(client, endpoint)
         one_function(client, endpoint)
         pi_in_parallel(client, endpoint)
         imports_and_programs(client, endpoint)
         failing(client, endpoint)
         batch_of_squares(client, endpoint)
         executor(client, endpoint)
+        endpoints(client, endpoint)
 
 
 if __name__ == "__main__":
