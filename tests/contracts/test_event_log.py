@@ -7,7 +7,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
-from tests.support.logs import ADAPTERS, at, collect, new, values
+from tests.support.logs import ADAPTERS, LOGS, at, collect, new, values
 
 from funcledger_event_log.port import (
     Committed,
@@ -20,7 +20,7 @@ from funcledger_event_log.records import NewRecord, Position, TopicPartition
 from funcledger_schemas.limits import PAYLOAD_LIMIT, RECORD_LIMIT
 
 
-@pytest.fixture(params=ADAPTERS)
+@pytest.fixture(params=LOGS)
 async def log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EventLog]:
     async with ADAPTERS[request.param](tmp_path) as opened:
         await opened.create_topic("tasks", 3)

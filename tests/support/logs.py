@@ -6,10 +6,15 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from pathlib import Path
 
+import pytest
+from tests.support import parts
+
+from funcledger_event_log.kafka import KafkaLog, KafkaSettings
 from funcledger_event_log.memory import MemoryLog
 from funcledger_event_log.port import EventLog
 from funcledger_event_log.records import NewRecord, Record, TopicPartition
 from funcledger_event_log.sqlite import SqliteLog
+from funcledger_schemas.ids import new_id
 
 #: Opens an empty log; the directory is there for what it wants to keep.
 Opener = Callable[[Path], AbstractAsyncContextManager[EventLog]]
@@ -35,8 +40,21 @@ async def sqlite(directory: Path) -> AsyncIterator[SqliteLog]:
         await log.close()
 
 
+@asynccontextmanager
+async def kafka(_directory: Path) -> AsyncIterator[EventLog]:
+    """The log on the real broker, with a prefix of its own."""
+    log = KafkaLog(KafkaSettings(parts.kafka().address, prefix=f"t{new_id()}."))
+    try:
+        yield log
+    finally:
+        await log.close()
+
+
 #: Every adapter of the port, by the name that selects its tests (``pytest -k sqlite``).
-ADAPTERS: dict[str, Opener] = {"memory": memory, "sqlite": sqlite}
+ADAPTERS: dict[str, Opener] = {"memory": memory, "sqlite": sqlite, "kafka": kafka}
+
+#: The same as parameters of a fixture; what needs the broker can be left out (``-m 'not distributed'``).
+LOGS = [pytest.param(name, marks=[pytest.mark.distributed] if name == "kafka" else []) for name in ADAPTERS]
 
 
 def new(value: bytes, partition: int = 0, topic: str = "tasks", key: bytes = b"key") -> NewRecord:

@@ -13,10 +13,11 @@ from tests.support.logs import at, collect, new, values
 
 from funcledger_event_log.memory import MemoryLog
 from funcledger_event_log.port import LogUnavailable, OutcomeUnknown, PositionGone
+from funcledger_event_log.recent import RecentRecords, take
 from funcledger_event_log.records import NewRecord, Record
 from funcledger_event_log.sqlite import LogInUse, SqliteLog, checkpoints
 from funcledger_event_log.sqlite import log as log_module
-from funcledger_event_log.sqlite.partitions import Partition, RecentRecords, take
+from funcledger_event_log.sqlite.partitions import Partition
 from funcledger_event_log.sqlite.transaction import Transaction
 from funcledger_schemas.events import FunctionDeleted
 from funcledger_schemas.ids import new_id

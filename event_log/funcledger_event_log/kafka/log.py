@@ -1,29 +1,43 @@
 """``KafkaLog``: the port ``EventLog`` over a Kafka cluster."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from confluent_kafka import Producer
 
 from funcledger_event_log.checks import check_metadata, check_sizes, check_start, unknown
+from funcledger_event_log.following import follow
+from funcledger_event_log.kafka.admin import Admin
+from funcledger_event_log.kafka.lanes import Lanes
 from funcledger_event_log.kafka.positions import Positions
 from funcledger_event_log.kafka.producer import Writer
-from funcledger_event_log.kafka.reader import Reader, by_partition
 from funcledger_event_log.kafka.settings import KafkaSettings
+from funcledger_event_log.kafka.shared import SharedEnd
 from funcledger_event_log.kafka.topics import Topics
-from funcledger_event_log.port import Committed, LogUnavailable
+from funcledger_event_log.port import Committed, LogUnavailable, PositionGone
 from funcledger_event_log.records import NewRecord, Position, Record, TopicPartition
-
-_READ_TIMEOUT = 10.0
 
 
 class KafkaLog:
-    """An ``EventLog`` of Kafka topics; partitions known are cached, since they only ever grow."""
+    """An ``EventLog`` of Kafka topics; partitions known are cached, since they only ever grow.
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    ``producer`` makes the client library's producer from its settings.
+    """
+
+    def __init__(
+        self, settings: KafkaSettings, *, producer: Callable[[dict[str, Any]], Producer] = Producer
+    ) -> None:
         self._settings = settings
-        self._topics = Topics(settings)
-        self._positions = Positions(settings)
-        self._writer = Writer(settings)
+        admin = Admin(settings)
+        self._topics = Topics(settings, admin)
+        self._positions = Positions(settings, admin)
+        self._writer = Writer(settings, producer)
+        self._lanes = Lanes(settings)
+        self._shared: SharedEnd | None = None
         self._known: dict[str, int] = {}
+        self._appending: set[asyncio.Task[list[Position]]] = set()
         self._closed = False
 
     async def create_topic(self, topic: str, partitions: int) -> None:
@@ -32,57 +46,99 @@ class KafkaLog:
 
     async def partitions(self, topic: str) -> int:
         """As the port says."""
-        self._known[topic] = await self._topics.partitions(topic)
-        return self._known[topic]
+        return await self._topics.partitions(topic)
 
-    async def _check(self, where: TopicPartition) -> None:
-        if where.partition < self._known.get(where.topic, 0):
-            return
-        if not 0 <= where.partition < await self.partitions(where.topic):
-            raise unknown(where)
+    async def _check(self, wheres: Iterable[TopicPartition]) -> None:
+        for where in wheres:
+            if where.partition >= self._known.get(where.topic, 0):
+                known = await self._topics.partitions(where.topic)
+                await self._writer.learn(where.topic)
+                self._known[where.topic] = known
+            if not 0 <= where.partition < self._known[where.topic]:
+                raise unknown(where)
 
     async def append(self, records: Sequence[NewRecord]) -> list[Position]:
         """As the port says."""
+        self._check_open()
+        size = check_sizes(records)
+        # Accepted: it goes on when its writer is cancelled, and closing waits for it.
+        task = asyncio.ensure_future(self._append(records, size))
+        self._appending.add(task)
+        task.add_done_callback(self._appending.discard)
+        return await asyncio.shield(task)
+
+    async def _append(self, records: Sequence[NewRecord], size: int) -> list[Position]:
+        await self._check({TopicPartition(record.topic, record.partition) for record in records})
+        return await self._writer.append(records, size)
+
+    def _check_open(self) -> None:
         if self._closed:
             raise LogUnavailable("the log is closed")
-        check_sizes(records)
-        for where in {TopicPartition(record.topic, record.partition) for record in records}:
-            await self._check(where)
-        return await self._writer.append(records)
 
     async def follow(
         self, start: Mapping[TopicPartition, int], *, max_records: int = 1000, max_bytes: int = 8 << 20
     ) -> AsyncGenerator[list[Record]]:
         """As the port says."""
-        lowest: dict[TopicPartition, int] = {}
-        for topic in {where.topic for where in start}:
-            lowest |= {TopicPartition(topic, p): at for p, at in (await self.starts(topic)).items()}
-        check_start(start, lowest)
-        async for batch in Reader(self._settings).follow(start, max_records, max_bytes):
-            if self._closed:
-                raise LogUnavailable("the log is closed")
-            yield batch
+        ends = await self._ends_for(start)
+        self._check_open()
+        if self._shared is None or self._shared.bells.closed:
+            self._shared = SharedEnd(self._settings, self._lanes)
+        shared = self._shared
+        shared.join(ends)
+        try:
+            async with aclosing(follow(shared, start, max_records, max_bytes)) as batches:
+                async for batch in batches:
+                    yield batch
+        finally:
+            shared.leave(ends)
+
+    async def _ends_for(self, start: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """Where the partitions end, all of which hold what is to be followed."""
+        await self._check(start)
+        topics = {where.topic for where in start}
+        check_start(start, await self._offsets(topics, at_end=False))
+        ends = await self._offsets(topics, at_end=True)
+        for where, offset in start.items():
+            if offset > ends[where]:
+                raise PositionGone(f"offset {offset} of {where} is gone: the log ends at {ends[where]}")
+        return {where: ends[where] for where in start}
+
+    async def _offsets(self, topics: Iterable[str], *, at_end: bool) -> dict[TopicPartition, int]:
+        found: dict[TopicPartition, int] = {}
+        for topic in topics:
+            offsets = await self._topics.offsets(topic, at_end=at_end)
+            found |= {TopicPartition(topic, number): offset for number, offset in offsets.items()}
+        return found
 
     async def read(self, positions: Sequence[Position]) -> list[Record | None]:
         """As the port says."""
-        found: dict[Position, Record] = {}
-        wanted = by_partition(positions)
-        reader = Reader(self._settings)
-        try:
-            for where, offsets in wanted.items():
-                there = await self._existing(where, offsets)
-                if there:
-                    read = await asyncio.to_thread(reader.read, where, there, _READ_TIMEOUT)
-                    found |= {record.position: record for record in read.values()}
-        finally:
-            reader.close()
+        found, missing = self._in_memory(positions)
+        if missing:
+            await self._check(missing)
+            topics = {where.topic for where in missing}
+            starts, ends = await asyncio.gather(
+                self._offsets(topics, at_end=False), self._offsets(topics, at_end=True)
+            )
+            for where, offsets in missing.items():
+                there = sorted(offset for offset in offsets if starts[where] <= offset < ends[where])
+                records = await self._lanes.pick(where, there) if there else []
+                found |= {record.position: record for record in records}
         return [found.get(position) for position in positions]
 
-    async def _existing(self, where: TopicPartition, offsets: Sequence[int]) -> list[int]:
-        await self._check(where)
-        start = (await self.starts(where.topic))[where.partition]
-        end = (await self.ends(where.topic))[where.partition]
-        return [offset for offset in offsets if start <= offset < end]
+    def _in_memory(
+        self, positions: Sequence[Position]
+    ) -> tuple[dict[Position, Record], dict[TopicPartition, set[int]]]:
+        """The records that are, and the offsets that are not."""
+        found: dict[Position, Record] = {}
+        missing: dict[TopicPartition, set[int]] = {}
+        for topic, partition, offset in positions:
+            where = TopicPartition(topic, partition)
+            record = self._shared.get(where, offset) if self._shared else None
+            if record is None:
+                missing.setdefault(where, set()).add(offset)
+            else:
+                found[record.position] = record
+        return found, missing
 
     async def ends(self, topic: str) -> dict[int, int]:
         """As the port says."""
@@ -95,7 +151,7 @@ class KafkaLog:
     async def commit(self, consumer: str, where: TopicPartition, offset: int, metadata: str = "") -> None:
         """As the port says."""
         check_metadata(metadata)
-        await self._check(where)
+        await self._check([where])
         await self._positions.commit(consumer, where, offset, metadata)
 
     async def committed(self, consumer: str, where: TopicPartition) -> Committed | None:
@@ -103,17 +159,24 @@ class KafkaLog:
         return await self._positions.committed(consumer, where)
 
     async def ready(self) -> bool:
-        """As the port says: the producer is whole and the cluster answers."""
+        """As the port says: the producer is whole and the cluster answers within a second."""
         if self._closed or not self._writer.ready:
             return False
         try:
-            await self._topics.partitions("tasks")
-        except LogUnavailable:
+            async with asyncio.timeout(1.0):
+                await self._topics.partitions("tasks")
+        except (LogUnavailable, TimeoutError):
             return False
         return True
 
     async def close(self) -> None:
         """As the port says."""
+        if self._closed:
+            return
         self._closed = True
+        await asyncio.gather(*self._appending, return_exceptions=True)
+        if self._shared is not None:
+            await self._shared.close()
+        self._lanes.close()
+        self._positions.close()
         await asyncio.to_thread(self._writer.close)
-        await asyncio.to_thread(self._positions.close)

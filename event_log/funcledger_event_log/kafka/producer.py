@@ -1,41 +1,60 @@
 """The one producer of a process: many appends at once, each answered when all of its records are."""
 
 import asyncio
+import functools
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from funcledger_event_log.kafka.errors import translate, worst
+from funcledger_event_log.kafka.admin import ANSWER_TIMEOUT
+from funcledger_event_log.kafka.errors import worst
 from funcledger_event_log.kafka.settings import KafkaSettings
-from funcledger_event_log.port import LogUnavailable, OutcomeUnknown
+from funcledger_event_log.port import LogUnavailable
 from funcledger_event_log.records import NewRecord, Position
 
 _log = logging.getLogger(__name__)
+
+#: What may wait for acknowledgement before more is refused.
+WAITING_BYTES = 256 << 20
+WAITING_RECORDS = 500_000
 
 
 class _Request:
     """One append under way: counts its records down, then tells the loop."""
 
     def __init__(self, records: Sequence[NewRecord]) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.done: asyncio.Future[list[Position]] = self.loop.create_future()
+        self._loop = asyncio.get_running_loop()
+        self.done: asyncio.Future[list[Position]] = self._loop.create_future()
         self._records = records
         self._offsets: list[int | None] = [None] * len(records)
         self._errors: list[KafkaError] = []
         self._left = len(records)
+        # Records are refused in the loop's thread while others are reported in the poller's.
+        self._lock = threading.Lock()
 
     def answered(self, index: int, error: KafkaError | None, message: Message) -> None:
-        """A record's delivery report, in the poll thread."""
-        if error is None:
-            self._offsets[index] = message.offset()
-        else:
-            self._errors.append(error)
-        self._left -= 1
-        if self._left == 0:
-            self.loop.call_soon_threadsafe(self._finish)
+        """A record's delivery report."""
+        if error is not None:
+            self.refused(1, error)
+            return
+        self._offsets[index] = message.offset()
+        self._count_down(1)
+
+    def refused(self, records: int, error: KafkaError) -> None:
+        """So many records will not be appended, or perhaps not."""
+        self._errors += [error] * records
+        self._count_down(records)
+
+    def _count_down(self, records: int) -> None:
+        with self._lock:
+            self._left -= records
+            last = self._left == 0
+        if last:
+            self._loop.call_soon_threadsafe(self._finish)
 
     def _finish(self) -> None:
         if self.done.cancelled():
@@ -50,11 +69,15 @@ class _Request:
 class Writer:
     """Appends through one idempotent producer, which is built anew after a fatal error."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    def __init__(self, settings: KafkaSettings, build: Callable[[dict[str, Any]], Producer]) -> None:
         self._settings = settings
+        self._build = build
         self._broken = False
         self._closed = False
-        self._producer = self._build()
+        self._waiting_bytes = 0
+        self._waiting_records = 0
+        self._looking = ThreadPoolExecutor(1, thread_name_prefix="kafka-producer-look")
+        self._producer = build(settings.producer())
         self._poller = threading.Thread(target=self._poll, name="kafka-producer", daemon=True)
         self._poller.start()
 
@@ -63,40 +86,78 @@ class Writer:
         """Whether the producer can take records."""
         return not (self._broken or self._closed)
 
-    def _build(self) -> Producer:
-        return Producer(self._settings.producer() | {"error_cb": self._on_error})
-
-    def _on_error(self, error: KafkaError) -> None:
-        if error.fatal():
-            _log.error("the producer met a fatal error and is built anew: %s", error.str())
-            self._broken = True
-
     def _poll(self) -> None:
         while not self._closed:
-            self._producer.poll(0.1)
+            self._serve(0.1)
             if self._broken:
                 self._renew()
 
+    def _serve(self, patience: float) -> None:
+        """Hand on delivery reports; the client library raises what is fatal to it from here."""
+        try:
+            self._producer.poll(patience)
+        except KafkaException as error:
+            self._note(error)
+
+    def _note(self, error: KafkaException) -> None:
+        if error.args[0].fatal():
+            _log.error("the producer met a fatal error and is built anew: %s", error.args[0].str())
+            self._broken = True
+
     def _renew(self) -> None:
-        """Let what is under way fail as of unknown outcome, then start with a fresh producer."""
+        """Let what is under way end, as of unknown outcome, then start with a fresh producer."""
         self._producer.purge()
-        self._producer.flush(1.0)
-        self._producer = self._build()
+        while len(self._producer):
+            self._serve(0.1)
+        self._producer = self._build(self._settings.producer())
         self._broken = False
 
-    async def append(self, records: Sequence[NewRecord]) -> list[Position]:
-        """Append and wait for every record's acknowledgement, as the port says."""
+    async def learn(self, topic: str) -> None:
+        """Have the producer look at the topic's partitions anew; it refuses those it has not heard of."""
+        look = functools.partial(self._producer.list_topics, self._settings.topic(topic), ANSWER_TIMEOUT)
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._looking, look)
+        except KafkaException as error:
+            raise LogUnavailable(f"the broker could not be asked about {topic}: {error}") from error
+
+    async def append(self, records: Sequence[NewRecord], size: int) -> list[Position]:
+        """Append ``size`` bytes and wait for every record's acknowledgement, as the port says."""
         if not records:
             return []
-        if not self.ready:
-            raise LogUnavailable("the producer is being built anew")
+        self._check_room(len(records), size)
+        self._waiting_bytes += size
+        self._waiting_records += len(records)
         request = _Request(records)
+        try:
+            self._send(records, request)
+            return await request.done
+        finally:
+            self._waiting_bytes -= size
+            self._waiting_records -= len(records)
+
+    def _check_room(self, records: int, size: int) -> None:
+        if not self.ready:
+            raise LogUnavailable("the producer is being built anew; try again later")
+        if self._waiting_records and (
+            self._waiting_bytes + size > WAITING_BYTES or self._waiting_records + records > WAITING_RECORDS
+        ):
+            raise LogUnavailable(
+                f"{self._waiting_records} records wait for the broker, which is behind; try again later"
+            )
+
+    def _send(self, records: Sequence[NewRecord], request: _Request) -> None:
         for index, record in enumerate(records):
             try:
                 self._produce(record, index, request)
-            except (BufferError, KafkaException) as error:
-                raise self._refused(index, error) from error
-        return await request.done
+            except BufferError:
+                request.refused(len(records) - index, KafkaError(KafkaError._QUEUE_FULL))
+                return
+            except KafkaException as error:
+                self._note(error)
+                # Not this one nor those after it were taken, whatever the reason.
+                code = KafkaError._STATE if error.args[0].fatal() else error.args[0].code()
+                request.refused(len(records) - index, KafkaError(code))
+                return
 
     def _produce(self, record: NewRecord, index: int, request: _Request) -> None:
         def report(error: KafkaError | None, message: Message) -> None:
@@ -112,15 +173,9 @@ class Writer:
             on_delivery=report,
         )
 
-    def _refused(self, sent: int, error: BaseException) -> Exception:
-        if sent:
-            return OutcomeUnknown(f"only {sent} records of the request went out: {error}")
-        if isinstance(error, KafkaException):
-            return translate(error.args[0])
-        return LogUnavailable("the producer's queue is full: the broker does not keep up")
-
     def close(self) -> None:
         """Send what was accepted, then stop."""
         self._producer.flush(self._settings.delivery_timeout)
         self._closed = True
         self._poller.join()
+        self._looking.shutdown(wait=False)

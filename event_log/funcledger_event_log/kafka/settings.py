@@ -1,11 +1,14 @@
 """How to reach a Kafka cluster, and what every client of ours asks of it."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from funcledger_schemas.limits import RECORD_LIMIT
 
+#: Where the client library's own lines go.
+_LOGGER = logging.getLogger("funcledger_event_log.kafka.client")
 #: Record limit and what batching and framing add to it, for client, topic and broker alike.
 MESSAGE_BYTES = RECORD_LIMIT + 64 * 1024
 #: Seconds after which an unacknowledged record is given up as of unknown outcome.
@@ -30,6 +33,10 @@ class KafkaSettings:
         """The name of one of our topics in the cluster."""
         return self.prefix + name
 
+    def group(self, consumer: str) -> str:
+        """The name in the cluster of one of our consumers."""
+        return self.prefix + consumer
+
     def client(self) -> dict[str, Any]:
         """Settings every client shares."""
         return {
@@ -37,6 +44,7 @@ class KafkaSettings:
             "reconnect.backoff.ms": 50,
             "reconnect.backoff.max.ms": 1000,
             "socket.keepalive.enable": True,
+            "logger": _LOGGER,
             **self.security,
         }
 
@@ -49,22 +57,26 @@ class KafkaSettings:
             "compression.type": "lz4",
             "message.max.bytes": MESSAGE_BYTES,
             "delivery.timeout.ms": int(self.delivery_timeout * 1000),
-            "queue.buffering.max.kbytes": 256 * 1024,
+            # The writer keeps its own, lower bound, by which a request is taken as a whole or not at all.
+            "queue.buffering.max.messages": 2_000_000,
+            "queue.buffering.max.kbytes": 1024 * 1024,
         }
 
-    def consumer(self, group: str) -> dict[str, Any]:
+    def consumer(self, consumer: str) -> dict[str, Any]:
         """Positions are ours to keep: nothing is committed, or reset, behind our back."""
         return self.client() | {
-            "group.id": self.prefix + group,
+            "group.id": self.group(consumer),
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "auto.offset.reset": "error",
-            "fetch.message.max.bytes": MESSAGE_BYTES,
-            "fetch.wait.max.ms": 500,
+            # Of a record that is larger the broker sends the one, whole.
+            "fetch.message.max.bytes": 1 << 20,
+            # A partition that joins waits for the request under way, which this bounds.
+            "fetch.wait.max.ms": 100,
             "fetch.queue.backoff.ms": 10,
             "fetch.error.backoff.ms": 50,
-            "queued.max.messages.kbytes": 16 * 1024,
-            "queued.min.messages": 10_000,
+            "queued.max.messages.kbytes": 8 * 1024,
+            "queued.min.messages": 5_000,
         }
 
     def topic_config(self) -> dict[str, str]:

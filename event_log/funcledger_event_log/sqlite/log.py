@@ -8,8 +8,9 @@ from typing import Any
 from funcledger_event_log.checks import check_metadata, check_sizes, check_start, unknown
 from funcledger_event_log.following import Bells, follow
 from funcledger_event_log.port import Committed, LogError, LogUnavailable
+from funcledger_event_log.recent import RecentRecords, take
 from funcledger_event_log.records import NewRecord, Position, Record, TopicPartition
-from funcledger_event_log.sqlite.partitions import Partition, RecentRecords, take
+from funcledger_event_log.sqlite.partitions import Partition
 from funcledger_event_log.sqlite.requests import Append, CommitPosition, CreateTopic, Group, Request, T
 from funcledger_event_log.sqlite.storage import Storage
 from funcledger_event_log.sqlite.writer import Written

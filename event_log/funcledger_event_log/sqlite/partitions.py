@@ -1,83 +1,16 @@
-"""What is in memory of each partition: its end, and the newest records for followers who are there."""
+"""What the embedded log knows of each partition beside its newest records."""
 
-from collections import deque
-from collections.abc import Sequence
-from typing import NamedTuple
-
-from funcledger_event_log.records import Record, TopicPartition
-
-#: What a record takes beside its value: objects for its headers and its decoded event.
-_OVERHEAD = 2048
+from funcledger_event_log.recent import Newest
+from funcledger_event_log.records import TopicPartition
 
 
-class Partition:
-    """A partition's end as readers see it, as the writer counts it, and its newest records."""
+class Partition(Newest):
+    """A partition with its number in the database, and its end as the writer counts it."""
 
-    __slots__ = ("end", "id", "next", "tail", "where")
+    __slots__ = ("id", "next")
 
     def __init__(self, where: TopicPartition, partition_id: int, end: int) -> None:
-        self.where = where
+        super().__init__(where, end)
         self.id = partition_id
-        #: Offset after the last record readers may see; moved by the event loop alone.
-        self.end = end
         #: Offset of the next record; moved by the writer's thread alone, when its commit has succeeded.
         self.next = end
-        #: The newest records by offset, without gaps up to the end.
-        self.tail: dict[int, Record] = {}
-
-
-class _Written(NamedTuple):
-    partition: Partition
-    first: int
-    end: int
-    weight: int
-
-
-class RecentRecords:
-    """Keeps at most ``limit`` bytes; the oldest go first, whatever their partition."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._held = 0
-        self._order: deque[_Written] = deque()
-
-    def add(self, partition: Partition, records: Sequence[Record]) -> None:
-        """These were appended to the partition; its end moves past them."""
-        weight = sum(_weight(record) for record in records)
-        first, end = records[0].offset, records[-1].offset + 1
-        partition.tail.update(zip(range(first, end), records, strict=True))
-        partition.end = end
-        self._order.append(_Written(partition, first, end, weight))
-        self._held += weight
-        self._shrink()
-
-    def _shrink(self) -> None:
-        while self._held > self._limit:
-            oldest = self._order.popleft()
-            self._held -= oldest.weight
-            for offset in range(oldest.first, oldest.end):
-                del oldest.partition.tail[offset]
-
-
-def _weight(record: Record) -> int:
-    # The decoded event holds its own copy of the payload.
-    return 2 * len(record.value) + _OVERHEAD
-
-
-def take(partition: Partition, offset: int, records: int, size: int) -> list[Record] | None:
-    """Newest records from an offset on; empty at the end, None when it is no longer in memory.
-
-    Holds at most ``records`` and stops growing once over ``size`` bytes.
-    """
-    if offset >= partition.end:
-        return []
-    if offset not in partition.tail:
-        return None
-    taken = []
-    for at in range(offset, min(offset + records, partition.end)):
-        record = partition.tail[at]
-        taken.append(record)
-        size -= len(record.value)
-        if size <= 0:
-            break
-    return taken

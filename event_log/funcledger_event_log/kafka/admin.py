@@ -1,0 +1,100 @@
+"""The client for everything but records: it answers with futures, so that no thread waits for the cluster."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+
+from funcledger_event_log.kafka.errors import translate
+from funcledger_event_log.kafka.settings import KafkaSettings
+from funcledger_event_log.port import LogUnavailable, UnknownPartition
+
+K = TypeVar("K")
+
+#: Seconds a question waits for its answer.
+ANSWER_TIMEOUT = 5.0
+#: Seconds for which a question is asked again when a leader or coordinator is only just taking over.
+_PATIENCE = 10.0
+#: Answers of a cluster that is about to be able to answer.
+_SOON = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.INVALID_REPLICATION_FACTOR,  # no broker has registered yet
+    KafkaError.BROKER_NOT_AVAILABLE,
+    KafkaError._UNKNOWN_PARTITION,  # the client's own picture is older than the topic
+}
+
+
+class Admin:
+    """One admin client; what fails for a moment only is asked again."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._client = AdminClient(settings.client())
+
+    async def ask(self, call: Callable[[AdminClient, float], "Future[Any]"]) -> Any:
+        """The answer to one question.
+
+        Raises:
+            LogUnavailable, UnknownPartition: as the cluster says.
+        """
+        answers = await self.ask_all(lambda client, timeout: {None: call(client, timeout)})
+        return answers[None]
+
+    async def ask_all(self, call: Callable[[AdminClient, float], Mapping[K, "Future[Any]"]]) -> dict[K, Any]:
+        """The answers to several questions that go out together."""
+        deadline = asyncio.get_running_loop().time() + _PATIENCE
+        while True:
+            try:
+                return await self._once(call)
+            except KafkaException as error:
+                code = error.args[0].code()
+                if code not in _SOON or asyncio.get_running_loop().time() > deadline:
+                    raise _told(error) from error
+            await asyncio.sleep(0.05)
+
+    async def _once(self, call: Callable[[AdminClient, float], Mapping[K, "Future[Any]"]]) -> dict[K, Any]:
+        self._client.poll(0)  # hands on what the client has logged
+        futures = call(self._client, ANSWER_TIMEOUT)
+        answers = await asyncio.gather(
+            *(asyncio.wrap_future(future) for future in futures.values()), return_exceptions=True
+        )
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+            _raise_within(answer)
+        return dict(zip(futures, answers, strict=True))
+
+    async def commit(self, group: ConsumerGroupTopicPartitions) -> None:
+        """Keep a group's positions."""
+        await self.ask(
+            lambda client, timeout: client.alter_consumer_group_offsets([group], request_timeout=timeout)[
+                group.group_id
+            ]
+        )
+
+    async def tell(self, call: Callable[[AdminClient], "Future[Any]"], unless: int) -> None:
+        """Have something done, unless it is done already, which ``unless`` is the code for."""
+        try:
+            await asyncio.wrap_future(call(self._client))
+        except KafkaException as error:
+            if error.args[0].code() != unless:
+                raise _told(error) from error
+
+
+def _raise_within(answer: Any) -> None:
+    """Positions that were not kept say so one by one."""
+    if isinstance(answer, ConsumerGroupTopicPartitions):
+        for part in answer.topic_partitions or ():
+            if part.error is not None:
+                raise KafkaException(part.error)
+
+
+def _told(error: KafkaException) -> Exception:
+    told = translate(error.args[0])
+    return told if isinstance(told, UnknownPartition) else LogUnavailable(str(told))

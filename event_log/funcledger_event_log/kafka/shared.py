@@ -1,0 +1,113 @@
+"""The end of every followed partition, consumed once for all followers of this process."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+
+from confluent_kafka import Consumer
+from confluent_kafka import TopicPartition as KafkaPartition
+
+from funcledger_event_log.following import Bells
+from funcledger_event_log.kafka.lanes import Lanes
+from funcledger_event_log.kafka.reader import drain
+from funcledger_event_log.kafka.settings import KafkaSettings
+from funcledger_event_log.port import LogError, PositionGone
+from funcledger_event_log.recent import Newest, RecentRecords, take
+from funcledger_event_log.records import Record, TopicPartition
+
+_log = logging.getLogger(__name__)
+
+#: Bytes of the newest records that stay in memory for followers.
+TAIL_BYTES = 64 << 20
+#: Seconds a poll waits for something new before it looks whether it should stop.
+_POLL = 0.1
+
+
+class SharedEnd:
+    """One consumer of the ends, from which followers are served; those behind go through the lanes.
+
+    It never waits for a follower: the oldest records leave memory, and who is too slow fetches them again.
+    When the client library gives up, all followers are told that the log is unavailable, and the log
+    makes another of these.
+    """
+
+    def __init__(self, settings: KafkaSettings, lanes: Lanes, tail_bytes: int = TAIL_BYTES) -> None:
+        self.bells = Bells()
+        self.fetch = lanes.batch
+        self._settings = settings
+        self._consumer = Consumer(settings.consumer("reader"))
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="kafka-end")
+        self._followed: dict[TopicPartition, Newest] = {}
+        self._followers: Counter[TopicPartition] = Counter()
+        self._recent = RecentRecords(tail_bytes)
+        self._task = asyncio.create_task(self._consume(), name="kafka-end")
+
+    def join(self, ends: Mapping[TopicPartition, int]) -> None:
+        """Somebody follows these partitions, which end there at present."""
+        new = {where: end for where, end in ends.items() if not self._followers[where]}
+        self._followers.update(ends.keys())
+        if new:
+            self._followed |= {where: Newest(where, end) for where, end in new.items()}
+            self._consumer.incremental_assign([self._at(where, end) for where, end in new.items()])
+
+    def leave(self, partitions: Collection[TopicPartition]) -> None:
+        """They do not any more."""
+        self._followers.subtract(list(partitions))
+        gone = [where for where in partitions if not self._followers[where]]
+        for where in gone:
+            del self._followed[where], self._followers[where]
+        if gone and not self.bells.closed:
+            self._consumer.incremental_unassign([self._at(where) for where in gone])
+
+    def _at(self, where: TopicPartition, offset: int = 0) -> KafkaPartition:
+        return KafkaPartition(self._settings.topic(where.topic), where.partition, offset)
+
+    def check(self, start: Mapping[TopicPartition, int]) -> None:
+        """The log has checked it, since that takes questions to the cluster."""
+
+    def take(self, where: TopicPartition, offset: int, records: int, size: int) -> list[Record] | None:
+        """Records from an offset on, for a follower; None when they are not in memory."""
+        return take(self._followed[where], offset, records, size)
+
+    def get(self, where: TopicPartition, offset: int) -> Record | None:
+        """One record, None when it is not in memory."""
+        followed = self._followed.get(where)
+        return followed.tail.get(offset) if followed else None
+
+    async def _consume(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while not self.bells.closed:
+                self._arrived(
+                    await loop.run_in_executor(
+                        self._thread, drain, self._consumer, self._settings.prefix, _POLL
+                    )
+                )
+        except LogError:
+            _log.exception("the ends of the log could not be followed any further; starting anew")
+        finally:
+            self.bells.close()
+            self._thread.submit(self._consumer.close)
+            self._thread.shutdown(wait=False)
+
+    def _arrived(self, records: list[Record]) -> None:
+        changed = []
+        for where, group in groupby(records, lambda record: TopicPartition(record.topic, record.partition)):
+            # Somebody may have left, and another joined further on, while these were on their way.
+            newest = self._followed.get(where)
+            new = [record for record in group if newest is not None and record.offset >= newest.end]
+            if newest is None or not new:
+                continue
+            if new[0].offset != newest.end:
+                raise PositionGone(f"{where} goes on at {new[0].offset}, not at {newest.end}")
+            self._recent.add(newest, new)
+            changed.append(where)
+        self.bells.ring(changed)
+
+    async def close(self) -> None:
+        """Wake every follower for the last time, and let go of the consumer."""
+        self.bells.close()
+        await self._task

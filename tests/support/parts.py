@@ -1,0 +1,120 @@
+"""The real broker and the MongoDB-compatible server for tests, in containers or as plain processes.
+
+``FUNCLEDGER_TEST_PARTS=containers|native`` chooses. A part that cannot be had skips its tests on a laptop,
+with the reason, and fails them with ``CI=true``.
+"""
+
+import atexit
+import contextlib
+import functools
+import gc
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn, Protocol
+
+import pytest
+
+from funcledger_compose.native.build import PartMissing
+
+
+class Part(Protocol):
+    """A running server."""
+
+    @property
+    def address(self) -> str:
+        """Host and port."""
+        ...
+
+    def stop(self) -> None:
+        """End it."""
+        ...
+
+
+def containers() -> bool:
+    """Whether parts come from a container engine."""
+    chosen = os.environ.get("FUNCLEDGER_TEST_PARTS")
+    if chosen in ("containers", "native"):
+        return chosen == "containers"
+    return _engine_answers()
+
+
+@functools.cache
+def _engine_answers() -> bool:
+    # Where there is no engine, its client leaves an open socket behind: collected here, not in some test.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        answers = _pinged()
+        gc.collect()
+    return answers
+
+
+def _pinged() -> bool:
+    try:
+        import docker
+
+        with contextlib.closing(docker.DockerClient.from_env()) as engine:
+            engine.ping()
+    except Exception:  # whatever is wrong with it, it is not there for us
+        return False
+    return True
+
+
+@functools.cache
+def kafka() -> Part:
+    """One broker for all tests of this process; each test has a prefix of its own."""
+    return _brought("kafka", _native_kafka, _container_kafka)
+
+
+def _brought(name: str, native: Callable[[Path], Part], container: Callable[[], Part]) -> Part:
+    folder = Path(tempfile.mkdtemp(prefix=f"funcledger-{name}-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    try:
+        part = container() if containers() else native(folder)
+    except PartMissing as error:
+        _absent(name, str(error))
+    atexit.register(part.stop)
+    return part
+
+
+def _absent(name: str, why: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"CI needs {name}: {why}")
+    pytest.skip(f"{name} is not here: {why}")
+
+
+def _native_kafka(folder: Path) -> Part:
+    from funcledger_compose.native.kafka import broker
+
+    process = broker(folder)
+    process.start()
+    return process
+
+
+def _container_kafka() -> Part:
+    return ContainerKafka()
+
+
+class ContainerKafka:
+    """The broker from testcontainers, with the limits that production has."""
+
+    def __init__(self) -> None:
+        from testcontainers.community.kafka import KafkaContainer
+
+        container = KafkaContainer("apache/kafka:4.0.0")
+        for name in ("KAFKA_MESSAGE_MAX_BYTES", "KAFKA_REPLICA_FETCH_MAX_BYTES"):
+            container.with_env(name, "6356992")
+        container.with_env("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false")
+        self._container = container.start()
+
+    @property
+    def address(self) -> str:
+        """Host and port."""
+        return str(self._container.get_bootstrap_server())
+
+    def stop(self) -> None:
+        """End it."""
+        self._container.stop()
