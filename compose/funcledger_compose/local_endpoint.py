@@ -100,10 +100,14 @@ class LocalEndpoint:
         self._keeping.cancel()
         await asyncio.gather(self._keeping, return_exceptions=True)
         patience = self._where.settings().drain + 15
-        if not await asyncio.to_thread(self._where.stop, patience):
+        if self._process is not None and self._process.returncode is None:
+            # Perhaps too young to hold the lock that says which process it is.
+            self._process.terminate()
+            stopped = await _ended(self._process, patience)
+        else:
+            stopped = await asyncio.to_thread(self._where.stop, patience)
+        if not stopped:
             _log.error("the local endpoint's agent (process %s) does not stop", self._where.pid())
-        elif self._process is not None:
-            await self._process.wait()
 
     def kill(self) -> None:
         """End an agent that is still there at once; what it ran runs again when the server is back."""
@@ -111,3 +115,11 @@ class LocalEndpoint:
             self._keeping.cancel()
             if (pid := self._where.pid()) is not None:
                 os.kill(pid, signal.SIGKILL)
+
+
+async def _ended(process: asyncio.subprocess.Process, patience: float) -> bool:
+    try:
+        await asyncio.wait_for(process.wait(), patience)
+    except TimeoutError:
+        return False
+    return True

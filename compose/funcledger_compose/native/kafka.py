@@ -54,8 +54,7 @@ def _format(classpath: str, properties: Path) -> None:
         classpath,
         "kafka.tools.StorageTool",
         "format",
-        "-t",
-        cluster,
+        f"--cluster-id={cluster}",
         "-c",
         str(properties),
     ]
