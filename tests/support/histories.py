@@ -1,6 +1,6 @@
 """Small histories drawn by Hypothesis or from a seed, and the ways in which a follower may read them.
 
-A history is drawn as a list of small numbers and told by :class:`Teller`, which keeps it plausible, so
+A history is drawn as bytes and told by :class:`Teller`, which keeps it plausible, so
 that drawing and shrinking are cheap.
 """
 
@@ -12,30 +12,30 @@ from tests.support.teller import Teller
 from funcledger_event_log.records import Record
 
 _MOVES = [
-    *[Teller.submit] * 3, Teller.submit_again, Teller.ask_cancel, Teller.agent_starts, Teller.agent_stops,
-    Teller.heartbeat, *[Teller.started] * 2, Teller.attempt_failed, *[Teller.completed] * 2, Teller.failed,
-    Teller.cancelled, Teller.kept, Teller.administered, Teller.noise, *[Teller.copy] * 2,
+    Teller.rest, *[Teller.submit] * 3, Teller.submit_again, Teller.ask_cancel, *[Teller.agent_starts] * 3,
+    Teller.agent_stops, Teller.heartbeat, *[Teller.started] * 3, *[Teller.attempt_failed] * 2,
+    *[Teller.completed] * 3, Teller.failed, Teller.cancelled, Teller.kept, Teller.administered, Teller.noise,
+    *[Teller.copy] * 2,
 ]  # fmt: skip
 
 
-def tell(moves: list[tuple[int, int, int]]) -> list[Record]:
-    """The records of a history, in the order of appending."""
+def tell(moves: bytes) -> list[Record]:
+    """The records of a history, in the order of appending; three bytes make a move."""
     teller = Teller()
-    for move, a, b in moves:
-        _MOVES[move % len(_MOVES)](teller, a, b)
+    for move, a, b in zip(moves[::3], moves[1::3], moves[2::3], strict=True):
+        _MOVES[move % len(_MOVES)](teller, a, b % 4)
     return teller.records
 
 
-def histories(most: int = 40) -> st.SearchStrategy[list[Record]]:
-    """Histories of up to so many moves."""
-    move = st.tuples(st.integers(0, len(_MOVES) - 1), st.integers(0, 7), st.integers(0, 3))
-    return st.lists(move, max_size=most).map(tell)
+def histories(least: int = 20, most: int = 60) -> st.SearchStrategy[list[Record]]:
+    """Histories of so many moves."""
+    sizes = st.integers(least, most)
+    return sizes.flatmap(lambda size: st.binary(min_size=3 * size, max_size=3 * size)).map(tell)
 
 
 def history(seed: int, moves: int) -> list[Record]:
     """The history of a seed, for tests that walk through a single one."""
-    random = Random(seed)
-    return tell([(random.randrange(99), random.randrange(8), random.randrange(4)) for _ in range(moves)])
+    return tell(Random(seed).randbytes(3 * moves))
 
 
 def split(records: list[Record], random: Random) -> list[list[Record]]:

@@ -24,7 +24,6 @@ def submitted(document: TaskStatus | None, entry: Entry[TaskSubmitted]) -> TaskS
     document = document or _new(event)
     if document.submitted_offset is not None:
         return None
-    document.batch_id = event.batch_id
     document.function_id = event.function_id
     document.batch_index = event.batch_index
     document.batch_size = event.batch_size
@@ -49,9 +48,6 @@ def cancel_requested(document: TaskStatus | None, entry: Entry[TaskCancelRequest
     document = document or _new(entry.event)
     if document.cancel_requested_at is not None:
         return None
-    if document.submitted_offset is None:
-        # Of the two topics, what `tasks` says of the batch stands, whichever came first.
-        document.batch_id = entry.event.batch_id
     document.cancel_requested_at = entry.timestamp
     return _attend(document)
 
