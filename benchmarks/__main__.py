@@ -71,10 +71,12 @@ def measure(rounds: int) -> dict[str, float]:
 def main() -> None:
     """Run, print and write."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="paired rounds of %d no-ops" % measures.NOOPS)
+    parser.add_argument("--rounds", type=int, default=3, help=f"paired rounds of {measures.NOOPS} no-ops")
     figures = measure(parser.parse_args().rounds)
     machine = {"cores": os.cpu_count(), "platform": platform.platform(), "python": platform.python_version()}
-    print(f"{machine['cores']} cores, {WORKERS} workers, Python {machine['python']}, durable (fsync before answer)\n")
+    print(
+        f"{machine['cores']} cores, {WORKERS} workers, Python {machine['python']}, fsync before each answer\n"
+    )
     for name, title in TITLES.items():
         print(f"  {title:<62}{figures[name]:>12,.2f}")
     rounded = {name: round(figures[name], 3) for name in TITLES}
