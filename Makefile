@@ -21,10 +21,10 @@ test: $(DEV_READY) ## all tests that need no container engine
 	@$(BIN)/python -m pytest
 
 quick: $(DEV_READY) ## unit, contract and property tests: under a minute
-	@$(BIN)/python -m pytest tests/unit tests/contracts tests/properties tests/golden
+	@$(BIN)/python -m pytest -m "not slow and not distributed" tests/unit tests/contracts tests/properties tests/golden
 
 test-all: $(DEV_READY) ## everything, the long runs too
-	@$(BIN)/python -m pytest --run-slow
+	@$(BIN)/python -m pytest -m ""
 
 check: $(DEV_READY) ## style, types and the rooms' import contracts
 	@$(BIN)/ruff check .
