@@ -19,6 +19,7 @@ from typing import NoReturn, Protocol
 import pytest
 
 from funcledger_compose.native.build import PartMissing
+from funcledger_compose.native.process import NativeProcess
 
 
 class Part(Protocol):
@@ -69,6 +70,14 @@ def kafka() -> Part:
     return _brought("kafka", _native_kafka, _container_kafka)
 
 
+def own_kafka(folder: Path) -> NativeProcess:
+    """A broker that one test module may freeze, kill and start again; a process, whatever the others are."""
+    try:
+        return _native_kafka(folder)
+    except PartMissing as error:
+        _absent("kafka", str(error))
+
+
 def _brought(name: str, native: Callable[[Path], Part], container: Callable[[], Part]) -> Part:
     folder = Path(tempfile.mkdtemp(prefix=f"funcledger-{name}-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -86,7 +95,7 @@ def _absent(name: str, why: str) -> NoReturn:
     pytest.skip(f"{name} is not here: {why}")
 
 
-def _native_kafka(folder: Path) -> Part:
+def _native_kafka(folder: Path) -> NativeProcess:
     from funcledger_compose.native.kafka import broker
 
     process = broker(folder)

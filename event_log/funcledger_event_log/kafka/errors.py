@@ -25,6 +25,7 @@ _UNKNOWN_OUTCOME = {
     KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
     KafkaError._PURGE_INFLIGHT,
     KafkaError._FATAL,
+    KafkaError.DUPLICATE_SEQUENCE_NUMBER,
 }
 
 
@@ -38,7 +39,7 @@ def translate(error: KafkaError) -> LogError:
     if code in (KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET):
         return PositionGone(text)
     if code in _UNKNOWN_OUTCOME or error.fatal():
-        return OutcomeUnknown(f"the broker did not answer in time: {text}")
+        return OutcomeUnknown(f"the broker did not say where it is: {text}")
     return LogUnavailable(text)
 
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from confluent_kafka import Consumer
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from funcledger_event_log.kafka.reader import drain
+from funcledger_event_log.kafka.reader import Introduced, drain
 from funcledger_event_log.kafka.settings import KafkaSettings
 from funcledger_event_log.port import LogUnavailable
 from funcledger_event_log.records import Position, Record, TopicPartition
@@ -19,8 +19,14 @@ from funcledger_event_log.records import Position, Record, TopicPartition
 LANES = 4
 #: Seconds in which records that exist have to arrive.
 _PATIENCE = 10.0
+#: Seconds after which a lane nobody has used stops fetching ahead.
+_REST = 1.0
 #: Offsets nobody asked for that are read past rather than jumped over.
 _GAP = 500
+
+#: What is asked for exists, so a fetch need not wait; one that did would hold up the next question.
+#: Small fetches, because all of one is unpacked before the first record of it comes out.
+_AHEAD = {"fetch.wait.max.ms": 5, "fetch.message.max.bytes": 128 << 10}
 
 
 class Lane:
@@ -28,7 +34,8 @@ class Lane:
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
-        self._consumer = Consumer(settings.consumer("reader"))
+        self._consumer = Consumer(settings.consumer("reader") | _AHEAD)
+        self._introduced = Introduced(self._consumer)
         self._held: deque[Record] = deque()
         #: What it would hand out next.
         self.next: Position | None = None
@@ -37,9 +44,9 @@ class Lane:
         """Records from an existing offset on: at most ``records``, not growing once over ``size`` bytes."""
         if self.next != (*where, offset):
             self._go(where, offset)
-        self._wait()
+        self._wait(records)
         taken: list[Record] = []
-        while len(taken) < records and size > 0 and (self._held or self._more(0)):
+        while len(taken) < records and size > 0 and (self._held or self._more(0, records - len(taken))):
             taken.append(self._held.popleft())
             size -= len(taken[-1].value)
         self.next = Position(*where, taken[-1].offset + 1)
@@ -47,17 +54,26 @@ class Lane:
 
     def _go(self, where: TopicPartition, offset: int) -> None:
         self._held.clear()
-        self._consumer.assign([KafkaPartition(self._settings.topic(where.topic), where.partition, offset)])
+        topic = self._settings.topic(where.topic)
+        self._introduced.introduce([topic])
+        self._consumer.assign([KafkaPartition(topic, where.partition, offset)])
 
-    def _wait(self) -> None:
+    def _wait(self, records: int) -> None:
         deadline = time.monotonic() + _PATIENCE
-        while not self._held and not self._more(0.2):
+        while not self._held and not self._more(0.2, records):
             if time.monotonic() > deadline:
                 raise LogUnavailable("the broker did not hand over records in time")
 
-    def _more(self, patience: float) -> bool:
-        self._held.extend(drain(self._consumer, self._settings.prefix, patience))
+    def _more(self, patience: float, records: int) -> bool:
+        # No more than are wanted: a record costs little in the client library, and much more as ours.
+        self._held.extend(drain(self._consumer, self._settings.prefix, patience, min(records, 1000)))
         return bool(self._held)
+
+    def rest(self) -> None:
+        """Stop fetching ahead."""
+        self._held.clear()
+        self._consumer.unassign()
+        self.next = None
 
     def close(self) -> None:
         """Let go of the consumer."""
@@ -100,14 +116,19 @@ class Lanes:
         return await asyncio.shield(job)
 
     def _lane(self, at: Position) -> Lane:
-        """The one that stands there, else a new one while there is room, else the one idle longest."""
-        standing = next((lane for lane in self._free if lane.next == at), None)
-        if standing is None and self._made < LANES:
+        """The one that stands there, else one that rests, a new one, or the one used last.
+
+        (Followers go round their partitions: of those, the one used last is needed again last.)
+        """
+        for wanted in (at, None):
+            for lane in self._free:
+                if lane.next == wanted:
+                    self._free.remove(lane)
+                    return lane
+        if self._made < LANES:
             self._made += 1
             return Lane(self._settings)
-        lane = standing or self._free[0]
-        self._free.remove(lane)
-        return lane
+        return self._free.pop()
 
     def _back(self, lane: Lane, job: "asyncio.Future[list[Record]]") -> None:
         if self._closed or job.cancelled() or job.exception() is not None:
@@ -115,7 +136,12 @@ class Lanes:
             lane.close()
         else:
             self._free.append(lane)
+            asyncio.get_running_loop().call_later(_REST, self._rest, lane, lane.next)
         self._room.release()
+
+    def _rest(self, lane: Lane, stood: Position | None) -> None:
+        if lane in self._free and lane.next == stood:
+            lane.rest()
 
     def close(self) -> None:
         """Let go of every lane; those at work follow when they are done."""

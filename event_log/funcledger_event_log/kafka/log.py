@@ -29,7 +29,7 @@ class KafkaLog:
     def __init__(
         self, settings: KafkaSettings, *, producer: Callable[[dict[str, Any]], Producer] = Producer
     ) -> None:
-        self._settings = settings
+        self.settings = settings
         admin = Admin(settings)
         self._topics = Topics(settings, admin)
         self._positions = Positions(settings, admin)
@@ -79,10 +79,11 @@ class KafkaLog:
         self, start: Mapping[TopicPartition, int], *, max_records: int = 1000, max_bytes: int = 8 << 20
     ) -> AsyncGenerator[list[Record]]:
         """As the port says."""
+        await self._check(start)
         ends = await self._ends_for(start)
         self._check_open()
         if self._shared is None or self._shared.bells.closed:
-            self._shared = SharedEnd(self._settings, self._lanes)
+            self._shared = SharedEnd(self.settings, self._lanes)
         shared = self._shared
         shared.join(ends)
         try:
@@ -94,7 +95,6 @@ class KafkaLog:
 
     async def _ends_for(self, start: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         """Where the partitions end, all of which hold what is to be followed."""
-        await self._check(start)
         topics = {where.topic for where in start}
         check_start(start, await self._offsets(topics, at_end=False))
         ends = await self._offsets(topics, at_end=True)

@@ -38,10 +38,15 @@ class _Request:
 
     def answered(self, index: int, error: KafkaError | None, message: Message) -> None:
         """A record's delivery report."""
+        offset = message.offset()
+        if error is None and offset is None:
+            # The broker took it for a repeat. That is also its answer to a first batch which is sent again
+            # after a passing error, when a second has overtaken it: then the record is not on the log.
+            error = KafkaError(KafkaError.DUPLICATE_SEQUENCE_NUMBER)
         if error is not None:
             self.refused(1, error)
             return
-        self._offsets[index] = message.offset()
+        self._offsets[index] = offset
         self._count_down(1)
 
     def refused(self, records: int, error: KafkaError) -> None:

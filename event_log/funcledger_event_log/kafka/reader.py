@@ -1,10 +1,13 @@
-"""Taking records from a consumer of the client library."""
+"""What the client library's consumers need: to hear of topics, and to have their messages made records."""
 
+from collections.abc import Iterable
 from typing import cast
 
-from confluent_kafka import Consumer, KafkaError, Message
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
+from funcledger_event_log.kafka.admin import ANSWER_TIMEOUT
 from funcledger_event_log.kafka.errors import translate
+from funcledger_event_log.port import LogUnavailable
 from funcledger_event_log.records import Record
 
 #: What the client library gets over by itself while the broker is away.
@@ -21,7 +24,28 @@ _PASSING = {
 }
 
 
-def drain(consumer: Consumer, prefix: str, patience: float, most: int = 2000) -> list[Record]:
+class Introduced:
+    """The topics a consumer has heard of; of others it would take a second to notice where they are."""
+
+    def __init__(self, consumer: Consumer) -> None:
+        self._consumer = consumer
+        self._topics: set[str] = set()
+
+    def introduce(self, topics: Iterable[str]) -> None:
+        """Have it look for those that are new to it; blocks.
+
+        Raises:
+            LogUnavailable: the broker did not answer.
+        """
+        for topic in set(topics) - self._topics:
+            try:
+                self._consumer.list_topics(topic, ANSWER_TIMEOUT)
+            except KafkaException as error:
+                raise LogUnavailable(f"the broker could not be asked about {topic}: {error}") from error
+            self._topics.add(topic)
+
+
+def drain(consumer: Consumer, prefix: str, patience: float, most: int = 1000) -> list[Record]:
     """What is there; waits up to ``patience`` seconds, for the first message alone.
 
     Raises:
@@ -30,7 +54,7 @@ def drain(consumer: Consumer, prefix: str, patience: float, most: int = 2000) ->
     first = consumer.poll(patience)
     if first is None:
         return []
-    messages = [first, *consumer.consume(most - 1, 0)]
+    messages = [first, *(consumer.consume(most - 1, 0) if most > 1 else ())]
     return [_record(message, prefix) for message in messages if _good(message)]
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 
@@ -12,9 +12,9 @@ from confluent_kafka import TopicPartition as KafkaPartition
 
 from funcledger_event_log.following import Bells
 from funcledger_event_log.kafka.lanes import Lanes
-from funcledger_event_log.kafka.reader import drain
+from funcledger_event_log.kafka.reader import Introduced, drain
 from funcledger_event_log.kafka.settings import KafkaSettings
-from funcledger_event_log.port import LogError, PositionGone
+from funcledger_event_log.port import LogError, LogUnavailable, PositionGone
 from funcledger_event_log.recent import Newest, RecentRecords, take
 from funcledger_event_log.records import Record, TopicPartition
 
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 #: Bytes of the newest records that stay in memory for followers.
 TAIL_BYTES = 64 << 20
 #: Seconds a poll waits for something new before it looks whether it should stop.
-_POLL = 0.1
+_POLL = 0.05
 
 
 class SharedEnd:
@@ -40,30 +40,33 @@ class SharedEnd:
         self._settings = settings
         self._consumer = Consumer(settings.consumer("reader"))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kafka-end")
+        self._introduced = Introduced(self._consumer)
         self._followed: dict[TopicPartition, Newest] = {}
         self._followers: Counter[TopicPartition] = Counter()
+        #: Partitions to consume from an offset on, or no more, at the thread's next turn.
+        self._changes: dict[TopicPartition, int | None] = {}
+        #: What the consumer has; the thread's own.
+        self._assigned: set[TopicPartition] = set()
         self._recent = RecentRecords(tail_bytes)
         self._task = asyncio.create_task(self._consume(), name="kafka-end")
 
     def join(self, ends: Mapping[TopicPartition, int]) -> None:
         """Somebody follows these partitions, which end there at present."""
-        new = {where: end for where, end in ends.items() if not self._followers[where]}
-        self._followers.update(ends.keys())
-        if new:
-            self._followed |= {where: Newest(where, end) for where, end in new.items()}
-            self._consumer.incremental_assign([self._at(where, end) for where, end in new.items()])
+        if self.bells.closed:
+            raise LogUnavailable("the log is closed")
+        for where, end in ends.items():
+            if not self._followers[where]:
+                self._followed[where] = Newest(where, end)
+                self._changes[where] = end
+            self._followers[where] += 1
 
-    def leave(self, partitions: Collection[TopicPartition]) -> None:
+    def leave(self, partitions: Iterable[TopicPartition]) -> None:
         """They do not any more."""
-        self._followers.subtract(list(partitions))
-        gone = [where for where in partitions if not self._followers[where]]
-        for where in gone:
-            del self._followed[where], self._followers[where]
-        if gone and not self.bells.closed:
-            self._consumer.incremental_unassign([self._at(where) for where in gone])
-
-    def _at(self, where: TopicPartition, offset: int = 0) -> KafkaPartition:
-        return KafkaPartition(self._settings.topic(where.topic), where.partition, offset)
+        for where in partitions:
+            self._followers[where] -= 1
+            if not self._followers[where]:
+                del self._followed[where], self._followers[where]
+                self._changes[where] = None
 
     def check(self, start: Mapping[TopicPartition, int]) -> None:
         """The log has checked it, since that takes questions to the cluster."""
@@ -81,11 +84,8 @@ class SharedEnd:
         loop = asyncio.get_running_loop()
         try:
             while not self.bells.closed:
-                self._arrived(
-                    await loop.run_in_executor(
-                        self._thread, drain, self._consumer, self._settings.prefix, _POLL
-                    )
-                )
+                changes, self._changes = self._changes, {}
+                self._arrived(await loop.run_in_executor(self._thread, self._turn, changes))
         except LogError:
             _log.exception("the ends of the log could not be followed any further; starting anew")
         finally:
@@ -93,13 +93,32 @@ class SharedEnd:
             self._thread.submit(self._consumer.close)
             self._thread.shutdown(wait=False)
 
+    def _turn(self, changes: Mapping[TopicPartition, int | None]) -> list[Record]:
+        """Change what is consumed, then take what is there.
+
+        Both in one thread: a consumer that polls lets nobody else in, for as long as nothing comes.
+        """
+        gone = self._assigned & changes.keys()
+        new = {where: offset for where, offset in changes.items() if offset is not None}
+        if gone:
+            self._consumer.incremental_unassign([self._at(where) for where in gone])
+        if new:
+            self._introduced.introduce({self._settings.topic(where.topic) for where in new})
+            self._consumer.incremental_assign([self._at(*start) for start in new.items()])
+        self._assigned = (self._assigned - gone) | new.keys()
+        return drain(self._consumer, self._settings.prefix, _POLL)
+
+    def _at(self, where: TopicPartition, offset: int = 0) -> KafkaPartition:
+        return KafkaPartition(self._settings.topic(where.topic), where.partition, offset)
+
     def _arrived(self, records: list[Record]) -> None:
         changed = []
         for where, group in groupby(records, lambda record: TopicPartition(record.topic, record.partition)):
-            # Somebody may have left, and another joined further on, while these were on their way.
             newest = self._followed.get(where)
-            new = [record for record in group if newest is not None and record.offset >= newest.end]
-            if newest is None or not new:
+            if newest is None or where in self._changes:
+                continue  # nobody follows it any more, or somebody else anew, from an offset of their own
+            new = [record for record in group if record.offset >= newest.end]
+            if not new:
                 continue
             if new[0].offset != newest.end:
                 raise PositionGone(f"{where} goes on at {new[0].offset}, not at {newest.end}")

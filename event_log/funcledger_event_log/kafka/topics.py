@@ -31,6 +31,8 @@ class Topics:
         if present < partitions:
             await self._grow(self._settings.topic(topic), partitions)
         await self._until_there(topic, partitions)
+        # Partitions are listed a moment before their leaders take anything.
+        await self.offsets(topic, at_end=True)
 
     async def _create(self, name: str, partitions: int) -> None:
         new = NewTopic(name, partitions, self._settings.replication, config=self._settings.topic_config())

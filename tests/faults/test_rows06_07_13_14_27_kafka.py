@@ -1,0 +1,203 @@
+"""FAULTS 6, 7, 13, 14 and 27: what the log on Kafka promises when the broker freezes, dies or forgets."""
+
+import asyncio
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import pytest
+from confluent_kafka import TopicPartition as KafkaPartition
+from confluent_kafka.admin import AdminClient
+from tests.support import parts
+from tests.support.fatal import Builder, fail_for_good
+from tests.support.logs import at, collect, new, values
+from tests.support.poll import until
+
+from funcledger_compose.native.process import NativeProcess
+from funcledger_event_log.kafka import KafkaLog, KafkaSettings, producer
+from funcledger_event_log.port import LogUnavailable, OutcomeUnknown, PositionGone
+from funcledger_event_log.records import Position, Record
+from funcledger_schemas.ids import new_id
+
+pytestmark = pytest.mark.distributed
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NativeProcess]:
+    process = parts.own_kafka(tmp_path_factory.mktemp("broker") / "kafka")
+    yield process
+    process.stop()
+
+
+@asynccontextmanager
+async def opened(
+    broker: NativeProcess, build: Builder | None = None, **settings: float
+) -> AsyncIterator[KafkaLog]:
+    asked = KafkaSettings(broker.address, prefix=f"t{new_id()}.", **settings)  # type: ignore[arg-type]
+    log = KafkaLog(asked, producer=build or Builder())
+    try:
+        await log.create_topic("tasks", 2)
+        yield log
+    finally:
+        await log.close()
+
+
+@contextmanager
+def frozen(broker: NativeProcess) -> Iterator[None]:
+    broker.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        broker.signal(signal.SIGCONT)
+
+
+async def test_row_6_an_append_that_times_out_is_of_unknown_outcome_and_may_be_sent_again(
+    broker: NativeProcess,
+) -> None:
+    async with opened(broker, delivery_timeout=1.0) as log:
+        await log.append([new(b"before")])
+        with frozen(broker):
+            begun = time.monotonic()
+            with pytest.raises(OutcomeUnknown):
+                await log.append([new(b"lost?"), new(b"lost?", 1)])
+            assert time.monotonic() - begun < 4
+        await log.append([new(b"lost?"), new(b"after")])
+        records = await collect(log, {at(0): 0}, (await log.ends("tasks"))[0])
+        assert values(records)[0] == b"before"
+        assert values(records)[-1] == b"after"
+        assert b"lost?" in values(records)
+
+
+async def test_row_7_a_fatal_error_rebuilds_the_producer_with_readiness_red_meanwhile(
+    broker: NativeProcess,
+) -> None:
+    build = Builder()
+    async with opened(broker, build) as log:
+        await log.append([new(b"before")])
+        assert await log.ready()
+        build.may_build.clear()
+        with frozen(broker):
+            under_way = asyncio.ensure_future(log.append([new(b"under way")]))
+            await asyncio.wait([under_way], timeout=0.1)
+            fail_for_good(build.built[0])
+            with pytest.raises(OutcomeUnknown):
+                await asyncio.wait_for(under_way, 5)
+        assert not await log.ready()
+        with pytest.raises(LogUnavailable):
+            await log.append([new(b"refused")])
+        build.may_build.set()
+        await until(log.ready)
+        await log.append([new(b"after")])
+        assert len(build.built) == 2
+        found = Counter(values(await collect(log, {at(0): 0}, (await log.ends("tasks"))[0])))
+        assert (found[b"before"], found[b"refused"], found[b"after"]) == (1, 0, 1)
+
+
+async def test_row_14_a_frozen_broker_is_told_in_time_and_costs_no_threads(
+    broker: NativeProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(producer, "WAITING_RECORDS", 10)
+    async with opened(broker, delivery_timeout=3.0) as log:
+        await log.append([new(b"before")])
+        await log.committed("somebody", at(0))
+        with frozen(broker):
+            under_way = asyncio.ensure_future(log.append([new(b"x")] * 10))
+            begun = time.monotonic()
+            assert not await log.ready()
+            assert time.monotonic() - begun < 2
+            threads = threading.active_count()
+            for _ in range(50):
+                with pytest.raises(LogUnavailable, match="wait for the broker"):
+                    await log.append([new(b"too much")])
+            assert not any(await asyncio.gather(*(log.ready() for _ in range(50))))
+            assert threading.active_count() <= threads
+            with pytest.raises(OutcomeUnknown):
+                await under_way
+            assert time.monotonic() - begun < 6
+        await until(log.ready, timeout=10)
+        await log.append([new(b"after")])
+        assert b"too much" not in values(await collect(log, {at(0): 0}, (await log.ends("tasks"))[0]))
+
+
+class _Writing:
+    """Writers that go on whatever happens, and remember what they were told."""
+
+    def __init__(self, log: KafkaLog) -> None:
+        self.log = log
+        self.acknowledged: dict[bytes, Position] = {}
+        self.refused: set[bytes] = set()
+        self.unknown: set[bytes] = set()
+        self.stopping = False
+
+    async def write(self, name: int) -> None:
+        number = 0
+        while not self.stopping:
+            number += 1
+            pair = [b"%d:%d:%d" % (name, number, partition) for partition in (0, 1)]
+            try:
+                positions = await self.log.append([new(value, p) for p, value in enumerate(pair)])
+                self.acknowledged |= dict(zip(pair, positions, strict=True))
+            except LogUnavailable:
+                self.refused.update(pair)
+                await asyncio.sleep(0.05)
+            except OutcomeUnknown:
+                self.unknown.update(pair)
+
+
+async def test_row_13_a_broker_killed_under_load_loses_and_doubles_nothing_and_is_back_within_five_seconds(
+    broker: NativeProcess,
+) -> None:
+    async with opened(broker) as log:
+        seen: list[Record] = []
+        follower = asyncio.create_task(_follow(log, seen))
+        writing = _Writing(log)
+        writers = [asyncio.create_task(writing.write(name)) for name in range(4)]
+        await until(lambda: len(seen) > 500, timeout=20)
+        broker.kill()
+        before = len(writing.acknowledged)
+        await asyncio.to_thread(broker.start)
+        returned = time.monotonic()
+        await until(lambda: len(writing.acknowledged) > before + 100, timeout=10)
+        assert time.monotonic() - returned < 5
+        writing.stopping = True
+        await asyncio.gather(*writers)
+        ends = await log.ends("tasks")
+        await until(lambda: len(seen) >= sum(ends.values()), timeout=10)
+        follower.cancel()
+        await asyncio.gather(follower, return_exceptions=True)
+        _audit(writing, seen, await collect(log, {at(0): 0, at(1): 0}, sum(ends.values())))
+
+
+async def _follow(log: KafkaLog, seen: list[Record]) -> None:
+    async for batch in log.follow({at(0): 0, at(1): 0}):
+        seen += batch
+
+
+def _audit(writing: _Writing, seen: list[Record], there: list[Record]) -> None:
+    """Acknowledged is there once, where it was said to be; refused is not; the follower saw what is there."""
+    counted = Counter(values(there))
+    assert {record.position: record.value for record in there} == {r.position: r.value for r in seen}
+    assert len(seen) == len(there)
+    assert {record.value: record.position for record in there}.items() >= writing.acknowledged.items()
+    assert max(counted.values()) == 1
+    assert not writing.refused & counted.keys()
+    assert counted.keys() <= writing.acknowledged.keys() | writing.unknown
+
+
+async def test_row_27_a_follower_whom_retention_has_overtaken_is_told_loudly(broker: NativeProcess) -> None:
+    async with opened(broker) as log:
+        await log.append([new(b"%d" % number) for number in range(10)])
+        admin = AdminClient({"bootstrap.servers": broker.address})
+        topic = log.settings.topic("tasks")
+        for future in admin.delete_records([KafkaPartition(topic, 0, 4)]).values():
+            await asyncio.wrap_future(future)
+        assert (await log.starts("tasks"))[0] == 4
+        with pytest.raises(PositionGone):
+            await anext(log.follow({at(0): 3}))
+        with pytest.raises(PositionGone):
+            await anext(log.follow({at(0): 11}))
+        assert values(await collect(log, {at(0): 4}, 6)) == [b"%d" % number for number in range(4, 10)]
+        assert await log.read([Position("tasks", 0, 3)]) == [None]
