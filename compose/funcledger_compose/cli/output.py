@@ -12,7 +12,8 @@ from rich.table import Table
 
 from funcledger_compose.main import fail
 
-console = Console()
+#: Into a pipe, lines are not cut to the width of a terminal that is not there.
+console = Console(width=None if sys.stdout.isatty() else 200)
 
 
 def show_json(value: Any) -> None:
@@ -25,9 +26,10 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty: 
     if not rows:
         console.print(empty)
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for index, column in enumerate(columns):
+        # Ids stand first, and must come whole out of a terminal.
+        table.add_column(column, overflow="fold", no_wrap=index == 0)
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
     console.print(table)
