@@ -1,4 +1,4 @@
-"""What followers of the log on Kafka are promised beyond the port: they share, and being slow costs nothing."""
+"""What followers of the log on Kafka get beyond the port: they share, and being slow costs nothing."""
 
 import asyncio
 import functools

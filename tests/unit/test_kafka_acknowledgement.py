@@ -49,7 +49,7 @@ def _writer(answers: list[Answer]) -> Writer:
 @pytest.mark.parametrize(
     ("answers", "told"),
     [
-        # The broker took the second for a repeat: it may be lost, whatever the library makes of it.
+        # The library infers that the second is there, which it need not be.
         ([(None, 7), (None, None)], OutcomeUnknown),
         ([(None, None), (None, None)], OutcomeUnknown),
         ([(None, 7), (KafkaError(KafkaError._PURGE_QUEUE), None)], OutcomeUnknown),

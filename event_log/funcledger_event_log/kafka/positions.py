@@ -17,7 +17,7 @@ class Positions:
 
     Commits go through the one admin client: a gateway keeps a position for every endpoint, and a client
     for each would be thousands. Asking is rare, and takes a client of its own for the moment: the admin
-    client's way to ask ends the whole process when the coordinator is not ready (confluent-kafka 2.16).
+    client's way to ask ends the whole process when the coordinator is not ready (librdkafka issue 5040).
     """
 
     def __init__(self, settings: KafkaSettings, admin: Admin) -> None:

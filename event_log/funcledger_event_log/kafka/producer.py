@@ -40,9 +40,9 @@ class _Request:
         """A record's delivery report."""
         offset = message.offset()
         if error is None and offset is None:
-            # The broker took it for a repeat. That is also its answer to a first batch which is sent again
-            # after a passing error, when a second has overtaken it: then the record is not on the log.
-            error = KafkaError(KafkaError.DUPLICATE_SEQUENCE_NUMBER)
+            # The library infers from a later batch that this one is there too. It may not be: where the
+            # broker knows nothing of this producer yet, it takes a second batch without the first.
+            error = KafkaError(KafkaError.DUPLICATE_SEQUENCE_NUMBER, "delivered, but nobody knows where")
         if error is not None:
             self.refused(1, error)
             return
