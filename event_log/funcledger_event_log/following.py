@@ -92,15 +92,22 @@ def bytes_of(records: Iterable[Record]) -> int:
 async def follow(
     source: Source, start: Mapping[TopicPartition, int], max_records: int, max_bytes: int
 ) -> AsyncGenerator[list[Record]]:
-    """Batches from these offsets on, without end; partitions take turns to fill them."""
+    """Batches from these offsets on, without end; partitions take turns to fill them.
+
+    Who is furthest back in time has the next turn, so a follower that is behind sees records of
+    different partitions in about the order they were appended in.
+    """
     source.check(start)
     following = dict(start)
+    times: dict[TopicPartition, int] = {}
     bell = source.bells.hang(following)
     try:
         while True:
             if source.bells.closed:
                 raise LogUnavailable("the log is closed")
+            bell.rung = dict.fromkeys(sorted(bell.rung, key=lambda where: times.get(where, 0)))
             if batch := await _gather(source, following, bell, max_records, max_bytes):
+                times.update({TopicPartition(each.topic, each.partition): each.timestamp for each in batch})
                 yield batch
             else:
                 await bell.wait()
