@@ -20,6 +20,8 @@ class Applier:
 
     Documents and positions are saved together, so after a crash at any point applying again from
     the stored positions gives what never having crashed would have given.
+
+    After an error what is remembered is no longer sure: :meth:`reload` before going on.
     """
 
     def __init__(self, store: ReadModelStore, dead_letters: DeadLetters | None) -> None:
@@ -45,9 +47,23 @@ class Applier:
         return batch
 
     async def apply(self, batch: Batch) -> None:
-        """Fold batches, in the order they were prepared in, and save what comes of it.
+        """Fold a batch, in the order they were prepared in, and save what comes of it."""
+        await self.save(batch, await self.fold(batch))
 
-        After any error what is remembered is no longer sure: :meth:`reload` before going on.
+    async def fold(self, batch: Batch) -> Changed:
+        """The documents that change; to be saved before the next batch is folded.
+
+        Raises:
+            StoreUnavailable: try again later.
+        """
+        documents, missing = self._recent.look_up(batch.wanted())
+        if missing:
+            for model, found in (await self._store.load(missing)).items():
+                documents[model].update(found)
+        return await _compute(len(batch), lambda: batch.fold(documents))
+
+    async def save(self, batch: Batch, changed: Changed) -> None:
+        """Save what :meth:`fold` gave, with the positions it reflects.
 
         Raises:
             StaleWriter: another projector is ahead of this one.
@@ -55,20 +71,12 @@ class Applier:
         """
         if not batch.ends:
             return
-        changed = await self._fold(batch)
         if self._dead_letters is not None:
             await self._dead_letters.keep(batch.poison)
         before = {where: self.positions.get(where, 0) for where in batch.ends}
         await self._store.save(changed, batch.ends, before)
         self._recent.keep(changed)
         self.positions = self.positions | batch.ends
-
-    async def _fold(self, batch: Batch) -> Changed:
-        documents, missing = self._recent.look_up(batch.wanted())
-        if missing:
-            for model, found in (await self._store.load(missing)).items():
-                documents[model].update(found)
-        return await _compute(len(batch), lambda: batch.fold(documents))
 
 
 async def _compute(records: int, work: Callable[[], T]) -> T:

@@ -114,9 +114,10 @@ class Projector:
         ahead: asyncio.Task[Batch | None] | None = None
         try:
             while (batch := await (ahead or self._next(inbox))) is not None:
+                changed = await self._applier.fold(batch)
                 # Far behind, the next batch is read while this one is written; else it may still grow.
                 ahead = asyncio.create_task(self._next(inbox)) if len(inbox) > _FAR_BEHIND else None
-                await self._applier.apply(batch)
+                await self._applier.save(batch, changed)
                 self._moved = True
         finally:
             if ahead is not None:
