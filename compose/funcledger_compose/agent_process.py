@@ -72,7 +72,7 @@ def _engine(settings: EndpointSettings, where: EndpointDir) -> Engine:
         raise EndpointDirError(
             f'{where.config}: engine = "{settings.engine}" is not known; there is "local".'
         )
-    return LocalEngine(settings.workers, output=where.path / "workers.log")
+    return LocalEngine(settings.workers, output=where.log_file)
 
 
 async def _run(where: EndpointDir, settings: EndpointSettings, *, attached: bool) -> int:

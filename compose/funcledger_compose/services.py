@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
 
 from funcledger_command_api import api as commands
+from funcledger_compose.lag import LagMetric
 from funcledger_compose.settings import Settings
 from funcledger_event_log.follower import Tail
 from funcledger_event_log.port import EventLog
@@ -21,6 +23,7 @@ from funcledger_web import catalogue as catalogues
 from funcledger_web.app import application
 from funcledger_web.auth import AnyOf, Principal
 from funcledger_web.credentials import EndpointCredentials
+from funcledger_web.metrics import RequestMetrics
 from funcledger_web.tokens import TokenTable, digest
 
 #: Seconds the catalogue may take to catch up before an unknown credential is turned away.
@@ -50,7 +53,10 @@ class Services:
         epochs = await EpochTail.over(log, store)
         query = QuerySide(log, store)
         services = cls(log, tail, query, Door(log, epochs, catalogue, tail))
-        await services._start(epochs, Projector(log, store), Keeper(log, store))
+        metrics = RequestMetrics(CollectorRegistry())
+        projector = Projector(log, store)
+        lag = LagMetric(projector, metrics.registry)
+        await services._start(epochs, projector, Keeper(log, store), lag)
         services.app = application(
             "funcledger",
             [*commands.routers(log, catalogue, tail), *query.routers(), *gateway_routers(services._door)],
@@ -60,13 +66,14 @@ class Services:
             ),
             allowed_hosts=_hosts(settings),
             ready=services.missing,
+            metrics=metrics,
             about=commands.ABOUT,
         )
         return services
 
-    async def _start(self, epochs: EpochTail, projector: Projector, keeper: Keeper) -> None:
+    async def _start(self, epochs: EpochTail, projector: Projector, keeper: Keeper, lag: LagMetric) -> None:
         self._projector = projector
-        for part in (self._catalogue_tail, epochs, projector, self._query, keeper):
+        for part in (self._catalogue_tail, epochs, projector, self._query, keeper, lag):
             await part.start()
             self._stack.push_async_callback(part.stop)
 

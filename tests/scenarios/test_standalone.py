@@ -166,6 +166,32 @@ def test_a_setting_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_lag_and_requests_are_metrics_and_the_description_is_openapi_3_1(server: Standalone) -> None:
+    """With the token, as every route but the probes; and the read models catch up with the log."""
+    with server.client() as client:
+        client.get_result(
+            client.run(3, endpoint_id="local", function_id=client.register_function(squared)), 20
+        )
+
+        def lag() -> float:
+            text = client.transport.request("GET", "/metrics").text
+            found = [row for row in text.splitlines() if row.startswith("funcledger_projector_lag_records ")]
+            return float(found[0].split()[1])
+
+        until_sync(lambda: lag() == 0, 10)
+        assert client.transport.get("/openapi.json")["openapi"].startswith("3.1")
+        assert client.transport.get("/version")["version"]
+
+
+def test_what_a_function_prints_is_in_the_endpoints_one_log(server: Standalone) -> None:
+    with server.client() as client:
+        function = client.register_function(print)
+        client.get_result(client.run("seen in the log", endpoint_id="local", function_id=function), 20)
+    folder = server.folder / "endpoints" / "local"
+    until_sync(lambda: "seen in the log" in (folder / "endpoint.log").read_text(), 10)
+    assert [file.name for file in folder.glob("*.log")] == ["endpoint.log"]
+
+
 def test_the_token_is_private_and_the_server_asks_for_it(server: Standalone) -> None:
     """ATTACKS 33, on the real loopback port."""
     import httpx2
