@@ -38,17 +38,23 @@ def layout(model: Model) -> Iterator[str]:
     required = ", ".join(f"{name} NOT NULL" for name in model.key)
     others = "".join(f", {name}" for name in columns(model)[len(model.key) :])
     yield f"CREATE TABLE {model.name} ({required}{others}, document BLOB NOT NULL, PRIMARY KEY ({key}))"
-    for name in _indexed(model):
+    for name in indexed(model):
         start = ", ".join((name, *model.key[:2]))
-        yield f"CREATE INDEX {model.name}_by_{name} ON {model.name} ({start})"
+        yield f"CREATE INDEX {index(model, name)} ON {model.name} ({start})"
     if model.due:
         due = f"({model.due}, {key}) WHERE {model.due} IS NOT NULL"
         yield f"CREATE INDEX {model.name}_due ON {model.name} {due}"
 
 
-def _indexed(model: Model) -> list[str]:
+def indexed(model: Model) -> list[str]:
+    """The filters that have an index; each goes on with the key, so that it gives pages in key order."""
     # One batch is few enough to be filtered while it is read; the primary key finds its own beginning.
     return [] if model is BATCH_RESULTS else [name for name in model.filters if name not in model.key[:2]]
+
+
+def index(model: Model, name: str) -> str:
+    """The name of a filter's index."""
+    return f"{model.name}_by_{name}"
 
 
 def pieces(items: Sequence[T]) -> Iterator[Sequence[T]]:

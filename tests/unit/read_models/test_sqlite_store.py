@@ -8,6 +8,7 @@ import pytest
 from funcledger_read_models.documents import TASK_STATUS, TaskStatus
 from funcledger_read_models.port import StaleWriter, StoreUnavailable
 from funcledger_read_models.sqlite import SqliteStore, UnusableFile
+from funcledger_read_models.sqlite.queries import page
 
 TASKS = ("tasks", 0)
 
@@ -108,3 +109,26 @@ async def test_damage_met_later_is_named_too_since_waiting_would_not_cure_it(tmp
     with pytest.raises(UnusableFile, match="damaged"):
         await store.find(TASK_STATUS, limit=1000)
     await store.close()
+
+
+@pytest.mark.parametrize(
+    ("where", "index"),
+    [
+        ({}, "sqlite_autoindex_task_status_1 (owner=?"),
+        ({"status": "failed"}, "task_status_by_status (status=? AND owner=?"),
+        ({"status": ["failed", "running"]}, "task_status_by_status (status=? AND owner=?"),
+        ({"status": "success"}, "sqlite_autoindex_task_status_1 (owner=?"),
+        ({"status": "failed", "batch_id": "b"}, "task_status_by_batch_id (batch_id=? AND owner=?"),
+        ({"status": "success", "function_id": "f"}, "task_status_by_function_id (function_id=? AND owner=?"),
+        ({"task_id": ["t"], "status": "failed"}, "sqlite_autoindex_task_status_1 (owner=? AND task_id=?"),
+    ],
+)
+def test_a_page_is_looked_for_where_fewest_documents_lead_to_it(
+    tmp_path: Path, where: dict[str, str | list[str]], index: str
+) -> None:
+    """However many tasks an owner has, listing the few of some kind must not walk through all."""
+    connection = SqliteStore.writer(tmp_path / "db")._connection
+    text, parameters = page(TASK_STATUS, ("ann",), where, None, 100, True)
+    plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {text}", parameters)]
+    connection.close()
+    assert plan[0].startswith(f"SEARCH task_status USING INDEX {index}")
