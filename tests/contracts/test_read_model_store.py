@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.stores import ADAPTERS
+from tests.support.stores import ADAPTERS, STORES
 
 from funcledger_read_models.documents import (
     ACCESS,
@@ -29,7 +29,7 @@ from funcledger_read_models.port import ReadModelStore, StaleWriter
 TASKS = ("tasks", 0)
 
 
-@pytest.fixture(params=ADAPTERS)
+@pytest.fixture(params=STORES)
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ReadModelStore]:
     async with ADAPTERS[request.param](tmp_path) as store:
         yield store

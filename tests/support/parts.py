@@ -70,6 +70,20 @@ def kafka() -> Part:
     return _brought("kafka", _native_kafka, _container_kafka)
 
 
+@functools.cache
+def mongo() -> Part:
+    """One MongoDB, or what stands in for it, for all tests of this process; each test has its database."""
+    return _brought("mongo", _native_mongo, ContainerMongo)
+
+
+def own_mongo(folder: Path) -> NativeProcess:
+    """A server that one test module may kill and start again; a process, whatever the others are."""
+    try:
+        return _native_mongo(folder)
+    except PartMissing as error:
+        _absent("mongo", str(error))
+
+
 def own_kafka(folder: Path) -> NativeProcess:
     """A broker that one test module may freeze, kill and start again; a process, whatever the others are."""
     try:
@@ -103,6 +117,14 @@ def _native_kafka(folder: Path) -> NativeProcess:
     return process
 
 
+def _native_mongo(folder: Path) -> NativeProcess:
+    from funcledger_compose.native.mongo import mongo as server
+
+    process = server(folder)
+    process.start()
+    return process
+
+
 def _container_kafka() -> Part:
     return ContainerKafka()
 
@@ -123,6 +145,25 @@ class ContainerKafka:
     def address(self) -> str:
         """Host and port."""
         return str(self._container.get_bootstrap_server())
+
+    def stop(self) -> None:
+        """End it."""
+        self._container.stop()
+
+
+class ContainerMongo:
+    """MongoDB itself, from testcontainers."""
+
+    def __init__(self) -> None:
+        from testcontainers.community.mongodb import MongoDbContainer
+
+        self._container = MongoDbContainer("mongo:8.0").start()
+
+    @property
+    def address(self) -> str:
+        """Host and port, with the account that the container makes."""
+        url: str = self._container.get_connection_url()
+        return url.removeprefix("mongodb://").rstrip("/")
 
     def stop(self) -> None:
         """End it."""
