@@ -47,7 +47,7 @@ def write_everywhere(_: object) -> None:
     import os
     import time
 
-    for descriptor in range(3, 30):
+    for descriptor in range(3, 1024):
         with contextlib.suppress(OSError):
             os.write(descriptor, b"rubbish")
     time.sleep(60)
