@@ -1,115 +1,30 @@
 """Whatever is done to them, the store in SQLite and the one in memory give the same answers."""
 
-import asyncio
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from tests.support.same_store import SameStore
 
-from funcledger_read_models.documents import TASK_RESULTS, TASK_STATUS, Key, TaskResult, TaskStatus
-from funcledger_read_models.memory import MemoryStore
-from funcledger_read_models.port import StaleWriter
+from funcledger_read_models.port import ReadModelStore
 from funcledger_read_models.sqlite import SqliteStore
 
-WORDS = st.sampled_from(["", "a", "a\x00", "ab", "b", "ö", "\U0001d11e"])
-KEYS = st.tuples(WORDS, WORDS, WORDS)
-STATUSES = st.sampled_from(["received", "running", "success"])
-PLACES = st.tuples(st.sampled_from(["tasks", "results"]), st.integers(0, 1))
-ENDS = st.dictionaries(PLACES, st.integers(0, 4), max_size=2)
-WHERE = st.fixed_dictionaries(
-    {},
-    optional={
-        "status": STATUSES | st.lists(STATUSES, max_size=2),
-        "task_id": WORDS | st.lists(WORDS, max_size=3),
-        "function_id": WORDS,
-    },
-)
 
+class SameAsSqlite(SameStore):
+    """In a folder of its own."""
 
-@st.composite
-def tasks(draw: st.DrawFn) -> TaskStatus:
-    owner, task_id, endpoint_id = draw(KEYS)
-    return TaskStatus(
-        owner=owner,
-        task_id=task_id,
-        endpoint_id=endpoint_id,
-        batch_id=draw(WORDS),
-        status=draw(STATUSES),
-        function_id=draw(st.none() | WORDS),
-        attention_at=draw(st.none() | st.integers(0, 5)),
-    )
-
-
-class SameStore(RuleBasedStateMachine):
-    """Does everything to both."""
-
-    @initialize()
-    def open(self) -> None:
+    def __init__(self) -> None:
+        super().__init__()
         self.folder = tempfile.mkdtemp()
-        self.loop = asyncio.new_event_loop()
-        self.memory = MemoryStore()
-        self.sqlite = self.loop.run_until_complete(SqliteStore.open(Path(self.folder) / "db"))
 
-    def both(self, method: str, *arguments: Any, **options: Any) -> None:
-        answers = []
-        for store in (self.memory, self.sqlite):
-            try:
-                answers.append(self.loop.run_until_complete(getattr(store, method)(*arguments, **options)))
-            except StaleWriter as error:
-                answers.append(repr(error))
-        assert answers[0] == answers[1]
+    async def opened(self) -> SqliteStore:
+        return await SqliteStore.open(Path(self.folder) / "db")
 
-    @rule(documents=st.lists(tasks(), max_size=4), positions=ENDS, before=ENDS)
-    def save(self, documents: list[TaskStatus], positions: Any, before: Any) -> None:
-        results = [
-            TaskResult(
-                owner=each.owner, task_id=each.task_id, endpoint_id=each.endpoint_id, batch_id=each.batch_id,
-                status=each.status, partition=0, offset=0, finished_at=0, attempt=1,
-            )
-            for each in documents
-            if each.status == "success"
-        ]  # fmt: skip
-        by_model = {
-            TASK_STATUS: {TASK_STATUS.key_of(each): each for each in documents},
-            TASK_RESULTS: {TASK_RESULTS.key_of(each): each for each in results},
-        }
-        self.both("save", by_model, positions, before)
-        self.both("positions")
-
-    @rule(keys=st.lists(KEYS, max_size=3, unique=True))
-    def load(self, keys: list[Key]) -> None:
-        self.both("load", {TASK_STATUS: keys, TASK_RESULTS: keys})
-
-    @rule(
-        start=KEYS,
-        size=st.integers(0, 3),
-        after=st.none() | KEYS,
-        where=WHERE,
-        limit=st.integers(1, 4),
-        down=st.booleans(),
-    )
-    def find(self, start: Key, size: int, after: Key | None, where: Any, limit: int, down: bool) -> None:
-        prefix = (after or start)[:size]
-        self.both("find", TASK_STATUS, prefix, where, after=after, limit=limit, descending=down)
-
-    @rule(before=st.integers(-1, 6), limit=st.integers(1, 4))
-    def due(self, before: int, limit: int) -> None:
-        self.both("due", TASK_STATUS, before, limit)
-
-    @rule()
-    def reopen(self) -> None:
-        self.loop.run_until_complete(self.sqlite.close())
-        self.sqlite = self.loop.run_until_complete(SqliteStore.open(Path(self.folder) / "db"))
-
-    def teardown(self) -> None:
-        self.loop.run_until_complete(self.sqlite.close())
-        self.loop.close()
+    async def removed(self, store: ReadModelStore) -> None:
+        await store.close()
         shutil.rmtree(self.folder)
 
 
-SameStore.TestCase.settings = settings(max_examples=25, stateful_step_count=15, deadline=None)
-TestSameStore = SameStore.TestCase
+SameAsSqlite.TestCase.settings = settings(max_examples=25, stateful_step_count=15, deadline=None)
+TestSameStore = SameAsSqlite.TestCase
