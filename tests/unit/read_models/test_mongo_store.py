@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 from tests.support.stores import Guarded, dropped, mongo_address
 
-from funcledger_read_models.documents import ENDPOINT_HEALTH, TASK_STATUS, EndpointHealth, TaskStatus
+from funcledger_read_models.documents import (
+    ENDPOINT_HEALTH,
+    TASK_STATUS,
+    Document,
+    EndpointHealth,
+    TaskStatus,
+)
 from funcledger_read_models.mongo import MongoStore, UnusableDatabase
 from funcledger_read_models.mongo.servers import Changes, Server
 from funcledger_read_models.port import StaleWriter, StoreError, StoreUnavailable
@@ -91,7 +97,7 @@ async def test_of_two_writers_with_one_document_in_common_neither_loses_the_othe
     store: MongoStore,
 ) -> None:
     """An endpoint's document has parts from several partitions, which may have a projector each."""
-    first = {("e",): EndpointHealth(endpoint_id="e")}
+    first: dict[tuple[str, ...], Document] = {("e",): EndpointHealth(endpoint_id="e")}
     await store.save({ENDPOINT_HEALTH: first}, {}, {})
 
     async def fold(writer: MongoStore, where: tuple[str, int], part: str) -> None:
