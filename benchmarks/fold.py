@@ -1,21 +1,28 @@
-"""How fast the log folds into SQLite: ``python -m benchmarks.fold [events]`` prints events per second.
+"""How fast the log folds into a store: ``python -m benchmarks.fold [events]`` prints events per second.
+
+``--store mongo`` asks MongoDB at ``FUNCLEDGER_BENCH_MONGO``, or else the stand-in for it on this machine.
 
 A third each are submissions, starts and outcomes, of several endpoints, interleaved as they come on a
 busy day. What is timed is a projector from its start, over an empty store, until nothing is left.
 """
 
+import argparse
 import asyncio
+import os
 import resource
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from funcledger_compose.native.mongo import mongo as native_mongo
+from funcledger_compose.native.mongo import quicken
 from funcledger_event_log.memory import MemoryLog
 from funcledger_event_log.records import NewRecord
 from funcledger_projectors.runner import Projector
+from funcledger_read_models.mongo import MongoStore
+from funcledger_read_models.port import ReadModelStore
 from funcledger_read_models.sqlite import SqliteStore
 from funcledger_schemas import envelope
 from funcledger_schemas.events import EndpointStarted, TaskCompleted, TaskStarted, TaskSubmitted
@@ -33,14 +40,14 @@ _PAYLOAD: dict[str, Any] = {
 }
 
 
-async def main(events: int) -> None:
-    """Fold so many events and say how long it took."""
+async def main(events: int, kind: str) -> None:
+    """Fold so many events into a store of this kind and say how long it took."""
     log = MemoryLog()
     for topic in envelope.TOPICS:
         await log.create_topic(topic, PARTITIONS if topic in envelope.BY_ENDPOINT else 1)
     await _fill(log, events)
     with tempfile.TemporaryDirectory() as folder:
-        store = await SqliteStore.open(Path(folder) / "read_models.db")
+        store, end = await _store(kind, Path(folder))
         projector = Projector(log, store)
         stalls = asyncio.create_task(_longest_stall())
         total, begun, cpu = await projector.lag(), time.perf_counter(), time.process_time()
@@ -50,15 +57,38 @@ async def main(events: int) -> None:
         took, worked = time.perf_counter() - begun, time.process_time() - cpu
         stalls.cancel()
         await projector.stop()
-        await store.close()
+        await end()
         size = await asyncio.to_thread(_size, Path(folder))
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{total} events in {took:.1f} s: {total / took:,.0f} events/s, {took / total * 1e6:.1f} µs each")
     print(f"CPU {worked:.1f} s, store {size / 1e6:.0f} MB, peak memory with the log {memory:.0f} MB")
 
 
+async def _store(kind: str, folder: Path) -> tuple[ReadModelStore, Callable[[], Awaitable[None]]]:
+    if kind == "sqlite":
+        sqlite = await SqliteStore.open(folder / "read_models.db")
+        return sqlite, sqlite.close
+    address = os.environ.get("FUNCLEDGER_BENCH_MONGO")
+    server = None if address else native_mongo(folder)
+    if server is not None:
+        server.start()
+        address = f"mongodb://{server.address}/"
+    store = await MongoStore.open(str(address), f"bench_{new_id()}")
+
+    async def end() -> None:
+        if server is None:
+            await store.database.drop()
+        await store.close()
+        if server is not None:
+            server.stop()
+
+    if server is not None:
+        quicken(folder)
+    return store, end
+
+
 def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.iterdir())
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 async def _longest_stall() -> None:
@@ -141,4 +171,8 @@ def _results(about: dict[str, Any]) -> Iterator[TaskStarted | TaskCompleted]:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 300_000))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("events", type=int, nargs="?", default=300_000)
+    parser.add_argument("--store", choices=("sqlite", "mongo"), default="sqlite")
+    asked = parser.parse_args()
+    asyncio.run(main(asked.events, asked.store))
