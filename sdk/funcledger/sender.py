@@ -50,17 +50,22 @@ class Sender:
         self._most_tasks = most_tasks
         self._queue: SimpleQueue[Word | None] = SimpleQueue()
         self.say = self._queue.put
+        self._stopping = False
         self._thread = Thread(target=self._run, name=f"funcledger-sender-{batch_id}", daemon=True)
         self._thread.start()
 
     def flush(self, timeout: float) -> bool:
         """Wait until everything said so far has been sent; False when that takes longer."""
+        if self._stopping:
+            self._thread.join(timeout)
+            return not self._thread.is_alive()
         sent = Event()
         self.say(sent)
         return sent.wait(timeout)
 
     def stop(self) -> None:
         """End after what has been said so far."""
+        self._stopping = True
         self._queue.put(None)
 
     def _run(self) -> None:

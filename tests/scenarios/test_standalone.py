@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,6 +108,9 @@ def test_a_second_agent_elsewhere_needs_only_the_address_and_its_credential(
             function = client.register_function(os.getppid)
             parent = client.get_result(client.run(endpoint_id="lab", function_id=function), timeout=30)
             assert parent != server.agent_pid()
+            getenv = client.register_function(os.getenv)
+            task = client.run("FUNCLEDGER_CREDENTIAL", endpoint_id="lab", function_id=getenv)
+            assert client.get_result(task, timeout=30) is None
         row = next(e for e in server.cli_json("endpoint", "list") if e["name"] == "lab")
         assert row["status"] == "online"
         assert row["endpoint_id"]
@@ -130,6 +135,19 @@ def test_the_command_line_lists_shows_cancels_and_tells_the_history(server: Stan
     assert wrong.returncode == 1
     assert "01a207c0-0000-7000-8000-000000000000" in wrong.stderr
     assert "Traceback" not in wrong.stderr
+
+
+def test_a_program_that_shut_its_executor_down_ends_at_once(server: Standalone) -> None:
+    program = (
+        "import time\nfrom funcledger import Executor\n"
+        "with Executor(endpoint_id='local') as executor:\n"
+        "    executor.submit(abs, 1).result()\n"
+        "print(time.time())\n"
+    )
+    environment = server.environment | {"FUNCLEDGER_TOKEN": (server.folder / "token").read_text().strip()}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    assert time.time() - float(done.stdout) < 5
 
 
 def test_a_port_that_is_taken_is_said_in_one_sentence(tmp_path: Path) -> None:

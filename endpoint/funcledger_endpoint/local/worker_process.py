@@ -167,6 +167,10 @@ class WorkerProcess:
         self.cell.close()
 
 
+#: What a function of somebody else must not find in its environment by accident.
+_SECRETS = frozenset({"FUNCLEDGER_CREDENTIAL", "FUNCLEDGER_TOKEN"})
+
+
 def _spawn(theirs: Sequence[int], output: IO[bytes] | int | None) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-P", "-m", "funcledger_endpoint.worker", *map(str, theirs)]
     return subprocess.Popen(
@@ -175,6 +179,7 @@ def _spawn(theirs: Sequence[int], output: IO[bytes] | int | None) -> subprocess.
         stdout=output,
         stderr=subprocess.STDOUT if output is not None else None,
         pass_fds=theirs,
+        env={name: value for name, value in os.environ.items() if name not in _SECRETS},
         start_new_session=True,
     )
 
