@@ -1,4 +1,4 @@
-"""Read models in MongoDB: for deployments of many processes (docs/decisions/0008-guarded-documents.md)."""
+"""Read models in MongoDB: for deployments of many processes (docs/decisions/0010-guarded-documents.md)."""
 
 from funcledger_read_models.mongo.layout import UnusableDatabase
 from funcledger_read_models.mongo.store import MongoStore

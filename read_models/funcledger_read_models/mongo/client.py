@@ -25,6 +25,9 @@ PATIENCE = 2_000
 #: Milliseconds that one command may take.
 LONGEST = 30_000
 _DUPLICATE_KEY = 11000
+#: Codes of what no second try cures: a statement or a document that the server cannot take. A full disk,
+#: a shutdown, a password being changed are not among them.
+_LASTING = frozenset({2, 9, 14, 17280, 10334})
 _PASSING = (ConnectionFailure, ExecutionTimeout, WriteConcernError)
 
 
@@ -95,10 +98,7 @@ def translated(name: str) -> Iterator[None]:
     except InvalidOperation as error:
         raise StoreUnavailable(f"the store {name} is closed") from error
     except OperationFailure as error:
-        passing = error.has_error_label("RetryableWriteError") or error.has_error_label(
-            "ResumableChangeStreamError"
-        )
-        kind = StoreUnavailable if passing else StoreError
+        kind = StoreError if error.code in _LASTING else StoreUnavailable
         raise kind(f"the database {name} refused: {_brief(error)} (code {error.code})") from error
     except PyMongoError as error:
         raise StoreError(f"the database {name} cannot be used: {_brief(error)}") from error
@@ -110,7 +110,8 @@ def _of_bulk(name: str, error: BulkWriteError) -> StoreError:
         return StoreUnavailable(f"the database {name} has not made sure of a write on a majority in time")
     if any(each.get("code") == _DUPLICATE_KEY for each in failed):
         return StaleWriter(f"another writer has added documents to {name} since this one looked")
-    return StoreError(f"the database {name} refused a document: {failed[0].get('errmsg', '')[:200]}")
+    kind = StoreError if any(each.get("code") in _LASTING for each in failed) else StoreUnavailable
+    return kind(f"the database {name} refused a document: {failed[0].get('errmsg', '')[:200]}")
 
 
 def _brief(error: PyMongoError) -> str:

@@ -78,7 +78,7 @@ class Ferret(Mongo):
     #: Updates in a command.
     _SLICE = 16
     #: Up to so many documents are fetched one by one.
-    _SINGLY = 64
+    _SINGLY = 256
 
     async def fetch(self, collection: Any, ids: Sequence[str], fields: Raw | None = None) -> list[Raw]:
         """As the protocol says."""
