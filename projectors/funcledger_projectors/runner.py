@@ -18,6 +18,9 @@ _log = logging.getLogger(__name__)
 
 #: The topics that read models are folds of.
 TOPICS = ("functions", "endpoints", "tasks", "results", "heartbeats")
+#: Records a partition gives before others have their turn: few, so that a batch spans all partitions and
+#: a task's submission and outcome are often in the same one, which then writes its documents once.
+_TURN = 500
 #: With so many records waiting, reading and writing are worth doing at the same time.
 _FAR_BEHIND = 1_000
 #: What passes by itself; everything else is a reason to stop.
@@ -139,7 +142,7 @@ class Projector:
 
     async def _read(self, inbox: Inbox, start: dict[TopicPartition, int]) -> None:
         try:
-            async with aclosing(self._log.follow(start)) as batches:
+            async with aclosing(self._log.follow(start, max_records=_TURN)) as batches:
                 async for batch in batches:
                     await inbox.put(batch)
         except Exception as error:
