@@ -1,10 +1,8 @@
 """The standalone server's own endpoint: registered on first use, and kept running beside the server."""
 
 import asyncio
-import hashlib
 import logging
 import os
-import secrets
 import signal
 import sys
 
@@ -13,6 +11,7 @@ import httpx2
 from funcledger_compose.data_dir import DataDir
 from funcledger_compose.endpoint_dir import EndpointDir, EndpointSettings
 from funcledger_schemas.ids import new_id
+from funcledger_web.tokens import ENDPOINT_PREFIX, digest, new_token
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +42,7 @@ class LocalEndpoint:
             asked = {"workers": self._asked_workers} if self._asked_workers else {}
             self._where.change(url=self._url, **asked)
         else:
-            credential = f"fle_{secrets.token_urlsafe(32)}"
+            credential = new_token(ENDPOINT_PREFIX)
             endpoint_id = await self._register(credential)
             workers = self._asked_workers or os.cpu_count() or 1
             self._where.configure(endpoint_id, self._url, credential, workers)
@@ -59,7 +58,7 @@ class LocalEndpoint:
             "endpoint_id": new_id(),
             "name": NAME,
             "description": "The endpoint beside the server.",
-            "credential_sha256": hashlib.sha256(credential.encode()).hexdigest(),
+            "credential_sha256": digest(credential),
         }
         headers = {"Authorization": f"Bearer {self._data.token()}"}
         async with httpx2.AsyncClient(base_url=self._url, headers=headers, trust_env=False) as client:
