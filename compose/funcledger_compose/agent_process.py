@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 
 import httpx2
 
+from funcledger_compose.allocator import keep_memory
 from funcledger_compose.endpoint_dir import EndpointDir, EndpointDirError, EndpointSettings
 from funcledger_endpoint.agent import FENCED_EXIT_CODE, Agent
 from funcledger_endpoint.engine import Engine
@@ -49,6 +50,7 @@ def run_agent(where: EndpointDir, *, attached: bool) -> int:
 
     ``attached``: standard input is a pipe from the server that started it, and ends with that server.
     """
+    keep_memory()
     settings = where.settings()
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"

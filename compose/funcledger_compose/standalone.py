@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, contextmanager
 
 import uvicorn
 
+from funcledger_compose.allocator import keep_memory
 from funcledger_compose.data_dir import DataDir, DataDirError
 from funcledger_compose.local_endpoint import NAME, LocalEndpoint
 from funcledger_compose.services import Services
@@ -33,6 +34,7 @@ def serve(settings: Settings, *, endpoint: bool) -> None:
     )
     for chatty in ("uvicorn.error", "httpx2"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    keep_memory()
     # The log's writer must get its turn between the loop's callbacks, or commits wait for many of them.
     sys.setswitchinterval(0.0001)
     # The documents and events of a busy server are many and short-lived, and hold no cycles.

@@ -76,10 +76,15 @@ KEEP_ALIVE = delimit(b"")
 
 
 class Splitter:
-    """Cuts a stream's bytes back into frames, whatever pieces they arrive in."""
+    """Cuts a stream's bytes back into frames, whatever pieces they arrive in.
+
+    The pieces of a frame are joined once, when it is complete.
+    """
 
     def __init__(self, limit: int = 64 * 1024 * 1024) -> None:
-        self._held = bytearray()
+        self._pieces: list[bytes] = []
+        self._held = 0
+        self._needed = 4
         self._limit = limit
 
     def feed(self, data: bytes) -> list[bytes]:
@@ -88,16 +93,23 @@ class Splitter:
         Raises:
             FrameError: a frame announces more than the limit.
         """
-        self._held += data
-        frames, at = [], 0
-        with memoryview(self._held) as held:
-            while (body := at + 4) <= len(held):
-                size = int.from_bytes(held[at:body], "big")
-                if size > self._limit:
-                    raise FrameError(f"a frame of {size} bytes is over the limit of {self._limit}")
-                if body + size > len(held):
-                    break
-                frames.append(bytes(held[body : body + size]))
-                at = body + size
-        del self._held[:at]
+        self._pieces.append(data)
+        self._held += len(data)
+        if self._held < self._needed:
+            return []
+        return self._cut(data if len(self._pieces) == 1 else b"".join(self._pieces))
+
+    def _cut(self, held: bytes) -> list[bytes]:
+        frames, at, self._needed = [], 0, 4
+        while (body := at + 4) <= len(held):
+            size = int.from_bytes(held[at:body], "big")
+            if size > self._limit:
+                raise FrameError(f"a frame of {size} bytes is over the limit of {self._limit}")
+            if body + size > len(held):
+                self._needed = 4 + size
+                break
+            frames.append(held[body : body + size])
+            at = body + size
+        self._pieces = [held[at:]] if at < len(held) else []
+        self._held = len(held) - at
         return frames

@@ -4,14 +4,16 @@ It costs less than httpx2's own transport, which a single task there and back fe
 """
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.client import HTTPException, HTTPResponse
 from typing import Any
 from urllib.request import getproxies
 
 import httpx2
 
-_CHUNK = 64 * 1024
+_CHUNK = 256 * 1024
+#: A body up to so many bytes goes out with its head in one piece.
+_SMALL = 32 * 1024
 #: Idle connections kept for the next request.
 _MOST_IDLE = 8
 
@@ -37,7 +39,8 @@ class PlainTransport(httpx2.BaseTransport):
             httpx2.TransportError: the server cannot be reached, or the connection failed.
         """
         timeout = request.extensions.get("timeout", {})
-        message = _head(request) + request.read()
+        head, body = _head(request), request.read()
+        message = [head + body] if len(body) <= _SMALL else [head, body]
         # A kept connection may end while the request is on its way: then a new one gets it. Whatever the
         # SDK sends may be sent twice.
         if (kept := self._take_idle()) is not None:
@@ -75,12 +78,13 @@ class PlainTransport(httpx2.BaseTransport):
         return connection
 
     def _exchange(
-        self, connection: socket.socket, message: bytes, method: str, timeout: dict[str, Any]
+        self, connection: socket.socket, message: Sequence[bytes], method: str, timeout: dict[str, Any]
     ) -> httpx2.Response:
         answer = HTTPResponse(connection, method=method)
         try:
             connection.settimeout(timeout.get("read"))
-            connection.sendall(message)
+            for piece in message:
+                connection.sendall(piece)
             answer.begin()
         except (OSError, HTTPException) as error:
             answer.close()

@@ -167,6 +167,8 @@ class WorkerProcess:
         self.cell.close()
 
 
+#: glibc serves payload-sized blocks from the heap, instead of mapping and unmapping memory for each.
+_ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": str(16 << 20), "MALLOC_TRIM_THRESHOLD_": str(64 << 20)}
 #: What a function of somebody else must not find in its environment by accident.
 _SECRETS = frozenset({"FUNCLEDGER_CREDENTIAL", "FUNCLEDGER_TOKEN"})
 
@@ -179,7 +181,7 @@ def _spawn(theirs: Sequence[int], output: IO[bytes] | int | None) -> subprocess.
         stdout=output,
         stderr=subprocess.STDOUT if output is not None else None,
         pass_fds=theirs,
-        env={name: value for name, value in os.environ.items() if name not in _SECRETS},
+        env=_ALLOCATION | {name: value for name, value in os.environ.items() if name not in _SECRETS},
         start_new_session=True,
     )
 
