@@ -8,7 +8,7 @@ from typing import NoReturn
 PROBES = {
     "cli": ("typer", "rich"),
     "server": ("fastapi", "uvicorn", "fastavro", "msgspec", "prometheus_client", "pydantic"),
-    "endpoint": ("fastavro", "msgspec", "psutil"),
+    "endpoint": ("fastavro", "httptools", "msgspec", "psutil"),
 }
 
 

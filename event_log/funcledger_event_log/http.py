@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential, wait_random
 
-from funcledger_event_log import http_errors
+from funcledger_event_log import http_errors, plain
 from funcledger_event_log.endpoint_port import Identity
 from funcledger_event_log.endpoint_wire import (
     FETCH_LIMIT,
@@ -46,6 +46,7 @@ class HttpEndpointLog:
             headers={"Authorization": f"Bearer {credential}", "Accept-Encoding": "identity"},
             timeout=_TIMEOUT,
             limits=httpx2.Limits(keepalive_expiry=30.0),
+            transport=plain.PlainTransport(url) if plain.is_direct(url) else None,
         )
         #: A feed silent for three keep-alives is dead.
         self._patience = httpx2.Timeout(30.0, connect=10.0, read=3 * keep_alive)
