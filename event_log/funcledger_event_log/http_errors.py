@@ -7,6 +7,7 @@ import httpx2
 
 from funcledger_event_log.endpoint_port import CredentialRefused, Fenced
 from funcledger_event_log.port import (
+    LogCorrupt,
     LogError,
     LogFull,
     LogUnavailable,
@@ -23,6 +24,7 @@ _BY_SLUG: dict[str, type[Exception]] = {
     "fenced": Fenced,
     "log-unavailable": LogUnavailable,
     "log-full": LogFull,
+    "log-damaged": LogCorrupt,
     "outcome-unknown": OutcomeUnknown,
     "too-many-requests": LogUnavailable,
     "slow-request": LogUnavailable,

@@ -30,6 +30,10 @@ class PositionGone(LogError):
     """Raised when following or reading from an offset that retention has already removed."""
 
 
+class LogCorrupt(LogError):
+    """Raised when what is kept is not what was written, or not a log we can read; says what to do."""
+
+
 class RecordTooLarge(LogError):
     """Raised before anything is written when a record is over the log's limit."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from funcledger_event_log.direct import AT_ONCE, DirectEndpointLog
 from funcledger_event_log.endpoint_wire import pack_feed
-from funcledger_event_log.port import LogError
+from funcledger_event_log.port import LogCorrupt, LogError
 from funcledger_event_log.records import Record
 from funcledger_event_log.stubs import stub
 from funcledger_schemas.frames import KEEP_ALIVE, delimit
@@ -39,7 +39,8 @@ async def feed(
             step = asyncio.ensure_future(anext(batches))
     except LogError as error:
         # The agent opens the feed again, and is told then.
-        _log.info("a feed of tasks ends: %s", error)
+        level = logging.ERROR if isinstance(error, LogCorrupt) else logging.INFO
+        _log.log(level, "a feed of tasks ends: %s", error)
     finally:
         end.cancel()
         step.cancel()

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 
-from funcledger_event_log.port import EventLog
+from funcledger_event_log.port import EventLog, LogCorrupt
 from funcledger_query_api.payloads import payloads_of
 from funcledger_read_models.documents import (
     BATCH_RESULTS,
@@ -19,7 +19,8 @@ FINISHED = tuple(status.value for status in Status if status.finished)
 _PIECE, _PIECE_BYTES = 500, 8 * 1024 * 1024
 _PAGE = 2000
 
-Results = list[tuple[TaskResult, bytes]]
+#: Results beside their payloads; None where the log is damaged: who asks for that one by name is told.
+Results = list[tuple[TaskResult, bytes | None]]
 #: Whether a stream wants the outcome at (partition, offset).
 Wanted = Callable[[int, int], bool]
 
@@ -42,7 +43,14 @@ async def finished_of(
             if isinstance(result := documents.get(key), TaskResult) and result.offset == offset
         ]
         for piece in _pieces(results):
-            yield list(zip(piece, await payloads_of(log, piece), strict=True))
+            yield await _with_payloads(log, piece)
+
+
+async def _with_payloads(log: EventLog, piece: Sequence[TaskResult]) -> Results:
+    try:
+        return list(zip(piece, await payloads_of(log, piece), strict=True))
+    except LogCorrupt:
+        return [(result, result.payload if result.payload_size else b"") for result in piece]
 
 
 async def _places(

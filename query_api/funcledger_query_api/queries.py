@@ -1,5 +1,6 @@
 """What every query does: wait until the read models know what its client has seen, then read."""
 
+import logging
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
@@ -8,7 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from funcledger_event_log.port import EventLog, LogUnavailable
+from funcledger_event_log.port import EventLog, LogCorrupt, LogUnavailable
 from funcledger_event_log.records import Token
 from funcledger_query_api.answers import POSITION
 from funcledger_query_api.feed import OutcomeFeed
@@ -16,6 +17,9 @@ from funcledger_query_api.progress import Progress
 from funcledger_read_models.port import ReadModelStore, StoreUnavailable
 from funcledger_web.handlers import invalid_field
 from funcledger_web.problems import Problem
+from funcledger_web.rates import Waits
+
+_log = logging.getLogger(__name__)
 
 #: For routes: what the client has seen.
 SeenHeader = Annotated[str | None, Header(alias=POSITION, description="Position token the client has seen.")]
@@ -26,11 +30,14 @@ PATIENCE = 2.0
 class Queries:
     """The log, the store and the feed that routes read from."""
 
-    def __init__(self, log: EventLog, store: ReadModelStore, progress: Progress, feed: OutcomeFeed) -> None:
+    def __init__(
+        self, log: EventLog, store: ReadModelStore, progress: Progress, feed: OutcomeFeed, waits: Waits
+    ) -> None:
         self.log = log
         self.store = store
         self.progress = progress
         self.feed = feed
+        self.waits = waits
 
     async def catch_up(self, seen: str | None) -> Token:
         """Law 9: return once the read models have passed the client's token, which it gives.
@@ -84,5 +91,12 @@ class QueryRoute(APIRoute):
             except LogUnavailable as error:
                 detail = "The log, which holds part of the answer, cannot be read just now. Try again."
                 raise Problem("log-unavailable", detail) from error
+            except LogCorrupt as error:
+                _log.error("a query meets damage: %s", error)
+                detail = (
+                    "A record that the answer needs is damaged, so it is not given. The server's operator must "
+                    "put back a backup; the server's log names the place."
+                )
+                raise Problem("log-damaged", detail) from error
 
         return telling

@@ -17,6 +17,7 @@ _BY_SLUG: dict[str, type[errors.RequestError]] = {
     "invalid-request": errors.InvalidRequest,
     "conflict": errors.Conflict,
     "too-many-requests": errors.ServiceUnavailable,
+    "log-damaged": errors.RequestError,
 }
 _BY_STATUS: dict[int, type[errors.RequestError]] = {
     401: errors.Unauthenticated,

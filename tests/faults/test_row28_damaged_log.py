@@ -36,7 +36,7 @@ def _cut_values_short(log: Path) -> None:
 
 def _make_newer(log: Path) -> None:
     with sqlite3.connect(log / "log.db") as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute("PRAGMA user_version = 99")
     connection.close()
 
 

@@ -31,6 +31,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "invalid-request": (422, "The request is not valid"),
     "too-many-requests": (429, "Too many requests"),
     "internal": (500, "Something went wrong in the server"),
+    "log-damaged": (500, "Part of the log is damaged"),
     "behind": (503, "The server has not caught up yet"),
     "log-unavailable": (503, "The log cannot be reached"),
     "outcome-unknown": (503, "Whether the request took effect is not known"),

@@ -17,10 +17,11 @@ CHUNK_BYTES = 64 * 1024
 
 
 class Address(NamedTuple):
-    """Where a large value stands in the segment."""
+    """Where a large value stands in the segment, and its CRC-32; format 1 of the log had none."""
 
     at: int
     size: int
+    checksum: int | None = None
 
 
 class Entry(NamedTuple):
@@ -33,7 +34,7 @@ class Entry(NamedTuple):
 
 
 #: Headers by number, then per record its key, the numbers of its headers, and its value.
-_Body = tuple[list[tuple[str, bytes]], list[bytes], list[list[int]], list[bytes | tuple[int, int]]]
+_Body = tuple[list[tuple[str, bytes]], list[bytes], list[list[int]], list[bytes | tuple[int, ...]]]
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Body).decode

@@ -4,13 +4,17 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from funcledger_event_log.port import LogCorrupt
 from funcledger_event_log.records import TopicPartition
 from funcledger_event_log.sqlite.chunks import Row
-from funcledger_event_log.sqlite.errors import READ_ERRORS, LogCorrupt, damaged, of_read
+from funcledger_event_log.sqlite.errors import READ_ERRORS, damaged, of_read
 from funcledger_event_log.sqlite.partitions import Partition
 
 APPLICATION_ID = 0x66_6C_6F_67  # "flog"
-FORMAT = 1
+#: What is written: since 2, addresses of large values carry a checksum. What is read: this and all before.
+FORMAT = 2
+#: The database, and the large values beside it.
+DATABASE, VALUES = "log.db", "log.values"
 
 #: A chunk's id is its partition's id and its first offset, so that a partition lies together in order.
 OFFSET_BITS = 40
@@ -51,14 +55,14 @@ class Database:
             LogCorrupt: it is not a log, not whole, or written by a newer version.
             LogUnavailable: the system does not let us read it.
         """
-        self.path = directory / "log.db"
-        self.segment_path = directory / "log.values"
+        self.path = directory / DATABASE
+        self.segment_path = directory / VALUES
         self.path.touch(mode=0o600)
         try:
             with closing(self._connect()) as connection:
                 self._check(connection)
                 self.partitions = _load_partitions(connection)
-                (self.segment_end,) = connection.execute("SELECT end FROM segment").fetchone()
+                self.segment_end = values_end(connection)
         except READ_ERRORS as error:
             raise of_read(error, self.path) from error
 
@@ -85,21 +89,14 @@ class Database:
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         if tables == 0:
             self._create(connection)
-        (application_id,) = connection.execute("PRAGMA application_id").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if application_id != APPLICATION_ID:
-            raise LogCorrupt(
-                f"{self.path} is not a log of funcledger; choose another directory or move it away"
-            )
-        if version != FORMAT:
-            raise LogCorrupt(
-                f"{self.path} has format {version}, this funcledger reads {FORMAT}: "
-                "install the version that wrote it, or a newer one"
-            )
+        version = check_format(connection, self.path)
         if self.path.stat().st_size <= _CHECKED:
             (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             if found != "ok":
                 raise damaged(self.path, found)
+        if version < FORMAT:
+            # From here on an older version could not read all that is written.
+            connection.execute(f"PRAGMA user_version = {FORMAT}")
 
     def _create(self, connection: sqlite3.Connection) -> None:
         if self.segment_path.exists():
@@ -107,6 +104,30 @@ class Database:
             raise damaged(self.path, f"it is empty, but {self.segment_path.name} is there")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.executescript(_TABLES.format(application_id=APPLICATION_ID, format=FORMAT))
+
+
+def check_format(connection: sqlite3.Connection, path: Path) -> int:
+    """See that a database is a log of ours, in a format that this version reads; which one.
+
+    Raises:
+        LogCorrupt: it is not; the message says what to do.
+    """
+    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application_id != APPLICATION_ID:
+        raise LogCorrupt(f"{path} is not a log of funcledger; choose another directory or move it away")
+    if not 1 <= version <= FORMAT:
+        raise LogCorrupt(
+            f"{path} has format {version}, this funcledger reads 1 to {FORMAT}: "
+            "install the version that wrote it, or a newer one"
+        )
+    return int(version)
+
+
+def values_end(connection: sqlite3.Connection) -> int:
+    """How many bytes of the file of large values the log refers to, as this connection sees it."""
+    (end,) = connection.execute("SELECT end FROM segment").fetchone()
+    return int(end)
 
 
 def chunk_id(partition_id: int, offset: int) -> int:

@@ -4,7 +4,7 @@ import errno
 import sqlite3
 from pathlib import Path
 
-from funcledger_event_log.port import LogError, LogFull, LogUnavailable, OutcomeUnknown
+from funcledger_event_log.port import LogCorrupt, LogError, LogFull, LogUnavailable, OutcomeUnknown
 
 #: Primary codes are the low byte of SQLite's extended ones.
 _PRIMARY = 0xFF
@@ -25,10 +25,6 @@ READ_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 
 class LogInUse(LogError):
     """Raised when another process has the log open."""
-
-
-class LogCorrupt(LogError):
-    """Raised when what is on disk is not a log we can read; the message says what to do."""
 
 
 def of_write(error: Exception) -> LogError:

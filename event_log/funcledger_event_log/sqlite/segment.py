@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from zlib import crc32
 
 from funcledger_event_log.sqlite.chunks import Address
 from funcledger_event_log.sqlite.errors import damaged
@@ -60,11 +61,15 @@ class Segment:
         """The value that stands there.
 
         Raises:
-            LogCorrupt: the file ends before it does.
+            LogCorrupt: the file ends before it does, or holds something else there.
         """
         value = os.pread(self._file, address.size, address.at)
         if len(value) != address.size:
             raise damaged(self._path, f"it ends before the value at {address.at} does")
+        if address.checksum is not None and crc32(value) != address.checksum:
+            raise damaged(
+                self._path, f"the {address.size} bytes at {address.at} are not those that were written"
+            )
         return value
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from zlib import crc32
 
 from funcledger_event_log.records import NewRecord, Position, Record, TopicPartition
 from funcledger_event_log.sqlite import chunks
@@ -50,7 +51,7 @@ class Transaction:
     def _place(self, value: bytes) -> bytes | Address:
         if len(value) <= LARGE:
             return value
-        address = Address(self._segment_end, len(value))
+        address = Address(self._segment_end, len(value), crc32(value))
         self._large.append(value)
         self._segment_end += len(value)
         return address

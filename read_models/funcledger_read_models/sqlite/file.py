@@ -15,6 +15,8 @@ APPLICATION_ID = 0x666C726D
 FORMAT = 1
 #: Statements kept compiled: a few sizes for each model and verb.
 _CACHED = 512
+#: A file up to this size, in bytes, is checked whole when it is opened, which takes a moment.
+_CHECKED = 64 * 1024 * 1024
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _TUNING = (
     "PRAGMA page_size = 8192",
@@ -66,7 +68,7 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
     """Lay out an empty file, or check that this one is in our format.
 
     Raises:
-        UnusableFile: it is somebody else's, or another version's.
+        UnusableFile: it is somebody else's, another version's, or damaged.
     """
     application_id, version = (
         connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
@@ -77,6 +79,10 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
         raise UnusableFile(f"{path} is a database of some other program; name another file")
     elif version != FORMAT:
         raise UnusableFile(_advice(path, f"has format {version}, this version reads format {FORMAT}"))
+    elif path.stat().st_size <= _CHECKED:
+        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise UnusableFile(_advice(path, f"is damaged ({' '.join(found.split())})"))
 
 
 def _lay_out(connection: sqlite3.Connection) -> None:

@@ -97,7 +97,9 @@ async def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Pa
     assert (tmp_path / "db").read_bytes() == b"no database" * 1000
 
 
-async def test_damage_met_later_is_named_too_since_waiting_would_not_cure_it(tmp_path: Path) -> None:
+async def test_damage_is_refused_at_once_or_where_the_file_is_too_large_for_that_named_when_met(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = await SqliteStore.open(tmp_path / "db")
     for number in range(300):
         await save(store, task(f"t{number}", "w" * 200), number + 1)
@@ -105,6 +107,9 @@ async def test_damage_met_later_is_named_too_since_waiting_would_not_cure_it(tmp
     with (tmp_path / "db").open("r+b") as file:
         file.seek(8192)
         file.write(b"\xff" * 8192 * 8)
+    with pytest.raises(UnusableFile, match="damaged.*Delete it"):
+        await SqliteStore.open(tmp_path / "db")
+    monkeypatch.setattr("funcledger_read_models.sqlite.file._CHECKED", 0)
     store = await SqliteStore.open(tmp_path / "db")
     with pytest.raises(UnusableFile, match="damaged"):
         await store.find(TASK_STATUS, limit=1000)
