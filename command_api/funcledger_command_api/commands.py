@@ -1,7 +1,6 @@
 """What every command does: wait until it knows what its client has seen, then append, and say how it went."""
 
 import re
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated
@@ -87,11 +86,6 @@ class Commands:
         with _telling():
             if not await self._tail.wait_past(token, PATIENCE):
                 raise _behind(self._tail.position, token)
-
-
-def now() -> int:
-    """The time, as events hold it: microseconds since 1970."""
-    return time.time_ns() // 1000
 
 
 def traceparent(request: Request) -> Headers:

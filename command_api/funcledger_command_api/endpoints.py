@@ -7,10 +7,11 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from funcledger_command_api.answers import EndpointAnswer, EndpointRegisteredAnswer, answer
-from funcledger_command_api.commands import Commands, Seen, now, traceparent
+from funcledger_command_api.commands import Commands, Seen, traceparent
 from funcledger_command_api.models import EndpointJson, Id, settings_text
 from funcledger_command_api.ownership import own_endpoint
 from funcledger_event_log.records import NewRecord, Position, Token
+from funcledger_schemas import clock
 from funcledger_schemas.events import EndpointDeleted, EndpointRegistered
 from funcledger_schemas.ids import new_id
 from funcledger_web.auth import Principal, allow
@@ -55,7 +56,7 @@ def router(commands: Commands) -> APIRouter:
         endpoint = await own_endpoint(commands, who, endpoint_id)
         event = EndpointDeleted(
             event_id=new_id(),
-            occurred_at=now(),
+            occurred_at=clock.micros(),
             actor=who.actor,
             endpoint_id=endpoint_id,
             owner=endpoint.owner,
@@ -75,7 +76,7 @@ async def _least_loaded(commands: Commands) -> int:
 def _registered(asked: EndpointJson, who: Principal, partition: int) -> EndpointRegistered:
     return EndpointRegistered(
         event_id=new_id(),
-        occurred_at=now(),
+        occurred_at=clock.micros(),
         actor=who.actor,
         endpoint_id=asked.endpoint_id,
         owner=who.id,

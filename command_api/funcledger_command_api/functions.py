@@ -8,10 +8,11 @@ from starlette.responses import Response
 
 from funcledger_command_api import bodies
 from funcledger_command_api.answers import FunctionAnswer, answer
-from funcledger_command_api.commands import Commands, Seen, now, traceparent
+from funcledger_command_api.commands import Commands, Seen, traceparent
 from funcledger_command_api.models import FunctionHead, FunctionJson, Id, settings_text
 from funcledger_command_api.ownership import own_function
 from funcledger_event_log.records import NewRecord, Position, Token
+from funcledger_schemas import clock
 from funcledger_schemas.events import FunctionDeleted, FunctionRegistered
 from funcledger_schemas.ids import new_id
 from funcledger_schemas.limits import PAYLOAD_LIMIT
@@ -57,7 +58,7 @@ def router(commands: Commands) -> APIRouter:
         function = await own_function(commands, who, function_id)
         event = FunctionDeleted(
             event_id=new_id(),
-            occurred_at=now(),
+            occurred_at=clock.micros(),
             actor=who.actor,
             function_id=function_id,
             owner=function.owner,
@@ -90,7 +91,7 @@ def _checked(name: str, payload: bytes) -> bytes:
 def _registered(asked: FunctionHead | FunctionJson, payload: bytes, who: Principal) -> FunctionRegistered:
     return FunctionRegistered(
         event_id=new_id(),
-        occurred_at=now(),
+        occurred_at=clock.micros(),
         actor=who.actor,
         function_id=asked.function_id,
         owner=who.id,

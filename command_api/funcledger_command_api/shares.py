@@ -6,10 +6,11 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from funcledger_command_api.answers import EndpointAnswer, FunctionAnswer, answer
-from funcledger_command_api.commands import Commands, Seen, now, traceparent
+from funcledger_command_api.commands import Commands, Seen, traceparent
 from funcledger_command_api.models import Id, Name
 from funcledger_command_api.ownership import own_endpoint, own_function
 from funcledger_event_log.records import NewRecord
+from funcledger_schemas import clock
 from funcledger_schemas.events import EndpointShared, EndpointUnshared, FunctionShared, FunctionUnshared
 from funcledger_schemas.ids import new_id
 from funcledger_web.auth import Principal, allow
@@ -38,7 +39,7 @@ def router(commands: Commands) -> APIRouter:
         owned = await own_function(commands, who, function_id)
         event = (FunctionShared if request.method == "PUT" else FunctionUnshared)(
             event_id=new_id(),
-            occurred_at=now(),
+            occurred_at=clock.micros(),
             actor=who.actor,
             function_id=function_id,
             owner=owned.owner,
@@ -57,7 +58,7 @@ def router(commands: Commands) -> APIRouter:
         owned = await own_endpoint(commands, who, endpoint_id)
         event = (EndpointShared if request.method == "PUT" else EndpointUnshared)(
             event_id=new_id(),
-            occurred_at=now(),
+            occurred_at=clock.micros(),
             actor=who.actor,
             endpoint_id=endpoint_id,
             owner=owned.owner,

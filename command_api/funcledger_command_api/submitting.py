@@ -10,6 +10,7 @@ from funcledger_command_api.ownership import endpoint_not_found, function_not_fo
 from funcledger_command_api.recent import Clash, Key, Known, Recent
 from funcledger_command_api.submission import Batch, Lot
 from funcledger_event_log.records import NewRecord, Token
+from funcledger_schemas import clock
 from funcledger_schemas.limits import BODY_LIMIT
 from funcledger_web.auth import Principal
 from funcledger_web.catalogue import Endpoint, Function
@@ -141,7 +142,7 @@ async def _gather(records: Iterable[NewRecord]) -> list[NewRecord]:
     for record in records:
         made.append(record)
         if len(made) % _TURN == 0:
-            await asyncio.sleep(0)
+            await clock.sleep(0)
     return made
 
 

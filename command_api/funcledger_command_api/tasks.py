@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from funcledger_command_api import bodies
 from funcledger_command_api.answers import CancelAnswer, TasksAnswer, answer
-from funcledger_command_api.commands import Commands, Seen, now, traceparent
+from funcledger_command_api.commands import Commands, Seen, traceparent
 from funcledger_command_api.models import (
     CancelMany,
     CancelOne,
@@ -24,6 +24,7 @@ from funcledger_command_api.ownership import endpoint_not_found
 from funcledger_command_api.submission import Batch, Lot
 from funcledger_command_api.submitting import Submitter
 from funcledger_event_log.records import NewRecord
+from funcledger_schemas import clock
 from funcledger_schemas.events import TaskCancelRequested
 from funcledger_schemas.ids import new_id
 from funcledger_web.auth import Principal, allow
@@ -98,7 +99,7 @@ def router(commands: Commands) -> APIRouter:
 
 
 def _batch(request: Request, who: Principal, batch_id: str, size: int | None) -> Batch:
-    return Batch(who, batch_id, size, now(), traceparent(request))
+    return Batch(who, batch_id, size, clock.micros(), traceparent(request))
 
 
 def _from_frame(body: bytes) -> tuple[TasksHead, list[Lot]]:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Coroutine
 from typing import Any
 
@@ -25,6 +24,7 @@ from funcledger_endpoint.settings import AgentSettings
 from funcledger_event_log.endpoint_port import EndpointLog, Identity
 from funcledger_event_log.port import LogError
 from funcledger_event_log.records import Record
+from funcledger_schemas import clock
 from funcledger_schemas.events import EndpointStarted, EndpointStopped
 from funcledger_schemas.ids import new_id
 
@@ -107,7 +107,7 @@ class Agent:
     def _started(self, identity: Identity, machine: Machine, supersedes: int) -> EndpointStarted:
         return EndpointStarted(
             event_id=new_id(),
-            occurred_at=time.time_ns() // 1000,
+            occurred_at=clock.micros(),
             actor=f"endpoint:{identity.endpoint_id}",
             endpoint_id=identity.endpoint_id,
             instance_id=self.instance_id,
@@ -175,7 +175,7 @@ class Agent:
         self._outbox.add(
             EndpointStopped(
                 event_id=new_id(),
-                occurred_at=time.time_ns() // 1000,
+                occurred_at=clock.micros(),
                 actor=self._facts.actor,
                 endpoint_id=self._facts.endpoint_id,
                 instance_id=self.instance_id,
@@ -192,7 +192,7 @@ class Agent:
 
     async def _commit_often(self) -> None:
         while True:
-            await asyncio.sleep(self._settings.commit)
+            await clock.sleep(self._settings.commit)
             await patiently("committing the position", self._commit)
 
     async def _commit(self) -> None:
@@ -203,7 +203,7 @@ class Agent:
 
     async def _sweep(self) -> None:
         while True:
-            await asyncio.sleep(_SWEEP)
+            await clock.sleep(_SWEEP)
             self._desk.sweep()
 
 

@@ -1,6 +1,6 @@
 """The log's time as far as an agent knows it: append times seen, carried on by a monotonic clock."""
 
-import time
+from funcledger_schemas import clock
 
 
 class LogClock:
@@ -11,10 +11,10 @@ class LogClock:
 
     def note(self, timestamp: int) -> None:
         """A record with this append time (ms) has been seen now."""
-        ahead = timestamp - time.monotonic() * 1000
+        ahead = timestamp - clock.current().monotonic_ns() / 1e6
         if self._ahead is None or ahead > self._ahead:
             self._ahead = ahead
 
     def now(self) -> int:
         """The append time (ms) that a record appended now would have at least; 0 while none was seen."""
-        return 0 if self._ahead is None else int(self._ahead + time.monotonic() * 1000)
+        return 0 if self._ahead is None else int(self._ahead + clock.current().monotonic_ns() / 1e6)

@@ -1,12 +1,12 @@
 """The events an agent writes of tasks, all in its own epoch."""
 
 import hashlib
-import time
 from typing import Any
 
 from funcledger_endpoint.engine import Loss
 from funcledger_endpoint.report import Report
 from funcledger_endpoint.task import Task
+from funcledger_schemas import clock
 from funcledger_schemas.events import TaskAttemptFailed, TaskCancelled, TaskCompleted, TaskFailed, TaskStarted
 from funcledger_schemas.ids import new_id
 
@@ -23,7 +23,7 @@ class Facts:
         """The fields that all of them have."""
         return {
             "event_id": new_id(),
-            "occurred_at": time.time_ns() // 1000,
+            "occurred_at": clock.micros(),
             "actor": self.actor,
             "endpoint_id": self.endpoint_id,
             "owner": task.owner,

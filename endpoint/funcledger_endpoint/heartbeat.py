@@ -1,14 +1,13 @@
 """Says every few seconds that the agent is alive, and how busy."""
 
-import asyncio
 import logging
-import time
 from collections.abc import Callable
 
 from funcledger_endpoint.facts import Facts
 from funcledger_endpoint.machine import usage
 from funcledger_event_log.endpoint_port import EndpointLog
 from funcledger_event_log.port import LogUnavailable, OutcomeUnknown
+from funcledger_schemas import clock
 from funcledger_schemas.events import EndpointHeartbeat
 from funcledger_schemas.ids import new_id
 
@@ -34,13 +33,13 @@ class Heartbeat:
                 await self._log.append([self._beat()])
             except (LogUnavailable, OutcomeUnknown) as error:
                 _log.warning("no heartbeat: %s", error)
-            await asyncio.sleep(seconds)
+            await clock.sleep(seconds)
 
     def _beat(self) -> EndpointHeartbeat:
         workers, busy, queued = self._load()
         return EndpointHeartbeat(
             event_id=new_id(),
-            occurred_at=time.time_ns() // 1000,
+            occurred_at=clock.micros(),
             actor=self._facts.actor,
             endpoint_id=self._facts.endpoint_id,
             instance_id=self._instance_id,

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import tenacity
 
+from funcledger_event_log import patience
 from funcledger_event_log.port import LogUnavailable, OutcomeUnknown
 
 _log = logging.getLogger(__name__)
@@ -19,11 +20,7 @@ def retrying(what: str) -> tenacity.AsyncRetrying:
         error = state.outcome.exception() if state.outcome else None
         _log.warning("%s: %s; trying again (attempt %d)", what, error, state.attempt_number)
 
-    return tenacity.AsyncRetrying(
-        retry=tenacity.retry_if_exception_type((LogUnavailable, OutcomeUnknown)),
-        wait=tenacity.wait_random_exponential(multiplier=0.1, max=5.0),
-        before_sleep=say,
-    )
+    return patience.retrying(LogUnavailable, OutcomeUnknown, first=0.1, most=5.0, say=say)
 
 
 async def patiently(what: str, call: Callable[[], Awaitable[T]]) -> T:

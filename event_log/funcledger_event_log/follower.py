@@ -5,11 +5,13 @@ import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
+from tenacity import RetryCallState
 
+from funcledger_event_log.patience import retrying
 from funcledger_event_log.port import EventLog, LogUnavailable
 from funcledger_event_log.records import Record, Token, TopicPartition
 from funcledger_event_log.waiting import Reached
+from funcledger_schemas import clock
 
 _log = logging.getLogger(__name__)
 
@@ -109,7 +111,7 @@ class Tail:
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(GROWTH_INTERVAL)
+            await clock.sleep(GROWTH_INTERVAL)
             with contextlib.suppress(LogUnavailable):  # the reader says so, and the next look will tell
                 await self._look_for_partitions()
 
@@ -133,11 +135,7 @@ class Tail:
     async def _read_for_ever(self) -> None:
         try:
             while True:
-                await AsyncRetrying(
-                    retry=retry_if_exception_type(LogUnavailable),
-                    wait=wait_random_exponential(multiplier=0.05, max=2.0),
-                    before_sleep=self._say_unavailable,
-                )(self._read)
+                await retrying(LogUnavailable, first=0.05, most=2.0, say=self._say_unavailable)(self._read)
         except Exception as error:
             _log.exception("%s has stopped at %s", self._name, self.position)
             self.failed = error

@@ -1,6 +1,5 @@
 """The log in memory, for tests: nothing survives the process, everything else is as the port says."""
 
-import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -8,6 +7,7 @@ from funcledger_event_log.checks import check_metadata, check_sizes, check_start
 from funcledger_event_log.following import Bells, follow
 from funcledger_event_log.port import Committed, LogUnavailable
 from funcledger_event_log.records import NewRecord, Position, Record, TopicPartition
+from funcledger_schemas import clock
 from funcledger_schemas.envelope import Headers
 
 
@@ -58,7 +58,7 @@ class MemoryLog:
 
     def _write(self, where: TopicPartition, record: NewRecord) -> Position:
         stored = self._partitions[where]
-        stored.append(_Stored(time.time_ns() // 1_000_000, record.key, record.headers, record.value))
+        stored.append(_Stored(clock.millis(), record.key, record.headers, record.value))
         return Position(*where, len(stored) - 1)
 
     def _stored(self, where: TopicPartition) -> list[_Stored]:

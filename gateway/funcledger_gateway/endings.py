@@ -1,10 +1,10 @@
 """How the keeper ends a task: the same event whenever it is asked, so that saying it twice is a copy."""
 
 import hashlib
-import time
 from uuid import UUID, uuid5
 
 from funcledger_read_models.documents import TaskStatus
+from funcledger_schemas import clock
 from funcledger_schemas.events import TaskCancelled, TaskFailed
 
 #: Of a failure whose deadline passed before any agent ended the task.
@@ -22,7 +22,7 @@ def ending(task: TaskStatus) -> TaskCancelled | TaskFailed:
 def _cancelled(task: TaskStatus) -> TaskCancelled:
     return TaskCancelled(
         event_id=_event_id(task, "cancelled"),
-        occurred_at=_micros(),
+        occurred_at=clock.micros(),
         actor="keeper",
         endpoint_id=task.endpoint_id,
         owner=task.owner,
@@ -37,7 +37,7 @@ def _cancelled(task: TaskStatus) -> TaskCancelled:
 def _expired(task: TaskStatus) -> TaskFailed:
     return TaskFailed(
         event_id=_event_id(task, "expired"),
-        occurred_at=_micros(),
+        occurred_at=clock.micros(),
         actor="keeper",
         endpoint_id=task.endpoint_id,
         owner=task.owner,
@@ -69,7 +69,3 @@ def _why(task: TaskStatus) -> str:
 
 def _event_id(task: TaskStatus, how: str) -> str:
     return str(uuid5(_NAMESPACE, f"{task.endpoint_id}/{task.owner}/{task.task_id}/{how}"))
-
-
-def _micros() -> int:
-    return time.time_ns() // 1000

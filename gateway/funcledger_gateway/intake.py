@@ -1,13 +1,12 @@
 """Takes in what an agent appends: each event is decoded once, checked, and sealed as it came."""
 
-import asyncio
 from functools import cache
 
 from funcledger_event_log.direct import DirectEndpointLog
 from funcledger_event_log.endpoint_wire import Encoded, unpack_append
 from funcledger_event_log.port import RecordTooLarge
 from funcledger_event_log.records import DecodeError, NewRecord
-from funcledger_schemas import codec, manifest
+from funcledger_schemas import clock, codec, manifest
 from funcledger_schemas.events import Event
 from funcledger_schemas.frames import FrameError
 from funcledger_schemas.limits import PAYLOAD_LIMIT
@@ -27,7 +26,7 @@ async def records_of(frame: bytes, view: DirectEndpointLog) -> list[NewRecord]:
     records = []
     for index, encoded in enumerate(unpack_append(frame)):
         if index and index % _AT_ONCE == 0:
-            await asyncio.sleep(0)
+            await clock.sleep(0)
         event = _decoded(index, encoded)
         _check_payload(index, event)
         records.append(view.seal(event, encoded.value if _as_we_write(encoded, type(event)) else None))

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Callable, Collection
 from typing import cast
 
@@ -13,6 +12,7 @@ from funcledger_gateway.endings import ending
 from funcledger_read_models.documents import ENDPOINT_HEALTH, TASK_STATUS, EndpointHealth, TaskStatus
 from funcledger_read_models.liveness import OFFLINE_AFTER, is_online
 from funcledger_read_models.port import ReadModelStore, StoreError
+from funcledger_schemas import clock
 
 _log = logging.getLogger(__name__)
 
@@ -20,10 +20,6 @@ _log = logging.getLogger(__name__)
 INTERVAL = 1.0
 #: Documents looked at in one round, and the most that a round grows to.
 _PAGE, _MOST = 1000, 64_000
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class Keeper:
@@ -38,12 +34,12 @@ class Keeper:
         log: EventLog,
         store: ReadModelStore,
         *,
-        clock: Callable[[], int] = _now,
+        now: Callable[[], int] = clock.millis,
         interval: float = INTERVAL,
     ) -> None:
         self._log = log
         self._store = store
-        self._clock = clock
+        self._now = now
         self._interval = interval
         self._limit = _PAGE
         #: Ends that the read models have to pass, and when they were taken.
@@ -71,7 +67,7 @@ class Keeper:
                 _log.warning("the keeper could not do its round, and tries again: %s", error)
             except Exception:
                 _log.exception("the keeper's round failed; it tries again")
-            await asyncio.sleep(self._interval)
+            await clock.sleep(self._interval)
 
     async def round(self) -> int:
         """End what has to be ended now; how many tasks that were.
@@ -79,7 +75,7 @@ class Keeper:
         Raises:
             LogError, StoreError: some may have been ended; the next round ends the others.
         """
-        now = self._clock()
+        now = self._now()
         self._began = self._began or now
         as_of = await self._as_of(now)
         if as_of is None:

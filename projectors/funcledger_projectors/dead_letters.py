@@ -2,13 +2,13 @@
 
 import hashlib
 import logging
-import time
 from collections.abc import Sequence
 from contextlib import aclosing
 
 from funcledger_event_log.port import EventLog
 from funcledger_event_log.records import DecodeError, NewRecord, Position, Record, TopicPartition
 from funcledger_projectors.reading import Poison
+from funcledger_schemas import clock
 from funcledger_schemas.events import RecordDeadLettered
 from funcledger_schemas.ids import new_id
 
@@ -71,7 +71,7 @@ class DeadLetters:
         record, reason = poison
         return RecordDeadLettered(
             event_id=new_id(),
-            occurred_at=time.time_ns() // 1000,
+            occurred_at=clock.micros(),
             actor=self._consumer,
             consumer=self._consumer,
             topic=record.topic,

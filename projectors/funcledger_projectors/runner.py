@@ -4,8 +4,9 @@ import asyncio
 import logging
 from contextlib import aclosing
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
+from tenacity import RetryCallState
 
+from funcledger_event_log.patience import retrying
 from funcledger_event_log.port import EventLog, LogUnavailable, OutcomeUnknown
 from funcledger_event_log.records import Token, TopicPartition
 from funcledger_projectors.applier import Applier
@@ -13,6 +14,7 @@ from funcledger_projectors.batch import Batch
 from funcledger_projectors.dead_letters import DeadLetters
 from funcledger_projectors.inbox import Inbox
 from funcledger_read_models.port import ReadModelStore, StaleWriter, StoreUnavailable
+from funcledger_schemas import clock
 
 _log = logging.getLogger(__name__)
 
@@ -81,11 +83,7 @@ class Projector:
     async def _run_for_ever(self) -> None:
         try:
             while True:
-                await AsyncRetrying(
-                    retry=retry_if_exception_type(_PASSING),
-                    wait=wait_random_exponential(multiplier=0.05, max=2.0),
-                    before_sleep=_say,
-                )(self._run)
+                await retrying(*_PASSING, first=0.05, most=2.0, say=_say)(self._run)
         except Exception as error:
             _log.exception("the projector has stopped at %s", self.position)
             self.failed = error
@@ -151,8 +149,8 @@ class Projector:
     async def _watch(self, inbox: Inbox, start: dict[TopicPartition, int]) -> None:
         """End the inbox when a topic has grown."""
         try:
-            while await self._count() == len(start):  # noqa: ASYNC110  a log has no signal for it
-                await asyncio.sleep(self._growth_interval)
+            while await self._count() == len(start):  # a log has no signal for it
+                await clock.sleep(self._growth_interval)
             await inbox.close()
         except Exception as error:
             await inbox.close(error)

@@ -4,8 +4,7 @@ import asyncio
 import logging
 from collections.abc import Iterable
 
-from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
-
+from funcledger_event_log.patience import retrying
 from funcledger_event_log.records import Token
 from funcledger_query_api.landed import Landed
 from funcledger_query_api.progress import Progress
@@ -42,10 +41,11 @@ class Doubts:
     async def _settle_all(self) -> None:
         while self._gathered:
             asked, self._gathered = self._gathered, []
-            known: dict[Key, Document] = await AsyncRetrying(
-                retry=retry_if_exception_type(StoreUnavailable),
-                wait=wait_random_exponential(multiplier=0.05, max=2.0),
-                before_sleep=lambda _: _log.warning("the read models cannot be asked; trying again"),
+            known: dict[Key, Document] = await retrying(
+                StoreUnavailable,
+                first=0.05,
+                most=2.0,
+                say=lambda _: _log.warning("the read models cannot be asked; trying again"),
             )(self._load, [landed.key for landed, _ in asked])
             for landed, readers in asked:
                 landed.first = _is_first(landed, known.get(landed.key))

@@ -8,13 +8,13 @@ from starlette.responses import Response
 
 from funcledger_query_api.access import is_visible, visible
 from funcledger_query_api.answers import answer, described
-from funcledger_query_api.liveness import now
 from funcledger_query_api.parameters import EndpointFilters
 from funcledger_query_api.queries import Queries, QueryRoute, SeenHeader
 from funcledger_query_api.stored import parsed
 from funcledger_read_models.documents import ENDPOINT_HEALTH, EndpointHealth
 from funcledger_read_models.liveness import is_online, last_seen
 from funcledger_read_models.port import ReadModelStore
+from funcledger_schemas import clock
 from funcledger_schemas.ids import is_id
 from funcledger_web.auth import Principal, allow
 from funcledger_web.documentation import problems
@@ -127,7 +127,7 @@ async def _by_name(store: ReadModelStore, name: str, who: Principal) -> Endpoint
 
 
 def _view(health: EndpointHealth) -> EndpointView:
-    online = is_online(health, now())
+    online = is_online(health, clock.millis())
     workers, busy, queued = (health.workers, health.busy, health.queued) if online else (None, None, None)
     if online and workers is None:
         workers = health.started_workers

@@ -1,17 +1,12 @@
 """Which endpoints are offline just now."""
 
-import time
 from collections.abc import Iterable
 
 from funcledger_read_models.documents import ENDPOINT_HEALTH, BatchResult, EndpointHealth, TaskStatus
 from funcledger_read_models.liveness import is_online
 from funcledger_read_models.port import ReadModelStore
+from funcledger_schemas import clock
 from funcledger_schemas.lifecycle import Status
-
-
-def now() -> int:
-    """The time in milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
 
 
 async def offline_among(store: ReadModelStore, tasks: Iterable[TaskStatus | BatchResult]) -> frozenset[str]:
@@ -20,7 +15,7 @@ async def offline_among(store: ReadModelStore, tasks: Iterable[TaskStatus | Batc
     if not wanted:
         return frozenset()
     known = (await store.load({ENDPOINT_HEALTH: [(each,) for each in wanted]})).get(ENDPOINT_HEALTH, {})
-    at = now()
+    at = clock.millis()
     online = {
         health.endpoint_id
         for health in known.values()

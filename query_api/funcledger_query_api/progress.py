@@ -5,6 +5,7 @@ import contextlib
 
 from funcledger_event_log.records import Token, TopicPartition
 from funcledger_read_models.port import ReadModelStore
+from funcledger_schemas import clock
 
 #: Topics that read models are made of; a token's other entries do not concern them.
 TOPICS = frozenset({"functions", "endpoints", "tasks", "results", "heartbeats"})
@@ -70,7 +71,7 @@ class Progress:
         while self._waiting:
             change = asyncio.create_task(self._store.wait_change(_LOOK))
             try:
-                await asyncio.sleep(0)
+                await clock.sleep(0)
                 await self.now()
                 self._wake()
                 if self._waiting:

@@ -4,8 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Sequence
 
-from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
-
+from funcledger_event_log.patience import retrying
 from funcledger_event_log.port import EventLog, LogUnavailable
 from funcledger_event_log.records import TopicPartition
 from funcledger_query_api.feed import OutcomeFeed
@@ -105,10 +104,12 @@ class ResultStream:
 
     async def _read_state(self, live: Subscription) -> None:
         """Queue what was finished before the stream began, waiting as long as it takes to know it."""
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type((StoreUnavailable, LogUnavailable)),
-            wait=wait_random_exponential(multiplier=0.1, max=5.0),
-            before_sleep=lambda _: _log.warning("the state of a stream cannot be read; trying again"),
+        async for attempt in retrying(
+            StoreUnavailable,
+            LogUnavailable,
+            first=0.1,
+            most=5.0,
+            say=lambda _: _log.warning("the state of a stream cannot be read; trying again"),
         ):
             with attempt:
                 await self._queue_state(live)

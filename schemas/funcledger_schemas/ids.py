@@ -1,16 +1,17 @@
 """Identifiers: version 7 UUIDs (RFC 9562), which sort by the time they were made."""
 
-import os
 import re
-import time
+
+from funcledger_schemas import clock
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 
 
 def new_id() -> str:
     """A fresh version 7 UUID: 48 bits of Unix milliseconds, then 74 random bits."""
+    now = clock.current()
     text = (
-        ((time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big"))
+        ((now.time_ns() // 1_000_000) << 80 | int.from_bytes(now.random_bytes(10), "big"))
         .to_bytes(16, "big")
         .hex()
     )

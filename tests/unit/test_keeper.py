@@ -43,7 +43,7 @@ class Kept:
     now: int = NOW
 
     def keeper(self, **options: Any) -> Keeper:
-        return Keeper(self.log, self.store, clock=lambda: self.now, **options)
+        return Keeper(self.log, self.store, now=lambda: self.now, **options)
 
     async def endpoint(self, endpoint_id: str, **fields: Any) -> None:
         document = EndpointHealth(endpoint_id=endpoint_id, **{"partition": 1, **fields})

@@ -1,17 +1,17 @@
 """Status, lists, history, batches, endpoints and functions: what they show, to whom, and what they refuse."""
 
 import asyncio
-import time
 from typing import Any
 
-import pytest
 from tests.support.apps import BOB, READER
 from tests.support.apps import ENDPOINT as ENDPOINT_TOKEN
+from tests.support.clocks import Shifted
 from tests.support.poll import until
 from tests.support.queries import ENDPOINT, FUNCTION, Side, Task, function, query_side, registered
 
 from funcledger_event_log.records import NewRecord
 from funcledger_read_models.liveness import OFFLINE_AFTER
+from funcledger_schemas import clock
 from funcledger_schemas import events as e
 from funcledger_schemas.ids import new_id
 
@@ -39,7 +39,7 @@ async def problem(side: Side, path: str, token: str | None = None, **params: Any
     return response.status_code, response.json()["type"].rpartition(":")[2]
 
 
-async def test_a_task_is_shown_as_it_goes_through_its_life(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_task_is_shown_as_it_goes_through_its_life() -> None:
     async with query_side() as side:
         task = Task()
         path = f"/v1/tasks/{task.task_id}"
@@ -47,9 +47,7 @@ async def test_a_task_is_shown_as_it_goes_through_its_life(monkeypatch: pytest.M
         await side.project()
         shown = await get(side, path)
         assert (shown["status"], shown["pending"], shown["batch_index"]) == ("received", True, 3)
-        later = time.time_ns() // 1_000_000 + OFFLINE_AFTER + 5000
-        with monkeypatch.context() as clock:
-            clock.setattr("funcledger_query_api.liveness.now", lambda: later)
+        with clock.running_on(Shifted(wall=OFFLINE_AFTER / 1000 + 5)):
             assert (await get(side, path))["status"] == "waiting-for-endpoint"
             waiting = await get(side, "/v1/tasks", status="waiting-for-endpoint")
             assert [each["task_id"] for each in waiting["tasks"]] == [task.task_id]
@@ -179,16 +177,15 @@ async def test_attack_03_04_scopes_and_kinds_of_token_are_told_apart() -> None:
         assert await problem(side, "/v1/tasks", ENDPOINT_TOKEN) == (403, "forbidden")
 
 
-async def test_an_endpoint_tells_how_busy_it_is_while_it_is_online(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_endpoint_tells_how_busy_it_is_while_it_is_online() -> None:
     async with query_side() as side:
         await side.append(beat())
         await side.project()
         by_name, by_id = await get(side, "/v1/endpoints/lab"), await get(side, f"/v1/endpoints/{ENDPOINT}")
         assert by_name == by_id
         assert (by_id["status"], by_id["workers"], by_id["idle"], by_id["outstanding"]) == ("online", 4, 3, 3)
-        later = time.time_ns() // 1_000_000 + OFFLINE_AFTER + 5000
-        monkeypatch.setattr("funcledger_query_api.endpoints.now", lambda: later)
-        offline = await get(side, f"/v1/endpoints/{ENDPOINT}")
+        with clock.running_on(Shifted(wall=OFFLINE_AFTER / 1000 + 5)):
+            offline = await get(side, f"/v1/endpoints/{ENDPOINT}")
         assert (offline["status"], offline["busy"], offline["cores"]) == ("offline", None, 8)
 
 
