@@ -1,73 +1,100 @@
 """The data directory of a server: its format version, its token, and where clients find its address."""
 
 import json
-import os
 import secrets
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-#: The format this version writes. A newer server opens an older directory, never the other way round.
-FORMAT = 1
+from funcledger_compose.files import write_private
+from funcledger_compose.upgrades import FIRST, STEPS, Format, Step, upgrade
 
 
 class DataDirError(Exception):
     """Raised when a data directory cannot be used; the message says what to do."""
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, all or nothing."""
-    beside = path.with_name(path.name + ".new")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-
-
 class DataDir:
     """A server's directory, made on first use, readable by its owner alone."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, steps: Sequence[Step] = STEPS) -> None:
+        """``steps`` lead from the first format to the one this version writes."""
         self.path = path
         self.log = path / "log"
         self.read_models = path / "read_models.db"
         self.endpoints = path / "endpoints"
+        self.format_file = path / "format.json"
+        self.backup_manifest = path / "backup.json"
         self._token = path / "token"
         self._server = path / "server.json"
+        self._steps = steps
+
+    @property
+    def newest(self) -> int:
+        """The format this version writes; it opens every older one, never a newer one."""
+        return FIRST + len(self._steps)
 
     def open(self) -> None:
-        """Make the directory, or check that this version may open it.
+        """Make the directory, or bring it up to this version's format.
 
         Raises:
-            DataDirError: it belongs to a newer version, or cannot be written.
+            DataDirError: it belongs to a newer version, is a backup, is in use, or cannot be written.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.path.chmod(0o700)
-            self._check_format()
+            self._open()
         except OSError as error:
             raise DataDirError(
                 f"the data directory {self.path} cannot be used: {error.strerror}. "
                 "Name another with --data-dir or FUNCLEDGER_DATA_DIR."
             ) from error
 
-    def _check_format(self) -> None:
-        file = self.path / "format.json"
-        if not file.exists():
-            write_private(file, json.dumps({"format": FORMAT}) + "\n")
-            return
-        try:
-            found = int(json.loads(file.read_text())["format"])
-        except (ValueError, KeyError, TypeError):
+    def _open(self) -> None:
+        if self.backup_manifest.exists():
             raise DataDirError(
-                f"{file} does not say a format version; this is not a data directory of funcledger, or it "
-                "was damaged. Restore it from a backup or name another directory with --data-dir."
-            ) from None
-        if found > FORMAT:
-            raise DataDirError(
-                f"the data directory {self.path} was written by a newer funcledger (format {found}; this "
-                f"version reads up to {FORMAT}). Upgrade: pip install --upgrade funcledger"
+                f"{self.path} is a backup, which a server would change. Restore it into a directory of its "
+                f"own: funcledger restore {self.path} --data-dir NEW"
             )
+        if not self.format_file.exists() and not self.log.exists():
+            Format(self.newest).write(self.format_file)
+        if self.format() < self.newest:
+            self._upgrade()
+
+    def _upgrade(self) -> None:
+        from funcledger_event_log.sqlite import LogInUse  # not with every command of the CLI
+
+        try:
+            upgrade(self.path, self.format_file, self._steps)
+        except LogInUse as error:
+            raise DataDirError(str(error)) from error
+
+    def format(self) -> int:
+        """The directory's format.
+
+        Raises:
+            DataDirError: it says none, or one that this version does not know.
+        """
+        try:
+            found = Format.read(self.format_file)
+        except (OSError, ValueError, KeyError, TypeError):
+            raise DataDirError(
+                f"{self.format_file} does not say a format version; this is not a data directory of "
+                "funcledger, or it was damaged. Restore it from a backup or name another directory with "
+                "--data-dir."
+            ) from None
+        if found.needed > self.newest:
+            raise DataDirError(
+                f"the data directory {self.path} was written by a newer funcledger (format {found.needed}; "
+                f"this version reads up to {self.newest}). Upgrade: pip install --upgrade funcledger"
+            )
+        return found.present
+
+    def small_files(self) -> Iterator[Path]:
+        """The small files without which nobody gets in again: its token, its endpoints and their secrets."""
+        yield self.format_file
+        yield from (file for file in (self._token,) if file.exists())
+        for name in ("config.toml", "credential"):
+            yield from sorted(self.endpoints.glob(f"*/{name}"))
 
     def token(self) -> str:
         """The user's token, made when there is none yet: 256 random bits behind a prefix."""

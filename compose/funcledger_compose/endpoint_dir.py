@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from funcledger_compose.data_dir import write_private
+from funcledger_compose.files import write_private
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 

@@ -34,6 +34,10 @@ class UnusableFile(StoreError):
     """Raised when a file cannot be used as read models; the message says what to do."""
 
 
+class WornFile(UnusableFile):
+    """Raised for read models that are damaged or another version's: all they held is in the log."""
+
+
 def connect(path: Path) -> sqlite3.Connection:
     """A tuned connection in autocommit mode, for use by one thread at a time."""
     connection = sqlite3.connect(
@@ -53,14 +57,14 @@ def translated(path: Path) -> Iterator[None]:
     """What sqlite3 raises in here, in the port's words.
 
     Raises:
-        UnusableFile: the file is damaged.
+        WornFile: the file is damaged.
         StoreUnavailable: anything else that a second try may cure: a full disk, a lock held too long.
     """
     try:
         yield
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
-            raise UnusableFile(_advice(path, f"is damaged or not a database ({error})")) from error
+            raise WornFile(_advice(path, f"is damaged or not a database ({error})")) from error
         raise StoreUnavailable(f"the read models at {path} cannot be used just now: {error}") from error
 
 
@@ -68,21 +72,54 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
     """Lay out an empty file, or check that this one is in our format.
 
     Raises:
-        UnusableFile: it is somebody else's, another version's, or damaged.
+        UnusableFile: it is somebody else's.
+        WornFile: it is another version's, or damaged.
     """
-    application_id, version = (
-        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
-    )
+    application_id, version = _marks(connection)
     if not application_id and not connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
         _lay_out(connection)
     elif application_id != APPLICATION_ID:
         raise UnusableFile(f"{path} is a database of some other program; name another file")
     elif version != FORMAT:
-        raise UnusableFile(_advice(path, f"has format {version}, this version reads format {FORMAT}"))
+        raise WornFile(_advice(path, f"has format {version}, this version reads format {FORMAT}"))
     elif path.stat().st_size <= _CHECKED:
         (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if found != "ok":
-            raise UnusableFile(_advice(path, f"is damaged ({' '.join(found.split())})"))
+            raise WornFile(_advice(path, f"is damaged ({' '.join(found.split())})"))
+
+
+def _marks(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Whose file it is, and in which format."""
+    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return application_id, version
+
+
+def positions_in(path: Path) -> dict[tuple[str, int], int]:
+    """What the read models in a file reflect that nobody has open, all of it read and found whole.
+
+    Raises:
+        UnusableFile: they are of no use to this version.
+    """
+    with translated(path):
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)
+        with contextlib.closing(connection):
+            (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+            if found != "ok" or _marks(connection) != (APPLICATION_ID, FORMAT):
+                raise WornFile(_advice(path, "is damaged or of another version"))
+            return read_positions(connection)
+
+
+def read_positions(connection: sqlite3.Connection) -> dict[tuple[str, int], int]:
+    """The positions stored, as this connection sees them."""
+    rows = connection.execute("SELECT topic, partition, offset FROM positions").fetchall()
+    return {(topic, partition): offset for topic, partition, offset in rows}
+
+
+def discard(path: Path) -> None:
+    """Delete a file of read models, with what SQLite keeps beside it. Nobody may have it open."""
+    for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+        path.with_name(name).unlink(missing_ok=True)
 
 
 def _lay_out(connection: sqlite3.Connection) -> None:

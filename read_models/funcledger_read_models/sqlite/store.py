@@ -15,9 +15,9 @@ from funcledger_read_models.documents import Document, Key, Model
 from funcledger_read_models.packing import unpacker
 from funcledger_read_models.port import Documents, Positions, StoreUnavailable
 from funcledger_read_models.sqlite import queries
-from funcledger_read_models.sqlite.file import connect, prepare, translated
+from funcledger_read_models.sqlite.file import connect, prepare, read_positions, translated
 from funcledger_read_models.sqlite.statements import pieces, select
-from funcledger_read_models.sqlite.writer import Writer, read_positions
+from funcledger_read_models.sqlite.writer import Writer
 
 T = TypeVar("T")
 #: Up to so many keys are looked up on the event loop: that takes less than a hop to a thread and back.

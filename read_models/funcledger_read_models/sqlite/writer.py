@@ -6,6 +6,7 @@ from itertools import chain
 from funcledger_read_models.checks import check_writer
 from funcledger_read_models.packing import pack
 from funcledger_read_models.port import Documents, Positions
+from funcledger_read_models.sqlite.file import read_positions
 from funcledger_read_models.sqlite.statements import pieces, upsert, values_of
 
 
@@ -45,9 +46,3 @@ class Writer:
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
-
-
-def read_positions(connection: sqlite3.Connection) -> dict[tuple[str, int], int]:
-    """The positions stored, as this connection sees them."""
-    rows = connection.execute("SELECT topic, partition, offset FROM positions").fetchall()
-    return {(topic, partition): offset for topic, partition, offset in rows}

@@ -1,0 +1,1 @@
+"""Backups of a data directory: taken while its server runs, checked, and put back."""
