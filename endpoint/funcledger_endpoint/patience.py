@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-def retrying(what: str) -> tenacity.AsyncRetrying:
+def retrying(what: str) -> patience.Retrying:
     """Tries without end, with growing, jittered pauses up to 5 s; ``what`` is said when it does."""
 
     def say(state: tenacity.RetryCallState) -> None:

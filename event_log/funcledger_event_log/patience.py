@@ -3,14 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
+from tenacity import AsyncRetrying as Retrying
+from tenacity import RetryCallState, retry_if_exception_type
 
 from funcledger_schemas import clock
+
+__all__ = ["Retrying", "retrying"]
 
 
 def retrying(
     *errors: type[Exception], first: float, most: float, say: Callable[[RetryCallState], Any] | None = None
-) -> AsyncRetrying:
+) -> Retrying:
     """Tries again without end after these errors; ``say`` is called before each pause.
 
     Before the n-th further attempt it sleeps up to ``first`` * 2 ** (n - 1) seconds, never over ``most``
@@ -21,6 +24,4 @@ def retrying(
         doublings = min(state.attempt_number - 1, 32)
         return clock.uniform(0, min(most, first * 2**doublings))
 
-    return AsyncRetrying(
-        retry=retry_if_exception_type(errors), wait=pause, sleep=clock.sleep, before_sleep=say
-    )
+    return Retrying(retry=retry_if_exception_type(errors), wait=pause, sleep=clock.sleep, before_sleep=say)
