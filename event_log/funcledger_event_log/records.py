@@ -25,7 +25,7 @@ class Position(NamedTuple):
     offset: int
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class NewRecord:
     """A record to append; ``event`` is what the value decodes to, where the writer has it at hand."""
 
@@ -75,6 +75,11 @@ class Record:
     def type(self) -> str | None:
         """The event's class name from the headers, None when there is none."""
         return envelope.type_of(self.headers)
+
+    @property
+    def decoded(self) -> Event | None:
+        """The event where somebody in this process has it already; None is no statement about the value."""
+        return self._event
 
     def event(self) -> Event:
         """The event, decoded once however many followers of this process ask.
@@ -128,10 +133,15 @@ class Token:
         token = cls()
         for part in filter(None, text.split(",")):
             topic, partition, end = part.split(":")
-            if topic not in envelope.TOPICS or len(end) > 19:
+            if topic not in envelope.TOPICS or not (_is_count(partition, 9) and _is_count(end, 19)):
                 raise ValueError(f"not a position token: {text[:80]!r}")
             token.advance(TopicPartition(topic, int(partition)), int(end))
         return token
+
+
+def _is_count(text: str, digits: int) -> bool:
+    """Whether it is a number as we write one: no sign, no space, no other script's digits."""
+    return text.isascii() and text.isdigit() and len(text) <= digits
 
 
 __all__ = ["DecodeError", "NewRecord", "Position", "Record", "Token", "TopicPartition"]

@@ -1,6 +1,6 @@
 """Follows ``results`` and hands every task's first outcome to those who wait for it, at once."""
 
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from funcledger_event_log.follower import Tail
@@ -22,8 +22,8 @@ from funcledger_read_models.documents import (
 )
 from funcledger_read_models.port import ReadModelStore
 from funcledger_schemas.envelope import TYPE_PREFIX, Headers
-from funcledger_schemas.events import EndpointStarted, TaskCancelled, TaskCompleted, TaskFailed
-from funcledger_schemas.lifecycle import OUTCOMES, Epochs
+from funcledger_schemas.events import EndpointStarted, TaskCancelled, TaskCompleted, TaskFailed, TaskStarted
+from funcledger_schemas.lifecycle import OUTCOMES, Epochs, Outcome
 
 #: Finished tasks remembered, so that a second outcome is known for one.
 REMEMBERED = 100_000
@@ -36,10 +36,11 @@ _PAGE = 1000
 class OutcomeFeed:
     """The outcomes of all tasks, through the one life-cycle rule: void ones and second ones never show.
 
-    A task that this process saw begin, and not end, is known to have no earlier outcome: its outcome is
-    handed on straight from the log. Of any other the read models are asked first. An agent that begins
-    a task which had ended before this process started would break that knowledge; law 6 has agents
-    learn what is finished before they begin anything.
+    A task that begins after this process started, and has not ended since, is known to have no earlier
+    outcome: its outcome is handed on straight from the log. Of any other the read models are asked first.
+    An agent that begins a task which had ended before this process started would break that knowledge; law
+    6 has agents learn what is finished before they begin anything. A start that stood on the log before is
+    no such knowledge: its task may have been cancelled in the meantime, where nobody here saw it.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class OutcomeFeed:
         self._finished = RecentKeys(remembered)
         self._remembered = remembered
         self._ends: dict[int, int] = {}
+        self._begins_at: dict[int, int] = {}
         self._forgotten_next = Token()
         self._readers: dict[tuple[str, str, str], list[Subscription]] = {}
         self._all: set[Subscription] = set()
@@ -72,6 +74,7 @@ class OutcomeFeed:
             assert isinstance(task, TaskStatus)
             self._begin((task.owner, task.task_id, task.endpoint_id))
         start = {TopicPartition(*where): end for where, end in positions.items() if where[0] == "results"}
+        self._begins_at = await self._log.ends("results")
         self._tail = Tail(self._log, ["results"], self._apply, start=start, name="outcome feed")
         await self._tail.start()
 
@@ -138,9 +141,8 @@ class OutcomeFeed:
         for record in records:
             kind = _type(record.headers)
             if kind == _BEGUN:
-                headers = dict(record.headers)
-                owner, task_id = headers.get("ce_owner", b""), headers.get("ce_subject", b"")
-                self._begin((_text(owner), _text(task_id), _text(record.key)))
+                if record.offset >= self._begins_at.get(record.partition, 0):
+                    self._begin(_key(record))
             elif kind in _DECODED:
                 self._consider(record)
 
@@ -163,10 +165,12 @@ class OutcomeFeed:
         if key in self._finished:
             return
         self._finish(key, record)
-        landed = Landed(key, record.partition, record.offset, record.timestamp, event, None)
-        landed.first = True if key in self._begun else None
+        first = True if key in self._begun else None
         self._begun.discard(key)
-        self._hand_on(landed)
+        readers = self._readers_of(event)
+        if readers:
+            landed = Landed(key, record.partition, record.offset, record.timestamp, event, first)
+            self._hand_on(landed, readers)
 
     def _finish(self, key: Key, record: Record) -> None:
         self._ends[record.partition] = record.offset + 1
@@ -176,15 +180,14 @@ class OutcomeFeed:
                 {TopicPartition("results", partition): end for partition, end in self._ends.items()}
             )
 
-    def _hand_on(self, landed: Landed) -> None:
-        event = landed.event
-        readers: Iterable[Subscription] = (
-            *self._readers.get(("batch", event.owner, event.batch_id), ()),
-            *self._readers.get(("task", event.owner, event.task_id), ()),
-        )
+    def _readers_of(self, event: Outcome) -> list[Subscription]:
+        owner, find = event.owner, self._readers.get
+        return [*find(("batch", owner, event.batch_id), ()), *find(("task", owner, event.task_id), ())]
+
+    def _hand_on(self, landed: Landed, readers: Sequence[Subscription]) -> None:
         for reader in readers:
             reader.offer(landed)
-        if landed.first is None and readers:
+        if landed.first is None:
             self._doubts.ask(landed, readers)
 
 
@@ -193,6 +196,14 @@ def _type(headers: Headers) -> bytes:
         if name == "ce_type":
             return value
     return b""
+
+
+def _key(record: Record) -> Key:
+    """The key of the task that a TaskStarted is about, without decoding it for this alone."""
+    if isinstance(event := record.decoded, TaskStarted):
+        return event.owner, event.task_id, event.endpoint_id
+    headers = dict(record.headers)
+    return _text(headers.get("ce_owner", b"")), _text(headers.get("ce_subject", b"")), _text(record.key)
 
 
 def _text(value: bytes) -> str:

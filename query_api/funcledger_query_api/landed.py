@@ -1,10 +1,10 @@
 """An outcome as the feed found it on the log."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from funcledger_event_log.records import Position
 from funcledger_read_models.documents import Key
-from funcledger_schemas.events import TaskCancelled
+from funcledger_schemas.events import TaskCancelled, TaskFailed
 from funcledger_schemas.lifecycle import Outcome
 
 #: What an item counts for beside its payload and traceback, in bytes.
@@ -25,19 +25,19 @@ class Landed:
     timestamp: int
     event: Outcome
     first: bool | None
+    #: The value or the exception; empty where none travels.
+    payload: bytes = field(init=False)
+    #: Bytes it holds, roughly.
+    size: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        event = self.event
+        self.payload = b"" if isinstance(event, TaskCancelled) else event.payload
+        self.size = _BASE + len(self.payload)
+        if isinstance(event, TaskFailed):
+            self.size += len(event.traceback or "")
 
     @property
     def position(self) -> Position:
         """Where it stands."""
         return Position("results", self.partition, self.offset)
-
-    @property
-    def payload(self) -> bytes:
-        """The value or the exception; empty where none travels."""
-        return b"" if isinstance(self.event, TaskCancelled) else self.event.payload
-
-    @property
-    def size(self) -> int:
-        """Bytes it holds, roughly."""
-        traceback = getattr(self.event, "traceback", None) or ""
-        return _BASE + len(self.payload) + len(traceback)

@@ -42,10 +42,10 @@ class TaskView(msgspec.Struct, kw_only=True, gc=False):
     payload_size: int | None = None
 
 
-class SentTask(TaskView, kw_only=True, gc=False):
+class SentTask(TaskView, kw_only=True, gc=False, omit_defaults=True):
     """A task beside its payload in a frame; ``size`` is how many bytes of payload follow for it.
 
-    ``truncated``: the frame was full, ask for this one again.
+    ``truncated``: the frame was full, ask for this one again. What is null, false or 0 is left out.
     """
 
     size: int = 0

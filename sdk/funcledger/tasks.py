@@ -21,6 +21,8 @@ _DETAILS = (
     "endpoint_id", "function_id", "batch_id", "batch_index", "attempts", "kind", "submitted_at", "started_at",
     "finished_at", "run_time", "cpu_time", "peak_memory", "cancel_requested", "conflict",
 )  # fmt: skip
+#: What a status says of each detail that the server left out.
+_ABSENT = dict.fromkeys(_DETAILS) | {"cancel_requested": False, "conflict": False}
 
 
 class Pending(str):
@@ -73,7 +75,7 @@ def info(task: Mapping[str, Any], payload: bytes | None = None) -> TaskInfo:
     finished, and ``completion_t`` in seconds since 1970.
     """
     finished = is_finished(task)
-    details = {name: task.get(name) for name in _DETAILS}
+    details = _ABSENT | {name: task[name] for name in _DETAILS if name in task}
     shown = TaskInfo(task_id=task["task_id"], status=task["status"], pending=Pending(not finished), **details)
     if finished:
         shown["completion_t"] = task["finished_at"] / 1000 if task.get("finished_at") else None

@@ -22,6 +22,7 @@ from funcledger_schemas import frames
 from funcledger_schemas.envelope import BY_ENDPOINT, TOPICS
 from funcledger_schemas.events import Event
 from funcledger_schemas.ids import new_id
+from funcledger_web.rates import Waits
 
 PARTITIONS = 4
 PARTITION = 1
@@ -86,7 +87,9 @@ async def project(log: MemoryLog, store: MemoryStore, stops: Mapping[str, int]) 
 
 
 @asynccontextmanager
-async def query_side(log: MemoryLog | None = None, store: MemoryStore | None = None) -> AsyncIterator[Side]:
+async def query_side(
+    log: MemoryLog | None = None, store: MemoryStore | None = None, waits: Waits | None = None
+) -> AsyncIterator[Side]:
     """A query side over a fresh log, where one agent of Ada's endpoint has started."""
     if log is None:
         log, store = MemoryLog(), MemoryStore()
@@ -95,7 +98,7 @@ async def query_side(log: MemoryLog | None = None, store: MemoryStore | None = N
         await log.append([_placed(NewRecord.of(each, PARTITION)) for each in (registered(), started())])
         await project(log, store, {})
     assert store is not None
-    side = QuerySide(log, store)
+    side = QuerySide(log, store, waits=waits)
     await side.start()
     app = app_of(*side.routers(), allowed_hosts=["*"])
     async with client_of(app, ADA) as client:
@@ -181,7 +184,7 @@ Answers = dict[str, tuple[dict[str, Any], bytes]]
 def read_frame(frame: bytes) -> tuple[dict[str, Any], Answers]:
     """A frame's head, and its tasks by id beside their payloads."""
     head, start = frames.unpack(frame)
-    payloads = frames.cut(frame, start, [task["size"] for task in head["tasks"]])
+    payloads = frames.cut(frame, start, [task.get("size", 0) for task in head["tasks"]])
     return head, {task["task_id"]: (task, each) for task, each in zip(head["tasks"], payloads, strict=True)}
 
 
