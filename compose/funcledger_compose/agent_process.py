@@ -16,12 +16,14 @@ from funcledger_endpoint.local.engine import LocalEngine
 from funcledger_endpoint.settings import AgentSettings
 from funcledger_event_log.endpoint_port import CredentialRefused, Fenced, Identity
 from funcledger_event_log.http import HttpEndpointLog
-from funcledger_event_log.port import LogError
+from funcledger_event_log.port import LogError, PositionGone
 
 _log = logging.getLogger(__name__)
 
 #: What the process exits with when its credential opens nothing: starting it again would not help.
 REFUSED_EXIT_CODE = 77
+#: What it exits with when the log cannot give what the agent must read: only people can help.
+UNSERVABLE_EXIT_CODE = 76
 #: Seconds an agent whose server has gone without a word looks for the next one before it gives up.
 _ORPHAN_PATIENCE = 20.0
 
@@ -94,6 +96,17 @@ async def _run(where: EndpointDir, settings: EndpointSettings, *, attached: bool
         except CredentialRefused as error:
             _log.error("the server refuses this endpoint's credential: %s", error)
             return REFUSED_EXIT_CODE
+        except PositionGone as error:
+            _log.error(
+                "the log no longer keeps what this endpoint has yet to read (%s); the tasks in it expire. "
+                "Begin anew: delete the endpoint and configure it again, and keep the log for longer than an "
+                "endpoint may be away",
+                error,
+            )
+            return UNSERVABLE_EXIT_CODE
+        except LogError as error:
+            _log.error("the log cannot serve this endpoint: %s", error)
+            return UNSERVABLE_EXIT_CODE
         finally:
             if watcher is not None:
                 watcher.cancel()

@@ -1,5 +1,6 @@
 """Takes in what an agent appends: each event is decoded once, checked, and sealed as it came."""
 
+import math
 from functools import cache
 
 from funcledger_event_log.direct import DirectEndpointLog
@@ -29,6 +30,7 @@ async def records_of(frame: bytes, view: DirectEndpointLog) -> list[NewRecord]:
             await clock.sleep(0)
         event = _decoded(index, encoded)
         _check_payload(index, event)
+        _check_measures(index, event)
         records.append(view.seal(event, encoded.value if _as_we_write(encoded, type(event)) else None))
     return records
 
@@ -49,6 +51,14 @@ def _check_payload(index: int, event: Event) -> None:
         )
     if getattr(event, "payload_size", len(payload)) != len(payload):
         raise FrameError(f"event {index} of the frame: payload_size is not the size of the payload")
+
+
+def _check_measures(index: int, event: Event) -> None:
+    """Refuse what is no number, for which neither JSON nor a comparison has a place."""
+    for name in ("run_time", "cpu_time", "load"):
+        measured = getattr(event, name, None)
+        if measured is not None and not math.isfinite(measured):
+            raise FrameError(f"event {index} of the frame: {name} is {measured}, which is no measure")
 
 
 def _as_we_write(encoded: Encoded, kind: type[Event]) -> bool:

@@ -62,7 +62,8 @@ def router(queries: Queries) -> APIRouter:
         prefix = (who.id, batch_id)
         after = key_of(page.cursor, prefix, 2)
         found = await _page(queries.store, prefix, after, page.limit)
-        if not found and after is None:
+        shown = [each for each in found if _is_submitted(each)]
+        if not shown and len(found) < page.limit and after is None:
             detail = f"There is no batch {batch_id} of yours."
             raise Problem("batch-not-found", detail, batch_id=batch_id)
         offline = await offline_among(queries.store, found)
@@ -72,13 +73,18 @@ def router(queries: Queries) -> APIRouter:
             batch_id,
             total,
             counts,
-            [_task(each, offline) for each in found],
+            [_task(each, offline) for each in shown],
             _cursor(found, page.limit),
             str(position),
         )
         return answer(body, position)
 
     return routes
+
+
+def _is_submitted(document: BatchResult) -> bool:
+    """Whether it is a task of this batch: an agent may name any batch in what it says of a task."""
+    return document.submitted_at is not None
 
 
 def _task(document: BatchResult, offline: frozenset[str]) -> BatchTask:
@@ -102,7 +108,8 @@ async def _counted(store: ReadModelStore, prefix: Key) -> tuple[int, dict[str, i
     after: Key | None = None
     while page := await _page(store, prefix, after, _PAGE):
         offline = await offline_among(store, page)
-        counts.update(shown_status(each.status, each.endpoint_id, offline).value for each in page)
+        tasks = [each for each in page if _is_submitted(each)]
+        counts.update(shown_status(each.status, each.endpoint_id, offline).value for each in tasks)
         declared = max(declared, *(each.batch_size or 0 for each in page))
         after = BATCH_RESULTS.key_of(page[-1])
     return max(declared, counts.total()), dict(counts)

@@ -1,5 +1,8 @@
 """A task's history: every event about it on the log, payloads apart."""
 
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import merge
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import msgspec
@@ -7,6 +10,11 @@ import msgspec
 from funcledger_event_log.port import EventLog
 from funcledger_event_log.records import DecodeError, Position, Record
 from funcledger_read_models.documents import HistoryEntry, TaskHistory
+
+#: Seconds: clocks of machines in good order agree better than this. An event may be appended long after it
+#: happened, but never before.
+_NOTICEABLE = 2.0
+_offset = attrgetter("offset")
 
 
 class HistoryEvent(msgspec.Struct, kw_only=True, gc=False):
@@ -19,6 +27,9 @@ class HistoryEvent(msgspec.Struct, kw_only=True, gc=False):
     timestamp: int
     type: str
     void: bool
+    #: Seconds by which its writer's clock was noticeably ahead of the log's: then the times within the event
+    #: mean nothing beside others. No order and no deadline hangs on them.
+    clock_ahead: float | None
     #: The event's fields but its payload; None when the log no longer holds it.
     event: dict[str, Any] | None
 
@@ -32,21 +43,33 @@ class History(msgspec.Struct, kw_only=True, gc=False):
 
 
 async def events_of(log: EventLog, document: TaskHistory) -> list[HistoryEvent]:
-    """The events of a history, by append time; submissions before what came of them.
+    """The events of a history: those of each topic in the order of the log, the topics merged by append time.
 
     Raises:
         LogUnavailable: try again later.
     """
-    entries = sorted(document.entries, key=_place)
+    entries = _in_order(document.entries)
     records = await log.read([Position(each.topic, each.partition, each.offset) for each in entries])
     return [_event(entry, record) for entry, record in zip(entries, records, strict=True)]
 
 
-def _place(entry: HistoryEntry) -> tuple[int, bool, int]:
-    return entry.timestamp, entry.topic != "tasks", entry.offset
+def _in_order(entries: Sequence[HistoryEntry]) -> list[HistoryEntry]:
+    """Also where the log's clock was set back: each topic keeps its own order, and the task stands first."""
+    asked = [entry for entry in entries if entry.topic == "tasks"]
+    said = [entry for entry in entries if entry.topic != "tasks"]
+    start = min(asked, key=_offset).timestamp if asked else 0
+    return [entry for _, entry in merge(_rising(asked, start), _rising(said, start), key=itemgetter(0))]
+
+
+def _rising(entries: Iterable[HistoryEntry], latest: int) -> Iterator[tuple[int, HistoryEntry]]:
+    """The entries by offset, each with the latest append time up to it."""
+    for entry in sorted(entries, key=_offset):
+        latest = max(latest, entry.timestamp)
+        yield latest, entry
 
 
 def _event(entry: HistoryEntry, record: Record | None) -> HistoryEvent:
+    fields = None if record is None else _fields(record)
     return HistoryEvent(
         topic=entry.topic,
         partition=entry.partition,
@@ -54,8 +77,14 @@ def _event(entry: HistoryEntry, record: Record | None) -> HistoryEvent:
         timestamp=entry.timestamp,
         type=entry.type,
         void=entry.void,
-        event=None if record is None else _fields(record),
+        clock_ahead=_ahead(entry, fields),
+        event=fields,
     )
+
+
+def _ahead(entry: HistoryEntry, fields: dict[str, Any] | None) -> float | None:
+    ahead = 0 if fields is None else fields["occurred_at"] / 1e6 - entry.timestamp / 1e3
+    return round(ahead, 3) if ahead > _NOTICEABLE else None
 
 
 def _fields(record: Record) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from funcledger_query_api.liveness import offline_among
+from funcledger_query_api.lookup import is_submitted
 from funcledger_query_api.parameters import TaskFilters, cursor_of, key_of
 from funcledger_query_api.views import SentTask, status_view
 from funcledger_read_models.documents import TASK_STATUS, TaskStatus
@@ -34,7 +35,7 @@ class TaskList:
             limit=self._filters.limit,
             descending=True,
         )
-        tasks = [task for task in found if isinstance(task, TaskStatus)]
+        tasks = [task for task in found if isinstance(task, TaskStatus) and is_submitted(task)]
         offline = await offline_among(self._store, tasks)
         full = len(found) == self._filters.limit
         cursor = cursor_of(TASK_STATUS.key_of(found[-1])[1:]) if full else None

@@ -9,15 +9,17 @@ _PAGE = 2000
 
 
 async def tasks_of(store: ReadModelStore, owner: str, ids: Collection[str]) -> dict[str, TaskStatus]:
-    """The tasks that exist; where an id stands on several endpoints, the one submitted first."""
+    """The tasks that were submitted; where an id stands on several endpoints, the one submitted first."""
     found: dict[str, TaskStatus] = {}
     after: Key | None = None
     while ids:
         page = await store.find(TASK_STATUS, (owner,), {"task_id": ids}, after=after, limit=_PAGE)
         for task in page:
             assert isinstance(task, TaskStatus)
+            if not is_submitted(task):
+                continue
             other = found.get(task.task_id)
-            if other is None or _submitted(task) < _submitted(other):
+            if other is None or _place(task) < _place(other):
                 found[task.task_id] = task
         if len(page) < _PAGE:
             break
@@ -25,7 +27,10 @@ async def tasks_of(store: ReadModelStore, owner: str, ids: Collection[str]) -> d
     return found
 
 
-def _submitted(task: TaskStatus) -> tuple[float, str]:
-    """By append time; a submission not read yet comes last."""
-    at = float("inf") if task.submitted_at is None else task.submitted_at
-    return at, task.endpoint_id
+def is_submitted(task: TaskStatus) -> bool:
+    """Whether there is such a task: one may ask to cancel, and an agent speak of, any id at all."""
+    return task.submitted_offset is not None
+
+
+def _place(task: TaskStatus) -> tuple[int, str]:
+    return task.submitted_at or 0, task.endpoint_id

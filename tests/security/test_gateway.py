@@ -1,10 +1,12 @@
 """Attacks on the endpoints' door, and what each is answered. Numbers are rows of the list of attacks."""
 
+import math
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 import httpx2
+import msgspec
 import pytest
 from tests.support.apps import ADA, client_of, routes_of
 from tests.support.endpoints import (
@@ -180,6 +182,17 @@ async def test_law_12_a_results_payload_is_limited(scene: Scene, size: int) -> N
         assert str(size) in answer.json()["detail"]
     else:
         assert answer.json() == {"offsets": [1]}
+
+
+@pytest.mark.parametrize("name", ["run_time", "cpu_time", "load"])
+@pytest.mark.parametrize("measured", [math.nan, math.inf, -math.inf])
+async def test_row_6_what_is_no_number_is_refused(scene: Scene, name: str, measured: float) -> None:
+    """JSON has no place for it, so no answer could tell it."""
+    await scene.append(scene.ours.started())
+    event = scene.ours.heartbeat(0) if name == "load" else scene.ours.completed(scene.ours.submitted(), 0)
+    answer = await scene.append(msgspec.structs.replace(event, **{name: measured}))
+    assert problem(answer) == (422, "invalid-request")
+    assert name in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(

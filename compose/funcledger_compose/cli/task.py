@@ -78,7 +78,10 @@ def show_history(events: list[dict[str, Any]]) -> None:
     for entry in events:
         position = f"{entry['topic']}/{entry['partition']}@{entry['offset']}"
         name = entry["type"] + (" (void)" if entry.get("void") else "")
-        rows.append((moment(entry["timestamp"]), position, name, _detail(entry.get("event") or {})))
+        detail = _detail(entry.get("event") or {})
+        if ahead := entry.get("clock_ahead"):
+            detail = f"{detail}, from a clock {ahead:g} s ahead of the log's".removeprefix(", ")
+        rows.append((moment(entry["timestamp"]), position, name, detail))
     show_table(("APPENDED", "POSITION", "EVENT", "DETAIL"), rows, "No events.")
 
 

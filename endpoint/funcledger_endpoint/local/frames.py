@@ -3,6 +3,7 @@
 The agent never unpickles: what comes from a worker is fixed-width fields, text and opaque bytes.
 """
 
+import math
 import struct
 from struct import Struct
 from typing import NamedTuple
@@ -120,6 +121,8 @@ def read_report(message: bytes) -> tuple[int, Report]:
             at += size
     except struct.error as error:
         raise BadMessage(f"a report of {len(message)} bytes is cut short") from error
+    if not (math.isfinite(run_time) and math.isfinite(cpu_time)):
+        raise BadMessage(f"a report of a call that took {run_time} s")
     kind, payload_format, error_type, text, traceback = texts
     times = (run_time, cpu_time, peak)
     return number, Report(kind, payload_format, message[at:], *times, error_type, text, traceback)

@@ -24,6 +24,7 @@ def submitted(document: TaskStatus | None, entry: Entry[TaskSubmitted]) -> TaskS
     document = document or _new(event)
     if document.submitted_offset is not None:
         return None
+    document.batch_id = event.batch_id  # whatever an agent, read before it, has said
     document.function_id = event.function_id
     document.batch_index = event.batch_index
     document.batch_size = event.batch_size

@@ -64,3 +64,12 @@ def test_calls_and_functions_arrive_as_they_were_sent() -> None:
     function = frames.Function(3, "ab" * 32, b"body")
     first, second = Splitter().feed(frames.pack_function(*function) + frames.pack_call(*call))
     assert (frames.read_function(first), frames.read_call(second)) == (function, call)
+
+
+@pytest.mark.parametrize("name", ["run_time", "cpu_time"])
+@pytest.mark.parametrize("measured", [float("nan"), float("inf")])
+def test_a_report_that_measures_no_number_is_not_a_workers_own(name: str, measured: float) -> None:
+    """What a task wrote into its worker's pipe must not go on to the log."""
+    message = frames.pack_report(1, Report()._replace(**{name: measured}))[4:]
+    with pytest.raises(frames.BadMessage):
+        frames.read_report(message)
