@@ -73,11 +73,11 @@ async def projecting(log: EventLog, store: ReadModelStore, **options: Any) -> As
         await projector.stop()
 
 
-async def caught_up(projector: Projector) -> None:
+async def caught_up(projector: Projector, timeout: float = 10) -> None:
     """Wait until nothing of the log is left to apply."""
 
     async def no_lag() -> bool:
         assert projector.failed is None
         return await projector.lag() == 0
 
-    await until(no_lag, timeout=10)
+    await until(no_lag, timeout)

@@ -39,6 +39,12 @@ class Standalone:
     def start(self) -> None:
         """Start, and return once it says that it is ready."""
         said = self.output.stat().st_size if self.output.exists() else 0
+        process = self.spawn()
+        until_sync(lambda: b"is ready" in self.output.read_bytes()[said:] or process.poll() is not None, 30)
+        assert process.poll() is None, self.output.read_text()
+
+    def spawn(self) -> "subprocess.Popen[bytes]":
+        """Start, and do not wait."""
         command = ["up", "--data-dir", str(self.folder), "--port", str(self.port), *self._options]
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(
@@ -48,9 +54,12 @@ class Standalone:
                 env=self.environment,
                 start_new_session=True,
             )
-        process = self._process
-        until_sync(lambda: b"is ready" in self.output.read_bytes()[said:] or process.poll() is not None, 30)
-        assert process.poll() is None, self.output.read_text()
+        return self._process
+
+    @property
+    def process(self) -> "subprocess.Popen[bytes] | None":
+        """The server started last."""
+        return self._process
 
     def kill(self) -> None:
         """As a power cut would, but for the disk."""

@@ -1,0 +1,314 @@
+"""What must hold after a run, one law a function: each yields a sentence for everything it finds wrong."""
+
+import hashlib
+import pickle
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+
+from tests.chaos.auditor.evidence import Call, Evidence, Execution, Got, shown
+from tests.chaos.auditor.facts import Fact
+from tests.chaos.auditor.life import Story, Task, told
+
+_MS = 1_000_000
+#: How long, in ns, a worker may go on after its agent was killed, until the kernel has told it.
+_DYING = 100 * _MS
+_PID = re.compile(r"process (\d+)")
+
+
+class Case:
+    """A run: the log's facts, the story they tell, and the evidence beside them."""
+
+    def __init__(self, facts: Sequence[Fact], evidence: Evidence) -> None:
+        self.facts, self.evidence = facts, evidence
+        self.story: Story = told(facts)
+
+    @cached_property
+    def tokens(self) -> dict[str, int]:
+        """The token of each task on the log: the first argument of its call."""
+        return {
+            task.task_id: _opened(task.submissions[0])[0][0]
+            for task in self.story.tasks.values()
+            if task.submissions
+        }
+
+    def call(self, task: Task) -> Call | None:
+        """What the client meant by the task."""
+        return self.evidence.client.calls.get(self.tokens.get(task.task_id, -1))
+
+    @cached_property
+    def killed(self) -> dict[int, int]:
+        """Processes that were killed, and when."""
+        return {strike.pid: strike.at for strike in self.evidence.strikes if strike.signal == "SIGKILL"}
+
+    @cached_property
+    def agents(self) -> dict[tuple[str, int], int]:
+        """By endpoint and epoch the agent's process: the youngest there was when it said that it starts."""
+        seen = sorted((each.created, each.pid) for each in self.evidence.processes if each.role == "agent")
+        found = {}
+        for endpoint_id, starts in self.story.epochs.items():
+            for start in starts:
+                # Linux tells when a process was created to a hundredth of a second.
+                before = [pid for created, pid in seen if created <= start["occurred_at"] * 1000 + 10 * _MS]
+                if before:
+                    found[endpoint_id, start.offset] = before[-1]
+        return found
+
+
+def _opened(fact: Fact) -> tuple[tuple[int, ...], dict[str, object]]:
+    """The arguments, which the load sends as plain pickles."""
+    arguments: tuple[tuple[int, ...], dict[str, object]] = pickle.loads(fact["payload"])
+    return arguments
+
+
+def acknowledged_means_durable(case: Case) -> Iterator[str]:
+    """Law 1: every acknowledged submission is on the log, as it was meant."""
+    for token, task_id in case.evidence.client.acknowledged.items():
+        if case.tokens.get(task_id) != token:
+            found = case.tokens.get(task_id)
+            yield f"task {task_id} was acknowledged for call {token}; on the log is {found}"
+
+
+def a_retry_is_the_same_submission(case: Case) -> Iterator[str]:
+    """Law 3: a call is one task, whatever was sent twice; and nothing is on the log that nobody sent."""
+    tasks = defaultdict(set)
+    for task_id, token in case.tokens.items():
+        tasks[token].add(task_id)
+        if token not in case.evidence.client.calls:
+            yield f"task {task_id} is on the log, and nobody has sent call {token}"
+    for token, ids in tasks.items():
+        if token in case.evidence.client.unsent:
+            yield f"call {token} was taken back before it was sent, and is on the log"
+        if len(ids) > 1:
+            yield f"call {token} was submitted {len(ids)} times: {', '.join(sorted(ids))}"
+    for task in case.story.tasks.values():
+        if len({each["request_digest"] for each in task.submissions}) > 1:
+            yield f"task {task.task_id} stands on the log with two digests"
+        if not task.submissions:
+            yield f"the log speaks of task {task.task_id}, which was never submitted"
+
+
+def every_task_ends(case: Case) -> Iterator[str]:
+    """Law 6: nothing is pending when all that was asked for has had its time."""
+    for task in case.story.tasks.values():
+        if task.outcome is None:
+            yield f"task {task.task_id} has no outcome after {task.attempts} attempts"
+
+
+def attempts_are_counted(case: Case) -> Iterator[str]:
+    """Law 6: attempts are begun one after another, as often as was allowed and no oftener."""
+    for task in case.story.tasks.values():
+        yield from (f"task {task.task_id}: {text}" for text in task.disorder)
+        call = case.call(task)
+        allowed = task.submissions[0]["max_attempts"] if task.submissions else 0
+        if call is not None and call.max_attempts != allowed:
+            yield f"task {task.task_id} was to have {call.max_attempts} attempts, the log allows {allowed}"
+        if task.attempts > allowed:
+            yield f"task {task.task_id} was begun {task.attempts} times, {allowed} were allowed"
+
+
+def every_outcome_is_right(case: Case) -> Iterator[str]:
+    """The value is the one expected, and a failure is one that the call or the kills can explain."""
+    for task in case.story.tasks.values():
+        call = case.call(task)
+        if task.outcome is not None and call is not None and not _explained(case, task, task.outcome, call):
+            yield (
+                f"task {task.task_id}, a call {call.kind!r}, was to end as {call.expect!r}; "
+                f"it ended {task.status} ({_told(task.outcome)})"
+            )
+
+
+def _explained(case: Case, task: Task, outcome: Fact, call: Call) -> bool:
+    if outcome.name == "TaskCompleted":
+        return call.kind in ("value", "cancel") and shown(pickle.loads(outcome["payload"])) == call.expect
+    if outcome.name == "TaskCancelled":
+        return task.task_id in case.evidence.client.cancelling
+    if outcome["kind"] == "Exception":
+        return call.kind == "raises" and f"{outcome['error_type']}: {outcome['message']}".endswith(
+            call.expect
+        )
+    if outcome["kind"] in ("WorkerDied", "TaskLost"):
+        return task.attempts == call.max_attempts
+    return call.kind == "overruns" and outcome["kind"] == call.expect
+
+
+def _told(outcome: Fact) -> str:
+    if outcome.name == "TaskCompleted":
+        return shown(pickle.loads(outcome["payload"]))
+    return f"{outcome.fields.get('kind', '')} {outcome.fields.get('message', '')}"
+
+
+def every_loss_has_a_cause(case: Case) -> Iterator[str]:
+    """A worker that died was killed or its task is poison; a lost agent was killed or told to stop."""
+    for task in case.story.tasks.values():
+        call = case.call(task)
+        for fact in [*task.failures, *([task.outcome] if task.kind else [])]:
+            if fact is None:
+                continue
+            died = _PID.search(fact["message"]) if fact["kind"] == "WorkerDied" else None
+            if died and int(died[1]) not in case.killed and (call is None or call.kind != "dies"):
+                yield f"task {task.task_id}: {fact['message']}, and nobody has killed that one"
+            if fact["kind"] == "TaskLost" and task.starts and task.starts[-1]["epoch"] == fact["epoch"]:
+                yield f"task {task.task_id} was lost by the very agent that says so: {fact['message']}"
+    for endpoint_id, starts in case.story.epochs.items():
+        for start in starts[:-1]:
+            pid = case.agents.get((endpoint_id, start.offset))
+            if pid is None or (pid not in case.killed and not case.story.stops):
+                yield f"the agent of epoch {start.offset} (process {pid}) was superseded without a cause"
+
+
+def payloads_are_whole(case: Case) -> Iterator[str]:
+    """Sizes and hashes are those of the bytes; leaf hashes are what the product says they are."""
+    leaves: dict[str, hashlib._Hash] = defaultdict(hashlib.sha256)
+    for fact in case.facts:
+        leaves[f"{fact.topic}/{fact.partition}"].update(fact.leaf)
+        payload = fact.fields.get("payload")
+        if payload is None:
+            continue
+        if (
+            len(payload) != fact["payload_size"]
+            or hashlib.sha256(payload).hexdigest() != fact["payload_sha256"]
+        ):
+            yield f"{fact.where}: the payload of {len(payload)} bytes is not the one that was hashed"
+    found = {where: leaf.hexdigest() for where, leaf in leaves.items()}
+    for where in found.keys() | case.evidence.leaves.keys():
+        if found.get(where) != case.evidence.leaves.get(where):
+            yield f"the leaf hashes of {where} are not those that the product computes"
+
+
+def nothing_was_unreadable(case: Case) -> Iterator[str]:
+    """No record went to ``dead_letters``, and nobody was refused."""
+    for fact in case.facts:
+        if fact.topic in ("dead_letters", "audit"):
+            yield f"{fact.where}: {fact.fields}"
+
+
+def the_read_models_tell_the_log(case: Case) -> Iterator[str]:
+    """Laws 2 and 5: one outcome for each task, the log's, in the live read models and in rebuilt ones."""
+    log = {
+        task.task_id: (task.status, task.attempts, task.kind)
+        for task in case.story.tasks.values()
+        if task.submissions
+    }
+    for name, told_by in (("live", case.evidence.statuses), ("rebuilt", case.evidence.rebuilt)):
+        for task_id in log.keys() | told_by.keys():
+            if log.get(task_id) != told_by.get(task_id):
+                yield f"task {task_id}: the log says {log.get(task_id)}, the {name} {told_by.get(task_id)}"
+    yield from (f"live and rebuilt read models differ: {each}" for each in case.evidence.rebuild_differs)
+
+
+def the_client_got_the_outcome(case: Case) -> Iterator[str]:
+    """Laws 5 and 9: whatever the client was told of a task is its outcome, each time; and it was told."""
+    client = case.evidence.client
+    for token, task_id in (client.acknowledged | client.named).items():
+        if task_id not in client.got and token not in client.unknown and token not in client.unsent:
+            yield f"the client never got the outcome of task {task_id}"
+    for task_id, answers in client.got.items():
+        task = case.story.tasks.get(task_id)
+        if task is None or task.outcome is None:
+            yield f"the client got an outcome of task {task_id}, which has none: {answers}"
+        elif answers != {_as_told(task)}:
+            yield f"the client was told of task {task_id}: {answers}; on the log is {_as_told(task)}"
+    yield from (f"the client was surprised: {text}" for text in client.surprises)
+
+
+def _as_told(task: Task) -> Got:
+    outcome = task.outcome
+    assert outcome is not None
+    if outcome.name == "TaskCompleted":
+        return Got("success", None, shown(pickle.loads(outcome["payload"])))
+    if outcome.name == "TaskFailed" and outcome["kind"] == "Exception":
+        return Got("failed", "Exception", shown(pickle.loads(outcome["payload"])))
+    return Got(task.status, task.kind, None)
+
+
+def no_run_without_its_start(case: Case) -> Iterator[str]:
+    """Law 6: with one attempt the start is durable before the call; else it may die with its agent."""
+    for task, line in unannounced(case):
+        if task.submissions[0]["max_attempts"] == 1:
+            yield f"task {task.task_id} was run by worker {line.worker} without a TaskStarted"
+        elif case.killed.get(line.agent, 0) + _DYING < line.at:
+            yield (
+                f"task {task.task_id} was run by worker {line.worker} without a TaskStarted, "
+                f"and its agent {line.agent} was not killed after that"
+            )
+    for task, lines in _runs(case):
+        starts = [start.timestamp for start in task.starts]
+        if task.submissions[0]["max_attempts"] == 1 and starts and lines[0].at // _MS < min(starts):
+            yield f"task {task.task_id} was run {min(starts) - lines[0].at // _MS} ms before its TaskStarted"
+
+
+def unannounced(case: Case) -> Iterator[tuple[Task, Execution]]:
+    """The runs for which their agent has no TaskStarted on the log."""
+    for task, lines in _runs(case):
+        said = Counter(_agent(case, start) for start in [*task.starts, *_starts(task.void)])
+        for line in lines:
+            said[line.agent] -= 1
+            if said[line.agent] < 0:
+                yield task, line
+
+
+def _agent(case: Case, fact: Fact) -> int | None:
+    return case.agents.get((fact["endpoint_id"], fact["epoch"]))
+
+
+def _starts(facts: Iterable[Fact]) -> list[Fact]:
+    return [fact for fact in facts if fact.name == "TaskStarted"]
+
+
+def _runs(case: Case) -> Iterator[tuple[Task, list[Execution]]]:
+    """Each task that was run with its lines, in the order of time; the agent is the worker's parent."""
+    parents = {each.pid: each.parent for each in case.evidence.processes if each.role == "worker"}
+    agents = {each.pid for each in case.evidence.processes if each.role == "agent"}
+    lines = defaultdict(list)
+    for line in sorted(case.evidence.executions, key=lambda line: line.at):
+        orphan = line.agent not in agents
+        lines[line.token].append(line._replace(agent=parents.get(line.worker, 0)) if orphan else line)
+    for task_id, token in case.tokens.items():
+        if token in lines:
+            yield case.story.tasks[task_id], lines[token]
+
+
+def at_most_once_is_once(case: Case) -> Iterator[str]:
+    """With ``max_attempts=1`` a call is made once at most, and what succeeded was run."""
+    runs = Counter(line.token for line in case.evidence.executions)
+    on_log = set(case.tokens.values())
+    for token, count in runs.items():
+        call = case.evidence.client.calls.get(token)
+        if token not in on_log:
+            yield f"call {token} was run, and is not on the log"
+        if call is not None and call.max_attempts == 1 and count > 1:
+            yield f"call {token} was run {count} times and allowed one attempt"
+    for task in case.story.tasks.values():
+        token = case.tokens.get(task.task_id, -1)
+        if task.outcome is not None and task.outcome.name == "TaskCompleted" and not runs[token]:
+            yield f"task {task.task_id} completed and was never run"
+
+
+def nothing_ended_by_itself(case: Case) -> Iterator[str]:
+    """No process of the product ended but by a signal of ours or when it was told to."""
+    yield from case.evidence.endings
+
+
+CHECKS = (
+    acknowledged_means_durable,
+    a_retry_is_the_same_submission,
+    every_task_ends,
+    attempts_are_counted,
+    every_outcome_is_right,
+    every_loss_has_a_cause,
+    payloads_are_whole,
+    nothing_was_unreadable,
+    the_read_models_tell_the_log,
+    the_client_got_the_outcome,
+    no_run_without_its_start,
+    at_most_once_is_once,
+    nothing_ended_by_itself,
+)
+
+
+def findings(case: Case) -> dict[str, list[str]]:
+    """What is wrong, by the law that it breaks; empty when all is well."""
+    found = {check.__name__: list(check(case)) for check in CHECKS}
+    return {name: texts for name, texts in found.items() if texts}

@@ -1,0 +1,115 @@
+"""Raw records of a log become facts, by the schema files and a decoder that the product does not use."""
+
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import avro.io
+import avro.schema
+
+_SCHEMAS = Path(__file__).parents[3] / "schemas" / "funcledger_schemas"
+
+
+class Damaged(Exception):
+    """Raised when a log cannot be read as docs/formats.md says; the message says where."""
+
+
+class Raw(NamedTuple):
+    """A record as it stands on the log; ``timestamp`` is when it was appended, in ms since 1970."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes
+    headers: tuple[tuple[str, bytes], ...]
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A decoded record; ``leaf`` is what can be proved of it without its payload (docs/formats.md)."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    name: str
+    fields: dict[str, Any]
+    leaf: bytes = b""
+
+    def __getitem__(self, field: str) -> Any:
+        return self.fields[field]
+
+    @property
+    def where(self) -> str:
+        """For people."""
+        return f"{self.name} at {self.topic}/{self.partition}:{self.offset}"
+
+
+def facts_of(records: Iterable[Raw]) -> Iterator[Fact]:
+    """Every record as a fact.
+
+    Raises:
+        Damaged: one of them cannot be read.
+    """
+    for raw in records:
+        name, fields = _decoded(raw)
+        where = (raw.topic, raw.partition, raw.offset, raw.timestamp)
+        yield Fact(*where, name, fields, _leaf(raw, fields.get("payload")))
+
+
+def _decoded(raw: Raw) -> tuple[str, dict[str, Any]]:
+    where = f"{raw.topic}/{raw.partition}:{raw.offset}"
+    number = int.from_bytes(raw.value[1:5], "big")
+    if raw.value[:1] != b"\0" or number not in _names():
+        raise Damaged(f"the record at {where} does not begin as a value does: {raw.value[:5]!r}")
+    name, version = _names()[number]
+    body = io.BytesIO(raw.value[5:])
+    try:
+        fields = dict(_reader(name, version).read(avro.io.BinaryDecoder(body)))  # type: ignore[call-overload]
+    except Exception as error:
+        raise Damaged(f"the {name} at {where} cannot be decoded: {error!r}") from error
+    if body.read():
+        raise Damaged(f"the {name} at {where} is followed by more bytes")
+    if dict(raw.headers).get("ce_dataschema") != f"urn:funcledger:schema:{name}:{version}".encode():
+        raise Damaged(f"the {name} at {where} and its header ce_dataschema differ")
+    return name, fields
+
+
+@cache
+def _names() -> dict[int, tuple[str, int]]:
+    entries = json.loads((_SCHEMAS / "manifest.json").read_text())
+    return {entry["id"]: (entry["name"], entry["version"]) for entry in entries}
+
+
+@cache
+def _reader(name: str, version: int) -> avro.io.DatumReader:
+    schema = json.loads((_SCHEMAS / "avro" / f"{name}.{version}.avsc").read_text())
+    for field in schema["fields"]:
+        if isinstance(field["type"], dict):
+            field["type"] = field["type"]["type"]  # instants stay numbers
+    return avro.io.DatumReader(avro.schema.parse(json.dumps(schema)))
+
+
+def _leaf(raw: Raw, payload: bytes | None) -> bytes:
+    body = raw.value[5:]
+    if payload is not None:
+        body = body[: len(body) - len(payload) - _size_of_long(len(payload))]
+    parts = [raw.key]
+    for name, content in raw.headers:
+        parts += [name.encode(), content]
+    sealed = b"\0" + len(raw.headers).to_bytes(4, "big")
+    return hashlib.sha256(
+        sealed + b"".join(len(part).to_bytes(4, "big") + part for part in (*parts, body))
+    ).digest()
+
+
+def _size_of_long(number: int) -> int:
+    """Bytes that Avro takes for a number that is not negative."""
+    return max(1, -(-(number * 2).bit_length() // 7))

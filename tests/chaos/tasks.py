@@ -1,0 +1,53 @@
+"""What the load calls: each call first writes one line to the side file, so that no run goes unseen."""
+
+from collections.abc import Callable
+
+
+def _mark(side: str, token: int) -> None:
+    import os
+    import time
+
+    line = f"{token} {os.getpid()} {os.getppid()} {time.time_ns()}\n"
+    descriptor = os.open(side, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.write(descriptor, line.encode())
+    os.close(descriptor)
+
+
+def double(token: int, side: str) -> int:
+    _mark(side, token)
+    return 2 * token
+
+
+def nap(token: int, side: str, seconds: float) -> int:
+    import time
+
+    _mark(side, token)
+    time.sleep(seconds)
+    return 2 * token
+
+
+def complain(token: int, side: str) -> None:
+    _mark(side, token)
+    raise ValueError(f"call {token} does not like it here")
+
+
+def reverse(token: int, side: str, data: bytes) -> bytes:
+    _mark(side, token)
+    return data[::-1]
+
+
+def die(token: int, side: str, how: int) -> None:
+    """By a signal, by leaving, or by reading where nothing is."""
+    import ctypes
+    import os
+    import signal
+
+    _mark(side, token)
+    if how == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif how == 1:
+        os._exit(3)
+    ctypes.string_at(0)
+
+
+FUNCTIONS: tuple[Callable[..., object], ...] = (double, nap, complain, reverse, die)
