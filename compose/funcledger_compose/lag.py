@@ -1,4 +1,4 @@
-"""How far the read models are behind the log, as a metric."""
+"""How far the read models are behind the log, and what could not be read, as metrics."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,7 @@ import logging
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from funcledger_event_log.port import LogError
+from funcledger_event_log.port import EventLog, LogError
 from funcledger_projectors.runner import Projector
 
 _log = logging.getLogger(__name__)
@@ -16,14 +16,18 @@ _INTERVAL = 1.0
 
 
 class LagMetric:
-    """Keeps ``funcledger_projector_lag_records`` up to date: records appended but not yet folded."""
+    """Keeps the gauges up to date; of the lag, each projector tells that of its own partitions."""
 
-    def __init__(self, projector: Projector, registry: CollectorRegistry) -> None:
+    def __init__(self, log: EventLog, projector: Projector, registry: CollectorRegistry) -> None:
+        self._log = log
         self._projector = projector
-        self._gauge = Gauge(
+        self._lag = Gauge(
             "funcledger_projector_lag_records",
-            "Records of the log that the read models do not reflect yet",
+            "Records of this projector's partitions that the read models do not reflect yet",
             registry=registry,
+        )
+        self._dead = Gauge(
+            "funcledger_dead_letters", "Records on the log that could not be read", registry=registry
         )
         self._looking: asyncio.Task[None] | None = None
 
@@ -41,7 +45,9 @@ class LagMetric:
     async def _look(self) -> None:
         while True:
             try:
-                self._gauge.set(await self._projector.lag())
+                self._lag.set(await self._projector.lag())
+                starts = await self._log.starts("dead_letters")
+                self._dead.set(sum((await self._log.ends("dead_letters")).values()) - sum(starts.values()))
             except LogError as error:
                 _log.warning("the read models' lag cannot be told: %s", error)
             await asyncio.sleep(_INTERVAL)

@@ -9,6 +9,8 @@ PROBES = {
     "cli": ("typer", "rich"),
     "server": ("fastapi", "uvicorn", "fastavro", "msgspec", "prometheus_client", "pydantic"),
     "endpoint": ("fastavro", "httptools", "msgspec", "psutil"),
+    "kafka": ("confluent_kafka",),
+    "mongo": ("motor", "pymongo"),
 }
 
 

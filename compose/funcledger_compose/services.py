@@ -1,101 +1,117 @@
-"""Every service of a deployment in one process and under one address, over a log and a store."""
+"""The services of one process under one address: all of them, or some, over a log and a store."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from funcledger_command_api import api as commands
-from funcledger_compose.lag import LagMetric
+from funcledger_command_api.api import ABOUT
+from funcledger_compose.measured import MeasuredLog, MeasuredStore
+from funcledger_compose.roles import ROLES, CommandApi, Gateway, Known, Projectors, QueryApi, Role
 from funcledger_compose.settings import Settings
-from funcledger_event_log.follower import Tail
+from funcledger_event_log.assignment import Assignment, Everything
 from funcledger_event_log.port import EventLog
-from funcledger_gateway.door import Door
 from funcledger_gateway.fencing import EpochTail
-from funcledger_gateway.keeper import Keeper
-from funcledger_gateway.routes import routers as gateway_routers
-from funcledger_projectors.runner import Projector
-from funcledger_query_api.api import QuerySide
 from funcledger_read_models.port import ReadModelStore
 from funcledger_schemas.envelope import BY_ENDPOINT, TOPICS
-from funcledger_web import catalogue as catalogues
 from funcledger_web.app import application
-from funcledger_web.auth import AnyOf, Principal
+from funcledger_web.auth import AnyOf, Authenticator, Principal
 from funcledger_web.credentials import EndpointCredentials
 from funcledger_web.metrics import RequestMetrics
-from funcledger_web.tokens import TokenTable, digest
+from funcledger_web.tokens import TokenTable
 
 #: Seconds the catalogue may take to catch up before an unknown credential is turned away.
 _CATCH_UP = 2.0
 
 
 class Services:
-    """Command side, query side, gateway with its keeper, and projector; ``app`` answers for all of them."""
+    """Some roles, started; ``app`` answers for all of them."""
 
-    def __init__(self, log: EventLog, catalogue_tail: Tail, query: QuerySide, door: Door) -> None:
+    def __init__(self, log: EventLog, roles: Sequence[Role]) -> None:
         self._log = log
-        self._catalogue_tail = catalogue_tail
-        self._query = query
-        self._door = door
+        self._roles = roles
         self._stack = AsyncExitStack()
-        self._projector: Projector
         self.app: FastAPI
 
     @classmethod
     async def over(
-        cls, log: EventLog, store: ReadModelStore, settings: Settings, *, users: Mapping[str, str]
+        cls,
+        log: EventLog,
+        store: ReadModelStore | None,
+        settings: Settings,
+        *,
+        users: Mapping[str, Principal],
+        roles: Collection[str] = ROLES,
+        assignment: Assignment | None = None,
     ) -> "Services":
-        """All services, started; ``users`` are tokens and whom each speaks for."""
-        await _create_topics(log, settings.partitions)
-        catalogue = catalogues.Catalogue()
-        tail = Tail(log, catalogues.TOPICS, catalogue.apply, name="catalogue")
-        epochs = await EpochTail.over(log, store)
-        query = QuerySide(log, store)
-        services = cls(log, tail, query, Door(log, epochs, catalogue, tail))
+        """The services of these roles, started.
+
+        Args:
+            store: only for roles that read or write it.
+            users: per SHA-256 of a token, whom it speaks for.
+            assignment: how the projector shares partitions with others; it takes all without.
+
+        Raises:
+            LogUnavailable, StoreUnavailable: try again later.
+        """
+        if settings.log == "sqlite":  # a cluster's topics are its operator's to make and grow
+            await _create_topics(log, settings.partitions)
         metrics = RequestMetrics(CollectorRegistry())
-        projector = Projector(log, store)
-        lag = LagMetric(projector, metrics.registry)
-        await services._start(epochs, projector, Keeper(log, store), lag)
+        log = MeasuredLog(log, metrics.registry)
+        store = store and MeasuredStore(store, metrics.registry)
+        known = Known(log) if {"command-api", "gateway"} & set(roles) else None
+        made: list[Role] = [known] if known else []
+        if known and "command-api" in roles:
+            made.append(CommandApi(log, known))
+        if known and store and "gateway" in roles:
+            made.append(Gateway(log, store, known, await EpochTail.over(log, store)))
+        if store and "projectors" in roles:
+            made.append(Projectors(log, store, assignment or Everything(), metrics.registry))
+        if store and "query-api" in roles:
+            made.append(QueryApi(log, store))
+        services = cls(log, made)
+        await services._start()
         services.app = application(
             "funcledger",
-            [*commands.routers(log, catalogue, tail), *query.routers(), *gateway_routers(services._door)],
-            authenticator=AnyOf(
-                TokenTable({digest(token): Principal("user", name) for token, name in users.items()}),
-                EndpointCredentials(catalogue, lambda: tail.catch_up(_CATCH_UP)),
-            ),
+            [router for role in made for router in role.routers()],
+            authenticator=_authenticator(users, known),
             allowed_hosts=_hosts(settings),
             ready=services.missing,
             metrics=metrics,
-            about=commands.ABOUT,
+            about=ABOUT,
         )
         return services
 
-    async def _start(self, epochs: EpochTail, projector: Projector, keeper: Keeper, lag: LagMetric) -> None:
-        self._projector = projector
-        for part in (self._catalogue_tail, epochs, projector, self._query, keeper, lag):
-            await part.start()
-            self._stack.push_async_callback(part.stop)
+    async def _start(self) -> None:
+        try:
+            for role in self._roles:
+                self._stack.push_async_callback(role.stop)
+                await role.start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
 
     async def missing(self) -> Sequence[str]:
         """The parts that are not ready, for ``/readyz``."""
-        found = list(await self._query.missing())
-        parts = {
-            "catalogue": self._catalogue_tail.failed is not None,
-            "gateway": self._door.failed,
-            "projector": self._projector.failed is not None,
-            "log": not await self._log.ready(),
-        }
-        return found + [name for name, failed in parts.items() if failed]
+        found = [name for role in self._roles for name in await role.missing()]
+        return found if await self._log.ready() else [*found, "log"]
 
     def close_streams(self) -> None:
         """End every stream and wait: the server is about to stop."""
-        self._query.close_streams()
-        self._door.close_feeds()
+        for role in self._roles:
+            role.close_streams()
 
     async def stop(self) -> None:
         """Stop every part, in the reverse order of starting."""
         await self._stack.aclose()
+
+
+def _authenticator(users: Mapping[str, Principal], known: Known | None) -> Authenticator:
+    table = TokenTable(users)
+    if known is None:
+        return table
+    return AnyOf(table, EndpointCredentials(known.catalogue, lambda: known.tail.catch_up(_CATCH_UP)))
 
 
 async def _create_topics(log: EventLog, partitions: int) -> None:

@@ -4,7 +4,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import platformdirs
@@ -14,6 +14,29 @@ PREFIX = "FUNCLEDGER_"
 
 class SettingsError(Exception):
     """Raised when a setting cannot be used; the message names it and where it came from."""
+
+
+class Secret:
+    """A text that shows itself to nobody who does not ask."""
+
+    def __init__(self, text: str = "") -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text."""
+        return self._text
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __repr__(self) -> str:
+        return "Secret(***)" if self._text else "Secret()"
 
 
 class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -33,6 +56,34 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     partitions: int = 16
     #: debug, info, warning or error.
     log_level: str = "info"
+    #: Where events are kept: sqlite (in the data directory) or kafka.
+    log: Literal["sqlite", "kafka"] = "sqlite"
+    #: Where read models are kept: sqlite (in the data directory) or mongo.
+    read_models: Literal["sqlite", "mongo"] = "sqlite"
+    #: Brokers to begin with, as host:port, comma-separated.
+    kafka_bootstrap: str = "127.0.0.1:9092"
+    #: What names of topics and consumer groups in the cluster begin with.
+    kafka_topic_prefix: str = "funcledger."
+    #: Copies of each partition of new topics; one fewer must be in sync for an append.
+    kafka_replication: int = 1
+    #: As librdkafka knows them: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL; PLAIN, SCRAM-SHA-512 ...
+    kafka_security_protocol: str = ""
+    kafka_sasl_mechanism: str = ""
+    kafka_sasl_username: str = ""
+    kafka_sasl_password: Secret = Secret()
+    kafka_ssl_ca_location: str = ""
+    kafka_ssl_certificate_location: str = ""
+    kafka_ssl_key_location: str = ""
+    kafka_ssl_key_password: Secret = Secret()
+    #: mongodb:// address, with account and password where one is needed.
+    mongo_uri: Secret = Secret("mongodb://127.0.0.1:27017/")
+    mongo_database: str = "funcledger"
+    #: A private file of users and their tokens; see docs/production.md.
+    tokens_file: Path | None = None
+    #: The same as text: name=SHA-256 of the token, comma-separated.
+    tokens: Secret = Secret()
+    #: Seconds that requests under way may take when the server is told to stop.
+    drain: float = 10.0
 
 
 def default_data_dir() -> Path:
@@ -64,7 +115,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in Settings.__struct_fields__:
         text = environ.get(PREFIX + name.upper())
-        if text is not None:
+        if text:  # a compose file passes on what is not set as empty
             found[name] = [h.strip() for h in text.split(",")] if name == "allowed_hosts" else text
     return found
 
@@ -101,6 +152,8 @@ def _checked(settings: Settings) -> Settings:
         raise SettingsError(f"partitions must be between 1 and 10,000, not {settings.partitions}")
     if settings.workers < 0:
         raise SettingsError(f"workers must not be negative, not {settings.workers}")
+    if settings.kafka_replication < 1:
+        raise SettingsError(f"kafka_replication must be at least 1, not {settings.kafka_replication}")
     if settings.log_level not in ("debug", "info", "warning", "error"):
         raise SettingsError(f"log_level must be debug, info, warning or error, not {settings.log_level!r}")
     return settings

@@ -6,6 +6,7 @@ from contextlib import aclosing
 
 from tenacity import RetryCallState
 
+from funcledger_event_log.assignment import Assignment, Everything, Share
 from funcledger_event_log.patience import retrying
 from funcledger_event_log.port import EventLog, LogUnavailable, OutcomeUnknown
 from funcledger_event_log.records import Token, TopicPartition
@@ -45,18 +46,25 @@ class Projector:
         consumer: str = "projectors",
         rebuild: bool = False,
         growth_interval: float = 5.0,
+        assignment: Assignment | None = None,
     ) -> None:
-        """``rebuild``: append nothing to the log; ``growth_interval``: seconds between looks for growth."""
+        """``rebuild``: append nothing to the log; ``growth_interval``: seconds between looks for growth.
+
+        ``assignment`` divides the partitions among projectors; without it, this one applies all.
+        """
         self._log = log
+        self._assignment = assignment or Everything()
         self._applier = Applier(store, None if rebuild else DeadLetters(log, consumer))
         self._growth_interval = growth_interval
         self._task: asyncio.Task[None] | None = None
         self._moved = False
+        self._count_at_start = 0
         #: Why it has stopped for good, None while all is well.
         self.failed: Exception | None = None
 
     async def start(self) -> None:
         """Begin following; does not wait for anything to be applied."""
+        await self._assignment.join()
         self._task = asyncio.create_task(self._run_for_ever(), name="projector")
 
     async def stop(self) -> None:
@@ -65,6 +73,7 @@ class Projector:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+        await self._assignment.leave()
 
     @property
     def position(self) -> Token:
@@ -72,12 +81,15 @@ class Projector:
         return Token({TopicPartition(*where): end for where, end in self._applier.positions.items()})
 
     async def lag(self) -> int:
-        """How many records of the log have not been applied yet."""
+        """How many records of its partitions have not been applied yet."""
         lag = 0
         for topic in TOPICS:
             starts = await self._log.starts(topic)
             for partition, end in (await self._log.ends(topic)).items():
-                lag += max(0, end - self._applier.positions.get((topic, partition), starts[partition]))
+                if partition not in self._assignment.share:
+                    continue
+                at = max(self._applier.positions.get((topic, partition), 0), starts[partition])
+                lag += max(0, end - at)
         return lag
 
     async def _run_for_ever(self) -> None:
@@ -87,22 +99,28 @@ class Projector:
         except Exception as error:
             _log.exception("the projector has stopped at %s", self.position)
             self.failed = error
+            await self._assignment.leave()
 
     async def _run(self) -> None:
-        """Apply until there are new partitions to follow, or something passing went wrong.
+        """Apply our share until it changes, there are new partitions, or something passing went wrong.
 
         Raises what went wrong only if nothing was applied before it, so that pauses grow only then.
         """
+        async with self._assignment.hold() as share:
+            await self._apply_share(share)
+
+    async def _apply_share(self, share: Share) -> None:
         self._moved = False
         await self._applier.reload()
         inbox = Inbox()
-        start = await self._where_to_start()
+        start = await self._where_to_start(share)
         helpers = [
             asyncio.create_task(self._read(inbox, start)),
-            asyncio.create_task(self._watch(inbox, start)),
+            asyncio.create_task(self._watch(inbox)),
+            asyncio.create_task(_give_back(inbox, share)),
         ]
         try:
-            await self._apply_all(inbox)
+            await self._apply_all(inbox, share)
         except _PASSING:
             if not self._moved:
                 raise
@@ -111,10 +129,10 @@ class Projector:
                 helper.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
 
-    async def _apply_all(self, inbox: Inbox) -> None:
+    async def _apply_all(self, inbox: Inbox, share: Share) -> None:
         ahead: asyncio.Task[Batch | None] | None = None
         try:
-            while (batch := await (ahead or self._next(inbox))) is not None:
+            while (batch := await (ahead or self._next(inbox))) is not None and not share.over.is_set():
                 changed = await self._applier.fold(batch)
                 # Far behind, the next batch is read while this one is written; else it may still grow.
                 ahead = asyncio.create_task(self._next(inbox)) if len(inbox) > _FAR_BEHIND else None
@@ -129,13 +147,16 @@ class Projector:
         records = await inbox.take()
         return await self._applier.prepare(records) if records else None
 
-    async def _where_to_start(self) -> dict[TopicPartition, int]:
+    async def _where_to_start(self, share: Share) -> dict[TopicPartition, int]:
+        self._count_at_start = await self._count()
         start = {}
         for topic in TOPICS:
             for partition, lowest in (await self._log.starts(topic)).items():
-                start[TopicPartition(topic, partition)] = self._applier.positions.get(
-                    (topic, partition), lowest
-                )
+                if partition not in share:
+                    continue
+                at = self._applier.positions.get((topic, partition), lowest)
+                # Of an endpoint's heartbeats only the newest counts, so those that expired are not missed.
+                start[TopicPartition(topic, partition)] = max(at, lowest) if topic == "heartbeats" else at
         return start
 
     async def _read(self, inbox: Inbox, start: dict[TopicPartition, int]) -> None:
@@ -146,10 +167,10 @@ class Projector:
         except Exception as error:
             await inbox.close(error)
 
-    async def _watch(self, inbox: Inbox, start: dict[TopicPartition, int]) -> None:
+    async def _watch(self, inbox: Inbox) -> None:
         """End the inbox when a topic has grown."""
         try:
-            while await self._count() == len(start):  # a log has no signal for it
+            while await self._count() == self._count_at_start:
                 await clock.sleep(self._growth_interval)
             await inbox.close()
         except Exception as error:
@@ -157,6 +178,12 @@ class Projector:
 
     async def _count(self) -> int:
         return sum([await self._log.partitions(topic) for topic in TOPICS])
+
+
+async def _give_back(inbox: Inbox, share: Share) -> None:
+    """End the inbox when our share changes; what lies in it is for whoever has the partition then."""
+    await share.over.wait()
+    await inbox.close()
 
 
 def _say(state: RetryCallState) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from funcledger_compose.cli import endpoint, task, up
+from funcledger_compose.cli import backup, endpoint, serve, task, token, topics, up
 
 app = typer.Typer(
     name="funcledger",
@@ -15,8 +15,13 @@ app = typer.Typer(
 )
 app.command("up")(up.up)
 app.command("demo", hidden=True)(up.demo)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.add_typer(endpoint.app, name="endpoint")
 app.add_typer(task.app, name="task")
+app.add_typer(serve.app, name="serve")
+app.add_typer(topics.app, name="topics")
+app.add_typer(token.app, name="token")
 
 
 def _version(value: bool) -> None:

@@ -11,6 +11,8 @@ from funcledger_schemas.limits import RECORD_LIMIT
 _LOGGER = logging.getLogger("funcledger_event_log.kafka.client")
 #: Record limit and what batching and framing add to it, for client, topic and broker alike.
 MESSAGE_BYTES = RECORD_LIMIT + 64 * 1024
+#: Milliseconds that heartbeats are kept: of each endpoint only the newest counts.
+HEARTBEATS_KEPT = 86_400_000
 #: Seconds after which an unacknowledged record is given up as of unknown outcome.
 DELIVERY_TIMEOUT = 10.0
 
@@ -20,7 +22,8 @@ class KafkaSettings:
     """Bootstrap servers, a prefix for topics and groups, replication of new topics, and security.
 
     ``security`` is passed through to librdkafka: ``security.protocol``, ``sasl.mechanism``,
-    ``sasl.username``, ``sasl.password``, ``ssl.ca.location`` and their kin.
+    ``sasl.username``, ``sasl.password``, ``ssl.ca.location`` and their kin. ``schema_ids`` are an external
+    schema registry's, by ``ce_dataschema``; without them records carry our own.
     """
 
     bootstrap: str
@@ -28,6 +31,7 @@ class KafkaSettings:
     replication: int = 1
     delivery_timeout: float = DELIVERY_TIMEOUT
     security: Mapping[str, str] = field(default_factory=dict, repr=False)
+    schema_ids: Mapping[str, int] = field(default_factory=dict, repr=False)
 
     def topic(self, name: str) -> str:
         """The name of one of our topics in the cluster."""
@@ -79,12 +83,25 @@ class KafkaSettings:
             "queued.min.messages": 5_000,
         }
 
-    def topic_config(self) -> dict[str, str]:
-        """Settings of a new topic: nothing expires, the append time is the broker's."""
+    def member(self, consumer: str, session_timeout: float) -> dict[str, Any]:
+        """For a member of a group that divides partitions and fetches nothing."""
+        return self.client() | {
+            "group.id": self.group(consumer),
+            "partition.assignment.strategy": "cooperative-sticky",
+            "session.timeout.ms": int(session_timeout * 1000),
+            "heartbeat.interval.ms": int(session_timeout * 1000 / 4),
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            # New partitions are noticed, and divided, this often.
+            "topic.metadata.refresh.interval.ms": 5_000,
+        }
+
+    def topic_config(self, topic: str) -> dict[str, str]:
+        """Settings of a new topic: the append time is the broker's, and nothing expires but heartbeats."""
         return {
             "message.timestamp.type": "LogAppendTime",
             "max.message.bytes": str(MESSAGE_BYTES),
-            "retention.ms": "-1",
+            "retention.ms": str(HEARTBEATS_KEPT) if topic == "heartbeats" else "-1",
             "cleanup.policy": "delete",
             "min.insync.replicas": str(max(1, self.replication - 1)),
         }

@@ -26,7 +26,7 @@ class Topics:
         """Make the topic, or grow it; others may do the same at the same time."""
         present = await self.partitions(topic)
         if present == 0:
-            await self._create(self._settings.topic(topic), partitions)
+            await self._create(topic, partitions)
             present = await self._until_there(topic, 1)
         if present < partitions:
             await self._grow(self._settings.topic(topic), partitions)
@@ -34,8 +34,9 @@ class Topics:
         # Partitions are listed a moment before their leaders take anything.
         await self.offsets(topic, at_end=True)
 
-    async def _create(self, name: str, partitions: int) -> None:
-        new = NewTopic(name, partitions, self._settings.replication, config=self._settings.topic_config())
+    async def _create(self, topic: str, partitions: int) -> None:
+        name, config = self._settings.topic(topic), self._settings.topic_config(topic)
+        new = NewTopic(name, partitions, self._settings.replication, config=config)
         await self._admin.tell(
             lambda admin: admin.create_topics([new])[name], KafkaError.TOPIC_ALREADY_EXISTS
         )

@@ -1,7 +1,9 @@
 """How documents are fetched and written in bulk: on MongoDB, and on FerretDB, which stands in for it."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -9,6 +11,7 @@ from bson import ObjectId
 from pymongo import InsertOne, ReplaceOne
 
 from funcledger_read_models.mongo.client import Database, translated
+from funcledger_read_models.mongo.locks import LOCKS, locked
 from funcledger_read_models.port import StaleWriter
 
 Raw = dict[str, Any]
@@ -30,6 +33,10 @@ class Server(Protocol):
     #: Whether an index may leave out documents by a condition.
     partial_indexes: bool
 
+    def alone(self, database: Database) -> AbstractAsyncContextManager[None]:
+        """A save in the block is not mixed up with another client's; nothing where its guards suffice."""
+        ...
+
     async def fetch(self, collection: Any, ids: Sequence[str], fields: Raw | None = None) -> list[Raw]:
         """Those documents that exist; raises what the driver raises."""
         ...
@@ -47,6 +54,10 @@ class Mongo:
     """The real one: each document is compared and replaced in one step of its own."""
 
     partial_indexes = True
+
+    def alone(self, _database: Database) -> AbstractAsyncContextManager[None]:
+        """As the protocol says: each guard is one step of the server's."""
+        return contextlib.nullcontext()
 
     async def fetch(self, collection: Any, ids: Sequence[str], fields: Raw | None = None) -> list[Raw]:
         """As the protocol says."""
@@ -79,6 +90,10 @@ class Ferret(Mongo):
     _SLICE = 16
     #: Up to so many documents are fetched one by one.
     _SINGLY = 256
+
+    def alone(self, database: Database) -> AbstractAsyncContextManager[None]:
+        """As the protocol says, by a document that only one client can insert."""
+        return locked(database[LOCKS], "save")
 
     async def fetch(self, collection: Any, ids: Sequence[str], fields: Raw | None = None) -> list[Raw]:
         """As the protocol says."""

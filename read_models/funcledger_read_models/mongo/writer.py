@@ -59,6 +59,10 @@ class Writer:
 
     async def save(self, documents: Packed, positions: Positions, before: Positions) -> ObjectId:
         """Write all of it, or part of the documents and no position; the id of the save."""
+        async with self._server.alone(self._database):
+            return await self._save(documents, positions, before)
+
+    async def _save(self, documents: Packed, positions: Positions, before: Positions) -> ObjectId:
         await self._check(positions, before)
         save = ObjectId()
         for model, raws in documents.items():

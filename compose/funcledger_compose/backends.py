@@ -1,0 +1,112 @@
+"""The log and the read models that settings name, opened; adapters are chosen here and nowhere else."""
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from funcledger_compose.data_dir import DataDirError
+from funcledger_compose.main import require
+from funcledger_compose.read_models_file import open_read_models
+from funcledger_compose.settings import Secret, Settings, SettingsError
+from funcledger_event_log.assignment import Assignment, Everything
+from funcledger_event_log.port import EventLog
+from funcledger_event_log.sqlite import LogCorrupt, LogInUse, SqliteLog
+from funcledger_read_models.port import ReadModelStore, StoreError, StoreUnavailable
+
+if TYPE_CHECKING:
+    from funcledger_event_log.kafka import KafkaSettings
+
+
+class Backends:
+    """Opens what a process needs; ``stack`` closes it."""
+
+    def __init__(self, settings: Settings, stack: AsyncExitStack) -> None:
+        self._settings = settings
+        self._stack = stack
+        self._log: EventLog
+
+    async def log(self, folder: Path) -> EventLog:
+        """The log; ``folder`` is where an embedded one is.
+
+        Raises:
+            DataDirError: the embedded log cannot be opened.
+        """
+        log = _kafka(self._settings) if self._settings.log == "kafka" else await _embedded(folder)
+        self._stack.push_async_callback(log.close)
+        self._log = log
+        return log
+
+    async def store(self, file: Path) -> ReadModelStore:
+        """The read models of the log opened before; ``file`` is where embedded ones are.
+
+        Raises:
+            StoreUnavailable: the database cannot be reached now.
+            SettingsError: it is not one of ours.
+        """
+        mongo = self._settings.read_models == "mongo"
+        store = await (_mongo(self._settings) if mongo else open_read_models(file, self._log))
+        self._stack.push_async_callback(store.close)
+        return store
+
+    def assignment(self) -> Assignment:
+        """How this process shares partitions with others: on Kafka by a group, else it is alone."""
+        if self._settings.log != "kafka":
+            return Everything()
+        from funcledger_event_log.kafka.group import Group
+
+        return Group(kafka_settings(self._settings), "projectors")
+
+
+async def _embedded(folder: Path) -> EventLog:
+    try:
+        return await SqliteLog.open(folder)
+    except (LogInUse, LogCorrupt) as error:
+        raise DataDirError(str(error)) from error
+
+
+def _kafka(settings: Settings) -> EventLog:
+    require("kafka", "the log on Kafka")
+    from funcledger_event_log.kafka import KafkaLog
+
+    return KafkaLog(kafka_settings(settings))
+
+
+async def _mongo(settings: Settings) -> ReadModelStore:
+    require("mongo", "read models in MongoDB")
+    from funcledger_read_models.mongo import MongoStore
+
+    try:
+        return await MongoStore.open(settings.mongo_uri.reveal(), settings.mongo_database)
+    except StoreUnavailable:
+        raise
+    except StoreError as error:
+        raise SettingsError(str(error)) from error
+
+
+def kafka_settings(settings: Settings) -> "KafkaSettings":
+    """How to reach the cluster."""
+    from funcledger_event_log.kafka import KafkaSettings
+
+    return KafkaSettings(
+        settings.kafka_bootstrap,
+        prefix=settings.kafka_topic_prefix,
+        replication=settings.kafka_replication,
+        security=_security(settings),
+    )
+
+
+def _security(settings: Settings) -> dict[str, str]:
+    """librdkafka's names for what is set."""
+    given: dict[str, str | Secret] = {
+        "security.protocol": settings.kafka_security_protocol,
+        "sasl.mechanism": settings.kafka_sasl_mechanism,
+        "sasl.username": settings.kafka_sasl_username,
+        "sasl.password": settings.kafka_sasl_password,
+        "ssl.ca.location": settings.kafka_ssl_ca_location,
+        "ssl.certificate.location": settings.kafka_ssl_certificate_location,
+        "ssl.key.location": settings.kafka_ssl_key_location,
+        "ssl.key.password": settings.kafka_ssl_key_password,
+    }
+    return {
+        name: value.reveal() if isinstance(value, Secret) else value for name, value in given.items() if value
+    }

@@ -1,0 +1,134 @@
+"""What every server process is: an event loop, a socket, signals, and uvicorn that ends in order."""
+
+import asyncio
+import gc
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+
+from funcledger_compose.allocator import keep_memory
+from funcledger_compose.data_dir import DataDirError
+from funcledger_compose.services import Services
+
+
+def configure(log_level: str) -> None:
+    """Logging, and what suits a busy server of Python's own settings."""
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    for chatty in ("uvicorn.error", "httpx2"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    keep_memory()
+    # The log's writer must get its turn between the loop's callbacks, or commits wait for many of them.
+    sys.setswitchinterval(0.0001)
+    # The documents and events of a busy server are many and short-lived, and hold no cycles.
+    gc.set_threshold(50_000, 20, 50)
+
+
+def uvicorn_loop() -> "asyncio.Runner":
+    """An event loop as uvicorn would choose it: uvloop where it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.Runner()
+    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        DataDirError: the address cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((host, port))
+        made.listen(2048)
+    except OSError as error:
+        made.close()
+        raise DataDirError(
+            f"port {port} on {host} cannot be listened on: {error.strerror}. Is another server running? "
+            "Choose another port with --port (0 picks a free one)."
+        ) from error
+    return made
+
+
+def address(sock: socket.socket) -> str:
+    """The URL of a listening socket."""
+    host, port = sock.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+class Signals:
+    """SIGINT and SIGTERM: the first asks for an orderly end, the second for one at once."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.first: asyncio.Future[None] = loop.create_future()
+        self.second: asyncio.Future[None] = loop.create_future()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._received)
+
+    def _received(self) -> None:
+        if not self.first.done():
+            say("Stopping; running tasks may finish first. Ctrl-C again stops at once.")
+            self.first.set_result(None)
+        elif not self.second.done():
+            self.second.set_result(None)
+
+
+async def first(*futures: "asyncio.Future[Any]") -> None:
+    """Return when one is done; raise what it raised."""
+    done, _ = await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+    for future in done:
+        future.result()
+
+
+class Server(uvicorn.Server):
+    """Uvicorn without its own signal handling: streams are ended first, so that nothing hangs."""
+
+    def __init__(self, services: Services, drain: float) -> None:
+        """``drain``: seconds that requests under way may take when it stops."""
+        self._services = services
+        super().__init__(
+            uvicorn.Config(
+                services.app,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                lifespan="off",
+                http="httptools",
+                ws="none",
+                timeout_graceful_shutdown=int(drain),
+                timeout_keep_alive=75,
+            )
+        )
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are ours: streams end, and the agent stops, before uvicorn waits for requests."""
+        yield
+
+    def stop(self) -> None:
+        """End streams and waits, then finish what is under way."""
+        self._services.close_streams()
+        self.should_exit = True
+
+    async def until_started(self, serving: "asyncio.Task[None]") -> None:
+        """Return once requests are taken; raises what kept it from starting."""
+        while not self.started:
+            if serving.done():
+                await serving
+            await asyncio.sleep(0.002)
+
+
+def say(text: str) -> None:
+    """Print at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,137 @@
+"""How a cluster keeps our topics, and what of that does not suit us: looked at before a service starts."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import TopicCollection
+from confluent_kafka.admin import ConfigResource, ResourceType  # type: ignore[attr-defined]
+
+from funcledger_event_log.kafka.admin import Admin
+from funcledger_event_log.kafka.settings import MESSAGE_BYTES, KafkaSettings
+from funcledger_event_log.port import LogUnavailable, UnknownPartition
+
+#: Minutes that consumers' positions should stay where the log itself never expires: a year.
+_YEAR = 525_600
+#: Topics that are folded from their first record by every process: nothing of them may expire.
+_WHOLE = frozenset({"functions", "endpoints"})
+
+
+@dataclass(frozen=True, slots=True)
+class TopicState:
+    """A topic as the cluster has it; ``partitions`` 0 when it is not there. ``config`` in Kafka's names."""
+
+    topic: str
+    name: str
+    partitions: int
+    replication: int
+    config: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that does not suit us, and what to do; ``fatal`` when nothing should be started so."""
+
+    text: str
+    fatal: bool
+
+
+class Cluster:
+    """Asks a cluster about itself."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._admin = Admin(settings)
+
+    async def topics(self, topics: Iterable[str]) -> list[TopicState]:
+        """How each of these topics is.
+
+        Raises:
+            LogUnavailable: the cluster cannot be asked.
+        """
+        return list(await asyncio.gather(*map(self._topic, topics)))
+
+    async def _topic(self, topic: str) -> TopicState:
+        name = self._settings.topic(topic)
+        try:
+            found = await self._admin.ask(
+                lambda admin, timeout: admin.describe_topics(
+                    TopicCollection([name]), request_timeout=timeout
+                )[name]
+            )
+        except UnknownPartition:
+            return TopicState(topic, name, 0, 0, {})
+        replication = min(len(partition.replicas) for partition in found.partitions)
+        config = await self._config(ResourceType.TOPIC, name)
+        return TopicState(topic, name, len(found.partitions), replication, config)
+
+    async def _config(self, kind: Any, name: str) -> dict[str, str]:
+        resource = ConfigResource(kind, name)
+        found = await self._admin.ask(
+            lambda admin, timeout: admin.describe_configs([resource], request_timeout=timeout)[resource]
+        )
+        return {key: entry.value for key, entry in found.items() if entry.value is not None}
+
+    async def offsets_retention(self) -> int | None:
+        """Minutes for which the brokers keep an idle group's positions; None where they do not tell."""
+        try:
+            cluster = await self._admin.ask(
+                lambda admin, timeout: admin.describe_cluster(request_timeout=timeout)
+            )
+            config = await self._config(ResourceType.BROKER, str(cluster.nodes[0].id))
+        except LogUnavailable:
+            return None  # such questions may be an administrator's alone
+        return int(config.get("offsets.retention.minutes", 0)) or None
+
+
+def findings(states: Iterable[TopicState], offsets_retention: int | None) -> list[Finding]:
+    """What does not suit us of topics that are there."""
+    found: list[Finding] = []
+    needed = _YEAR
+    for state in states:
+        found += _of_topic(state)
+        kept = int(state.config.get("retention.ms", -1))
+        if state.topic in ("tasks", "results") and kept >= 0:
+            needed = min(needed, kept // 60_000)
+    if offsets_retention is not None and offsets_retention < needed:
+        text = (
+            f"the brokers forget positions of idle endpoints after {offsets_retention} minutes, which costs "
+            f"such an endpoint a long start; set offsets.retention.minutes to at least {needed}"
+        )
+        found.append(Finding(text, fatal=False))
+    return found
+
+
+def _of_topic(state: TopicState) -> list[Finding]:
+    config, name = state.config, state.name
+    kept = int(config.get("retention.ms", -1))
+    checks = [
+        (
+            int(config.get("max.message.bytes", MESSAGE_BYTES)) < MESSAGE_BYTES,
+            f"{name} takes records of up to {config.get('max.message.bytes')} bytes, and ours may have "
+            f"{MESSAGE_BYTES}; set max.message.bytes={MESSAGE_BYTES}",
+            True,
+        ),
+        (
+            config.get("message.timestamp.type", "LogAppendTime") != "LogAppendTime",
+            f"{name} keeps the writer's time; set message.timestamp.type=LogAppendTime",
+            True,
+        ),
+        (
+            "compact" in config.get("cleanup.policy", ""),
+            f"{name} is compacted, which removes events; set cleanup.policy=delete",
+            True,
+        ),
+        (
+            state.topic in _WHOLE and kept >= 0,
+            f"{name} expires after {kept} ms, and is read from its beginning; set retention.ms=-1",
+            True,
+        ),
+        (
+            state.replication > 1 and int(config.get("min.insync.replicas", 1)) < 2,
+            f"{name} acknowledges what one broker alone has; set min.insync.replicas=2",
+            False,
+        ),
+    ]
+    return [Finding(text, fatal) for wrong, text, fatal in checks if wrong]
