@@ -32,7 +32,8 @@ def copy_private(source: Path, target: Path, size: int | None = None) -> None:
     Raises:
         OSError: it cannot be read or written, or it is shorter than that.
     """
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for folder in reversed([each for each in target.parents if not each.exists()]):
+        folder.mkdir(mode=0o700)
     opened = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with source.open("rb", 0) as reading, os.fdopen(opened, "wb", 0) as writing:
         left = os.fstat(reading.fileno()).st_size if size is None else size

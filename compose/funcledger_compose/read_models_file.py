@@ -3,8 +3,9 @@
 import logging
 from pathlib import Path
 
+from funcledger_compose.data_dir import DataDirError
 from funcledger_event_log.port import EventLog
-from funcledger_read_models.sqlite import SqliteStore, WornFile, discard
+from funcledger_read_models.sqlite import SqliteStore, UnusableFile, WornFile, discard
 
 _log = logging.getLogger(__name__)
 
@@ -13,13 +14,15 @@ async def open_read_models(file: Path, log: EventLog) -> SqliteStore:
     """The read models in this file; empty ones where they were damaged, another version's or another log's.
 
     Raises:
-        UnusableFile: the file is some other program's; the message says what to do.
+        DataDirError: the file is some other program's; the message says what to do.
         StoreUnavailable: it cannot be opened now.
     """
     try:
         store = await SqliteStore.open(file)
     except WornFile as error:
         why = str(error)
+    except UnusableFile as error:
+        raise DataDirError(str(error)) from error
     else:
         beyond = await _beyond(store, log)
         if beyond is None:

@@ -26,7 +26,10 @@ def back_up(source: Path, target: Path) -> Manifest:
     """
     data = DataDir(source)
     if not (data.log / DATABASE).is_file():
-        raise BackupError(f"there is no data of a server in {source}. Name its directory with --data-dir.")
+        raise BackupError(
+            f"there is no embedded log in {source}. Name the server's directory with --data-dir; a log on "
+            "Kafka is backed up with Kafka's own tools."
+        )
     if target.exists():
         raise BackupError(f"{target} exists. Name a directory that does not, each backup has its own.")
     if data.format() != data.newest:
