@@ -106,8 +106,7 @@ async def follow(
             if source.bells.closed:
                 raise LogUnavailable("the log is closed")
             bell.rung = dict.fromkeys(sorted(bell.rung, key=lambda where: times.get(where, 0)))
-            if batch := await _gather(source, following, bell, max_records, max_bytes):
-                times.update({TopicPartition(each.topic, each.partition): each.timestamp for each in batch})
+            if batch := await _gather(source, following, times, bell, max_records, max_bytes):
                 yield batch
             else:
                 await bell.wait()
@@ -116,7 +115,12 @@ async def follow(
 
 
 async def _gather(
-    source: Source, following: dict[TopicPartition, int], bell: Bell, max_records: int, max_bytes: int
+    source: Source,
+    following: dict[TopicPartition, int],
+    times: dict[TopicPartition, int],
+    bell: Bell,
+    max_records: int,
+    max_bytes: int,
 ) -> list[Record]:
     batch: list[Record] = []
     size = 0
@@ -128,7 +132,7 @@ async def _gather(
         if records:
             batch += records
             size += bytes_of(records)
-            following[where] = records[-1].offset + 1
+            following[where], times[where] = records[-1].offset + 1, records[-1].timestamp
             # There may be more; it has its next turn after the others.
             bell.rung[where] = None
     bell.rung = dict.fromkeys([*turns, *bell.rung])

@@ -104,10 +104,11 @@ class Token:
     @classmethod
     def after(cls, positions: Iterable[Position]) -> "Token":
         """The token of somebody who has seen these records."""
-        token = cls()
+        ends: dict[tuple[str, int], int] = {}
         for topic, partition, offset in positions:
-            token.advance(TopicPartition(topic, partition), offset + 1)
-        return token
+            if offset >= ends.get((topic, partition), 0):
+                ends[topic, partition] = offset + 1
+        return cls({TopicPartition(*where): end for where, end in ends.items()})
 
     def advance(self, where: TopicPartition, end: int) -> None:
         """Having seen all before ``end`` there."""
