@@ -12,6 +12,7 @@ from funcledger_gateway.bodies import CatalogueBodies
 from funcledger_gateway.fencing import EpochTail
 from funcledger_web.auth import Principal, unauthenticated
 from funcledger_web.catalogue import Catalogue
+from funcledger_web.rates import Waits
 
 
 class Door:
@@ -28,8 +29,11 @@ class Door:
         catalogue_tail: Tail,
         *,
         keep_alive: float = KEEP_ALIVE_INTERVAL,
+        waits: Waits | None = None,
     ) -> None:
         self.keep_alive: Final = keep_alive
+        #: Feeds that each endpoint has open.
+        self.waits: Final = waits or Waits()
         self._log = log
         self._epochs = epochs
         self._catalogue = catalogue

@@ -13,8 +13,10 @@ from funcledger_gateway.answers import told
 from funcledger_gateway.door import Door
 from funcledger_gateway.feed import begun, feed, finite, whole
 from funcledger_gateway.intake import records_of
+from funcledger_schemas import manifest
 from funcledger_schemas.frames import MEDIA_TYPE
 from funcledger_web.auth import GATEWAY, Principal, allow
+from funcledger_web.problems import Problem
 
 #: Streams go through proxies as they come, neither gathered nor stored.
 _UNBUFFERED = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -76,6 +78,19 @@ def _state(door: Door) -> APIRouter:
         with told():
             await door.view(who).commit(kept.offset, kept.metadata)
 
+    @router.get(
+        "/schemas/{name}/{version}", summary="A schema, for agents older than it", response_class=Response
+    )
+    async def schema(
+        who: Who, name: Annotated[str, Path(max_length=100)], version: Annotated[int, Path(ge=1)]
+    ) -> Response:
+        for entry in manifest.entries():
+            if (entry.name, entry.version) == (name, version):
+                return Response(manifest.schema_text(entry), media_type="application/json")
+        raise Problem(
+            "schema-not-found", f"There is no version {version} of {name} here. Upgrade the server first."
+        )
+
     return router
 
 
@@ -87,11 +102,12 @@ def _tasks(door: Door) -> APIRouter:
     async def follow(
         who: Who, start: Offset, credit: Offset, credit_bytes: Offset, epoch: Offset | None = None
     ) -> Response:
+        door.waits.check(who)
         with told():
             await door.check_feed(who, start, epoch)
         batches = door.view(who).follow_tasks(start, credit=credit, credit_bytes=credit_bytes)
         chunks = feed(batches, door.feed_ended(who, epoch), door.keep_alive)
-        return StreamingResponse(chunks, headers=_UNBUFFERED, media_type=MEDIA_TYPE)
+        return StreamingResponse(door.waits.stream(who, chunks), headers=_UNBUFFERED, media_type=MEDIA_TYPE)
 
     @router.post("/tasks/fetch", summary="Whole records of tasks", response_class=StreamingResponse)
     async def fetch(who: Who, wanted: Fetch) -> Response:

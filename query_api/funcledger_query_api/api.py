@@ -8,18 +8,27 @@ from funcledger_query_api.feed import REMEMBERED, OutcomeFeed
 from funcledger_query_api.progress import Progress
 from funcledger_query_api.queries import Queries
 from funcledger_read_models.port import ReadModelStore
+from funcledger_web.rates import Waits
 
 
 class QuerySide:
     """One process's query side: start it before its routers are served, stop it after.
 
-    ``remembered`` is how many finished tasks it knows without asking the read models.
+    ``remembered`` is how many finished tasks it knows without asking the read models; ``waits`` bounds the
+    streams and waits that a principal may have open.
     """
 
-    def __init__(self, log: EventLog, store: ReadModelStore, remembered: int = REMEMBERED) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        store: ReadModelStore,
+        remembered: int = REMEMBERED,
+        *,
+        waits: Waits | None = None,
+    ) -> None:
         self.progress = Progress(store)
         self.feed = OutcomeFeed(log, store, self.progress, remembered=remembered)
-        self._queries = Queries(log, store, self.progress, self.feed)
+        self._queries = Queries(log, store, self.progress, self.feed, waits or Waits())
 
     def routers(self) -> list[APIRouter]:
         """What it answers."""

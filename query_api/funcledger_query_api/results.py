@@ -57,7 +57,8 @@ def router(queries: Queries) -> APIRouter:
         """Answered when all are finished or the wait is over; failed tasks are results too."""
         token = token_of(seen)
         wait = TaskWait(queries, who.id, asked.task_ids)
-        await wait.settle(token, asked.wait)
+        with queries.waits.poll(who, asked.wait):
+            await wait.settle(token, asked.wait)
         collector = Collector(queries, who.id, wait)
         await collector.collect(dict.fromkeys(asked.task_ids))
         position = await collector.position(token)
@@ -78,6 +79,7 @@ def router(queries: Queries) -> APIRouter:
     ) -> StreamingResponse:
         """Goes on after what `after` (or `Last-Event-ID`) says was sent: a frame's `resume`."""
         sent = _seen(after if after is not None else request.headers.get("last-event-id", ""))
+        queries.waits.check(who)
         source = ResultStream(
             queries.log,
             queries.store,
@@ -87,9 +89,8 @@ def router(queries: Queries) -> APIRouter:
             batches=batch_id,
             seen=sent,
         )
-        return StreamingResponse(
-            source.frames(), media_type=frames.MEDIA_TYPE, headers={"X-Accel-Buffering": "no"}
-        )
+        chunks = queries.waits.stream(who, source.frames())
+        return StreamingResponse(chunks, media_type=frames.MEDIA_TYPE, headers={"X-Accel-Buffering": "no"})
 
     return routes
 

@@ -60,7 +60,8 @@ def router(queries: Queries) -> APIRouter:
         """With `wait`, answered as soon as there is an outcome."""
         token = token_of(seen)
         waiting = TaskWait(queries, who.id, [task_id])
-        await waiting.settle(token, wait)
+        with queries.waits.poll(who, wait):
+            await waiting.settle(token, wait)
         view, position = await _status(queries, waiting, task_id, token)
         return answer(view, position)
 

@@ -21,6 +21,7 @@ from funcledger_web.documentation import COMMON_PROBLEMS
 from funcledger_web.hosts import KnownHosts
 from funcledger_web.limits import GRACE, BodyLimit
 from funcledger_web.metrics import Measure, RequestMetrics
+from funcledger_web.rates import RateLimit, Rates
 
 
 def application(
@@ -35,12 +36,14 @@ def application(
     about: Mapping[str, Any] | None = None,
     body_limit: int = BODY_LIMIT,
     body_grace: float = GRACE,
+    rates: Rates | None = None,
 ) -> FastAPI:
     """An app of these routers.
 
     ``allowed_hosts`` are the names it answers to ("*" for any); ``ready`` names parts that are not;
     ``metrics`` go to a registry of the app's own unless given; ``about`` is added to ``/version``;
-    a body may have ``body_limit`` bytes and take ``body_grace`` seconds more than its size explains.
+    a body may have ``body_limit`` bytes and take ``body_grace`` seconds more than its size explains;
+    ``rates`` bounds each principal's requests, and apps that share it bound them together.
 
     Raises:
         TypeError: a route declares no :func:`funcledger_web.auth.allow`.
@@ -50,6 +53,7 @@ def application(
         Middleware(Measure, metrics=metrics),
         Middleware(KnownHosts, allowed=allowed_hosts),
         Middleware(Gate, authenticator=authenticator),
+        Middleware(RateLimit, rates=rates or Rates()),
         Middleware(BodyLimit, limit=body_limit, grace=body_grace),
     ]
     app = FastAPI(

@@ -1,5 +1,7 @@
 """The one authorisation seam: who is asking, and whether a route is open to them."""
 
+import base64
+import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -26,6 +28,9 @@ USER_SCOPES = frozenset(
 GATEWAY = "gateway"
 #: Paths that answer without a token: the health probes.
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+#: Where the token may come as the password of Basic authentication (RFC 7617), with any user name: clients
+#: of schema registries know no other way. There alone: browsers send it unasked, so it must change nothing.
+BASIC_PATHS = "/schema-registry/"
 
 _PRINCIPAL = "funcledger.principal"
 
@@ -52,6 +57,12 @@ class Principal:
     def may(self, scope: str) -> bool:
         """Whether the token allows this; the gateway is for endpoints, whatever a user's scopes say."""
         return scope in self.scopes and (scope == GATEWAY) == (self.kind == "endpoint")
+
+
+def principal_of(scope: Scope) -> Principal | None:
+    """Who the gate found to be asking; None on the paths that are open to all."""
+    principal: Principal | None = scope.get(_PRINCIPAL)
+    return principal
 
 
 class Authenticator(Protocol):
@@ -82,15 +93,18 @@ def unauthenticated() -> Problem:
     return Problem("unauthenticated", detail, headers={"WWW-Authenticate": "Bearer"})
 
 
-def _bearer(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
-    """The token of the one Authorization header there may be."""
+def _token(headers: Sequence[tuple[bytes, bytes]], *, basic: bool) -> str | None:
+    """The token of the one Authorization header there may be; ``basic`` is whether it may be a password."""
     found = [value for name, value in headers if name == b"authorization"]
-    if len(found) != 1 or found[0][:7].lower() != b"bearer ":
-        return None
+    scheme, _, credentials = (found[0] if len(found) == 1 else b"").partition(b" ")
     try:
-        return found[0][7:].decode("ascii").strip()
-    except UnicodeDecodeError:
-        return None
+        if scheme.lower() == b"bearer":
+            return credentials.decode("ascii").strip()
+        if basic and scheme.lower() == b"basic":
+            return base64.b64decode(credentials, validate=True).decode("ascii").partition(":")[2]
+    except (UnicodeDecodeError, binascii.Error):
+        pass
+    return None
 
 
 class Gate:
@@ -103,7 +117,7 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request in, or answer 401."""
         if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
-            token = _bearer(scope["headers"])
+            token = _token(scope["headers"], basic=scope["path"].startswith(BASIC_PATHS))
             principal = await self._authenticator.authenticate(token) if token else None
             if principal is None:
                 await unauthenticated().send(scope, receive, send)

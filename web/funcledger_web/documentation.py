@@ -41,6 +41,7 @@ COMMON_PROBLEMS = problems(
     "forbidden",
     "slow-request",
     "body-too-large",
+    "too-many-requests",
     "unknown-host",
     "invalid-request",
     "internal",
