@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from funcledger_command_api import endpoints, functions, shares, tasks
+from funcledger_command_api.backlog import Backlog
 from funcledger_command_api.commands import Commands
 from funcledger_command_api.models import TASK_FIELDS, TASKS_LIMIT
 from funcledger_event_log.follower import Tail
@@ -19,7 +20,13 @@ ABOUT: dict[str, Any] = {
 }
 
 
-def routers(log: EventLog, catalogue: Catalogue, tail: Tail) -> list[APIRouter]:
-    """The routers; ``tail`` feeds ``catalogue`` with its topics of ``log`` and is started elsewhere."""
+def routers(
+    log: EventLog, catalogue: Catalogue, tail: Tail, backlog: Backlog | None = None
+) -> list[APIRouter]:
+    """The routers; ``tail``, which feeds ``catalogue``, and ``backlog`` are started elsewhere.
+
+    A backlog that is not started, or not given, knows only what is on its way, and so refuses nothing.
+    """
     commands = Commands(log, catalogue, tail)
-    return [part.router(commands) for part in (tasks, functions, endpoints, shares)]
+    others = [part.router(commands) for part in (functions, endpoints, shares)]
+    return [tasks.router(commands, backlog or Backlog(log)), *others]

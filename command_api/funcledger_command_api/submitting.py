@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 
 from funcledger_command_api import submission
+from funcledger_command_api.backlog import Asked, Backlog
 from funcledger_command_api.commands import Commands
 from funcledger_command_api.models import TASKS_LIMIT, Terms
 from funcledger_command_api.ownership import endpoint_not_found, function_not_found
@@ -28,8 +29,9 @@ Aimed = tuple[Lot, tuple[Function, Endpoint]]
 class Submitter:
     """Turns checked lots into records of the log."""
 
-    def __init__(self, commands: Commands, recent: Recent | None = None) -> None:
+    def __init__(self, commands: Commands, backlog: Backlog, recent: Recent | None = None) -> None:
         self._commands = commands
+        self._backlog = backlog
         self._recent = recent or Recent()
 
     async def submit(self, batch: Batch, lots: Sequence[Lot]) -> Token:
@@ -37,7 +39,8 @@ class Submitter:
 
         Raises:
             Problem: 404 for a function or endpoint the user may not use; 413 for arguments too large;
-                422 for a task id used twice or used before for something else; what the log says.
+                422 for a task id used twice or used before for something else; 429 for an endpoint that
+                has as much to do as it may; what the log says.
         """
         _check_bounds(lots)
         aimed = [(lot, await self._target(batch.who, lot.terms)) for lot in lots]
@@ -86,6 +89,8 @@ class Submitter:
 
     async def _append(self, batch: Batch, aimed: Sequence[Aimed]) -> Token:
         """Append all; meanwhile, and afterwards, the same tasks sent again wait for this answer."""
+        asked = _asked(aimed)
+        self._backlog.take(asked)
         answer: asyncio.Future[Token] = asyncio.get_running_loop().create_future()
         keys, digests = _columns(batch, aimed)
         self._recent.take(keys, digests, answer)
@@ -95,12 +100,23 @@ class Submitter:
             )
             token = await self._commands.append(made)
         except BaseException as error:
+            self._backlog.give_back(asked)
             self._recent.forget(keys, answer)
             answer.set_exception(error if isinstance(error, Problem) else _interrupted())
             answer.exception()  # nobody may be waiting for it, and that is no fault
             raise
+        self._backlog.landed(asked, token)
         answer.set_result(token)
         return token
+
+
+def _asked(aimed: Sequence[Aimed]) -> dict[str, Asked]:
+    """How much there is for each endpoint."""
+    asked: dict[str, Asked] = {}
+    for lot, (_function, endpoint) in aimed:
+        tasks, size = asked.get(endpoint.endpoint_id, (0, 0))
+        asked[endpoint.endpoint_id] = Asked(tasks + len(lot.task_ids), size + lot.size())
+    return asked
 
 
 def _columns(batch: Batch, aimed: Sequence[Aimed]) -> tuple[list[Key], list[str]]:

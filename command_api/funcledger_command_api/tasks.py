@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from funcledger_command_api import bodies
 from funcledger_command_api.answers import CancelAnswer, TasksAnswer, answer
+from funcledger_command_api.backlog import Backlog
 from funcledger_command_api.commands import Commands, Seen, traceparent
 from funcledger_command_api.models import (
     CancelMany,
@@ -34,14 +35,14 @@ from funcledger_web.handlers import invalid_field
 Writer = Annotated[Principal, allow("tasks:write")]
 _PROBLEMS = problems(
     "function-not-found", "endpoint-not-found", "payload-too-large", "conflict", "unsupported-media-type",
-    "behind", "log-unavailable", "outcome-unknown", "log-full",
+    "backlog-full", "behind", "log-unavailable", "outcome-unknown", "log-full",
 )  # fmt: skip
 
 
-def router(commands: Commands) -> APIRouter:
+def router(commands: Commands, backlog: Backlog) -> APIRouter:
     """The routes of ``/v1/tasks`` that change something."""
     routes = APIRouter(prefix="/v1/tasks", tags=["tasks"], responses=_PROBLEMS)
-    submitter = Submitter(commands)
+    submitter = Submitter(commands, backlog)
 
     @routes.post(
         "",

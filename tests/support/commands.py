@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from tests.support.apps import ADA, app_of, client_of
 
 from funcledger_command_api.api import routers
+from funcledger_command_api.backlog import Backlog
 from funcledger_event_log.follower import Tail
 from funcledger_event_log.memory import MemoryLog
 from funcledger_event_log.port import EventLog
@@ -93,13 +94,13 @@ class Side:
 
 
 @asynccontextmanager
-async def command_side(log: EventLog | None = None) -> AsyncIterator[Side]:
+async def command_side(log: EventLog | None = None, backlog: Backlog | None = None) -> AsyncIterator[Side]:
     """A command side over a fresh log in memory, or over the one given."""
     log = log or await with_topics(MemoryLog())
     known = Catalogue()
     tail = Tail(log, catalogue.TOPICS, known.apply, name="catalogue")
     await tail.start()
-    app = app_of(*routers(log, known, tail))
+    app = app_of(*routers(log, known, tail, backlog))
     async with client_of(app, ADA) as client:
         yield Side(app, client, log, known, tail)
     await tail.stop()
