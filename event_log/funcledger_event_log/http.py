@@ -19,6 +19,7 @@ from funcledger_event_log.endpoint_wire import (
     pack_appends,
     unpack_feed,
 )
+from funcledger_event_log.newer import NewerSchemas
 from funcledger_event_log.port import Committed, LogUnavailable
 from funcledger_event_log.records import Record
 from funcledger_event_log.stubs import Credit
@@ -52,6 +53,7 @@ class HttpEndpointLog:
         self._patience = httpx2.Timeout(30.0, connect=10.0, read=3 * keep_alive)
         self._identity: Identity | None = None
         self._epoch: int | None = None
+        self._newer = NewerSchemas(self._schema)
 
     async def identify(self) -> Identity:
         """As the port says."""
@@ -130,6 +132,9 @@ class HttpEndpointLog:
         answer = await self._ask("GET", f"/functions/{content_hash}", params={"offset": offset})
         return answer.content
 
+    async def _schema(self, name: str, version: int) -> str:
+        return (await self._ask("GET", f"/schemas/{name}/{version}")).text
+
     async def close(self) -> None:
         """As the port says."""
         await self._client.aclose()
@@ -190,7 +195,7 @@ class HttpEndpointLog:
         try:
             async for data in response.aiter_raw():
                 for frame in splitter.feed(data):
-                    yield unpack_feed(frame, topic, identity) if frame else []
+                    yield await self._newer.read(unpack_feed(frame, topic, identity)) if frame else []
         except (httpx2.TransportError, frames.FrameError) as error:
             raise LogUnavailable(f"the stream broke: {error!r}") from error
 

@@ -31,6 +31,7 @@ _BY_SLUG: dict[str, type[Exception]] = {
     "payload-too-large": RecordTooLarge,
     "body-too-large": RecordTooLarge,
     "function-not-found": LookupError,
+    "schema-not-found": LookupError,
     "conflict": PositionGone,
     "invalid-request": LogError,
 }

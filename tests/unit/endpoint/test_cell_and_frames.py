@@ -1,6 +1,7 @@
 """The shared cell and the frames between agent and worker."""
 
 import os
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -70,6 +71,7 @@ def test_calls_and_functions_arrive_as_they_were_sent() -> None:
 @pytest.mark.parametrize("measured", [float("nan"), float("inf")])
 def test_a_report_that_measures_no_number_is_not_a_workers_own(name: str, measured: float) -> None:
     """What a task wrote into its worker's pipe must not go on to the log."""
-    message = frames.pack_report(1, Report()._replace(**{name: measured}))[4:]
+    fields: dict[str, Any] = {name: measured}
+    message = frames.pack_report(1, Report(**fields))[4:]
     with pytest.raises(frames.BadMessage):
         frames.read_report(message)
