@@ -91,9 +91,9 @@ def _a_later_release(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(manifest, "latest", lambda name: second)
     monkeypatch.setattr(manifest, "schema", schemas.__getitem__)
     monkeypatch.setattr(events, "EndpointDeleted", EndpointDeletedLater)
-    codec._reader.cache_clear()
+    codec._schema.cache_clear()
     yield
-    codec._reader.cache_clear()
+    codec._schema.cache_clear()
 
 
 @pytest.mark.usefixtures("_a_later_release")

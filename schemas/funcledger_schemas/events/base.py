@@ -3,15 +3,18 @@
 import msgspec
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A fact that has happened. Never rewritten."""
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """A fact that has happened. Never rewritten.
+
+    Name the fields when making one: only the codec goes by their order, which is a sixth of the time.
+    """
 
     event_id: str
     occurred_at: int
     actor: str
 
 
-class TaskEvent(Event, frozen=True, kw_only=True, gc=False):
+class TaskEvent(Event, frozen=True, gc=False):
     """A fact about one task; (endpoint_id, owner, task_id) is the task's key in every fold."""
 
     endpoint_id: str

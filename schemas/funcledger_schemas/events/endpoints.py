@@ -3,7 +3,7 @@
 from funcledger_schemas.events.base import Event
 
 
-class EndpointRegistered(Event, frozen=True, kw_only=True, gc=False):
+class EndpointRegistered(Event, frozen=True, gc=False):
     """An endpoint was registered."""
 
     endpoint_id: str
@@ -16,7 +16,7 @@ class EndpointRegistered(Event, frozen=True, kw_only=True, gc=False):
     credential_sha256: str
 
 
-class EndpointShared(Event, frozen=True, kw_only=True, gc=False):
+class EndpointShared(Event, frozen=True, gc=False):
     """An endpoint was shared with a user or a group."""
 
     endpoint_id: str
@@ -25,7 +25,7 @@ class EndpointShared(Event, frozen=True, kw_only=True, gc=False):
     grantee: str
 
 
-class EndpointUnshared(Event, frozen=True, kw_only=True, gc=False):
+class EndpointUnshared(Event, frozen=True, gc=False):
     """An endpoint is no longer shared with a user or a group."""
 
     endpoint_id: str
@@ -34,14 +34,14 @@ class EndpointUnshared(Event, frozen=True, kw_only=True, gc=False):
     grantee: str
 
 
-class EndpointDeleted(Event, frozen=True, kw_only=True, gc=False):
+class EndpointDeleted(Event, frozen=True, gc=False):
     """An endpoint was deleted: its credential no longer opens the gateway and nothing can be sent to it."""
 
     endpoint_id: str
     owner: str
 
 
-class EndpointHeartbeat(Event, frozen=True, kw_only=True, gc=False):
+class EndpointHeartbeat(Event, frozen=True, gc=False):
     """An agent is alive, and how busy it is."""
 
     endpoint_id: str

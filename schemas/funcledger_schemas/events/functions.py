@@ -3,7 +3,7 @@
 from funcledger_schemas.events.base import Event
 
 
-class FunctionRegistered(Event, frozen=True, kw_only=True, gc=False):
+class FunctionRegistered(Event, frozen=True, gc=False):
     """A function was registered."""
 
     function_id: str
@@ -21,7 +21,7 @@ class FunctionRegistered(Event, frozen=True, kw_only=True, gc=False):
     payload: bytes
 
 
-class FunctionShared(Event, frozen=True, kw_only=True, gc=False):
+class FunctionShared(Event, frozen=True, gc=False):
     """A function was shared with a user or a group."""
 
     function_id: str
@@ -30,7 +30,7 @@ class FunctionShared(Event, frozen=True, kw_only=True, gc=False):
     grantee: str
 
 
-class FunctionUnshared(Event, frozen=True, kw_only=True, gc=False):
+class FunctionUnshared(Event, frozen=True, gc=False):
     """A function is no longer shared with a user or a group."""
 
     function_id: str
@@ -39,7 +39,7 @@ class FunctionUnshared(Event, frozen=True, kw_only=True, gc=False):
     grantee: str
 
 
-class FunctionDeleted(Event, frozen=True, kw_only=True, gc=False):
+class FunctionDeleted(Event, frozen=True, gc=False):
     """A function was deleted: it can no longer be found or run; tasks submitted before keep running."""
 
     function_id: str

@@ -3,7 +3,7 @@
 from funcledger_schemas.events.base import Event
 
 
-class RecordDeadLettered(Event, frozen=True, kw_only=True, gc=False):
+class RecordDeadLettered(Event, frozen=True, gc=False):
     """A consumer could not read a record; it is kept here and the consumer went on."""
 
     consumer: str
@@ -16,7 +16,7 @@ class RecordDeadLettered(Event, frozen=True, kw_only=True, gc=False):
     head: bytes
 
 
-class AccessRefused(Event, frozen=True, kw_only=True, gc=False):
+class AccessRefused(Event, frozen=True, gc=False):
     """Somebody was refused something."""
 
     principal: str

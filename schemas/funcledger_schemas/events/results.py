@@ -3,7 +3,7 @@
 from funcledger_schemas.events.base import Event, TaskEvent
 
 
-class EndpointStarted(Event, frozen=True, kw_only=True, gc=False):
+class EndpointStarted(Event, frozen=True, gc=False):
     """An agent took over its endpoint.
 
     The offset of this record is the agent's epoch, if it supersedes the current one.
@@ -21,7 +21,7 @@ class EndpointStarted(Event, frozen=True, kw_only=True, gc=False):
     distributions_sha256: str
 
 
-class EndpointStopped(Event, frozen=True, kw_only=True, gc=False):
+class EndpointStopped(Event, frozen=True, gc=False):
     """An agent left its endpoint in good order."""
 
     endpoint_id: str
@@ -30,7 +30,7 @@ class EndpointStopped(Event, frozen=True, kw_only=True, gc=False):
     epoch: int | None
 
 
-class TaskStarted(TaskEvent, frozen=True, kw_only=True, gc=False):
+class TaskStarted(TaskEvent, frozen=True, gc=False):
     """A worker has begun the call."""
 
     epoch: int | None
@@ -38,7 +38,7 @@ class TaskStarted(TaskEvent, frozen=True, kw_only=True, gc=False):
     worker: str
 
 
-class TaskAttemptFailed(TaskEvent, frozen=True, kw_only=True, gc=False):
+class TaskAttemptFailed(TaskEvent, frozen=True, gc=False):
     """An attempt ended without an outcome of the call.
 
     Not terminal: the task is tried again, or its TaskFailed follows.
@@ -51,7 +51,7 @@ class TaskAttemptFailed(TaskEvent, frozen=True, kw_only=True, gc=False):
     will_retry: bool
 
 
-class TaskCompleted(TaskEvent, frozen=True, kw_only=True, gc=False):
+class TaskCompleted(TaskEvent, frozen=True, gc=False):
     """The call returned. Terminal, if it is the first outcome in the partition."""
 
     epoch: int | None
@@ -65,7 +65,7 @@ class TaskCompleted(TaskEvent, frozen=True, kw_only=True, gc=False):
     payload: bytes
 
 
-class TaskFailed(TaskEvent, frozen=True, kw_only=True, gc=False):
+class TaskFailed(TaskEvent, frozen=True, gc=False):
     """The task failed. Terminal, if it is the first outcome in the partition."""
 
     epoch: int | None
@@ -83,7 +83,7 @@ class TaskFailed(TaskEvent, frozen=True, kw_only=True, gc=False):
     payload: bytes
 
 
-class TaskCancelled(TaskEvent, frozen=True, kw_only=True, gc=False):
+class TaskCancelled(TaskEvent, frozen=True, gc=False):
     """The task was cancelled. Terminal, if it is the first outcome in the partition."""
 
     epoch: int | None

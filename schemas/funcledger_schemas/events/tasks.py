@@ -3,7 +3,7 @@
 from funcledger_schemas.events.base import TaskEvent
 
 
-class TaskSubmitted(TaskEvent, frozen=True, kw_only=True, gc=False):
+class TaskSubmitted(TaskEvent, frozen=True, gc=False):
     """A task was submitted."""
 
     batch_size: int | None
@@ -22,5 +22,5 @@ class TaskSubmitted(TaskEvent, frozen=True, kw_only=True, gc=False):
     payload: bytes
 
 
-class TaskCancelRequested(TaskEvent, frozen=True, kw_only=True, gc=False):
+class TaskCancelRequested(TaskEvent, frozen=True, gc=False):
     """Somebody asked for a task to be cancelled."""

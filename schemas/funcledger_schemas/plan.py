@@ -1,0 +1,123 @@
+"""The functions that write and read one event class's Avro, generated once of its schema.
+
+They are for the well-formed events that a busy log is full of, and cover schemas whose fields are
+primitive, or null or primitive. Where a value or a byte is not as they expect, they raise something, and
+:mod:`codec` asks fastavro, the reference. So the one rule is: what they do accept, fastavro reads and
+writes the same. Their source is in ``linecache``, so that tracebacks and debuggers show it.
+"""
+
+import linecache
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from funcledger_schemas.events import Event
+from funcledger_schemas.plan_tools import TOOLS
+
+
+class Plan(NamedTuple):
+    """How to write an event of one class, and how to read it."""
+
+    #: From an event to its value; raises anything for fields it cannot write.
+    write: Callable[[Event], bytes]
+    #: From a value, prefix and body, to the event; raises anything for bytes it does not expect.
+    read: Callable[[bytes], Event]
+
+
+def plan_of(kind: type[Event], fields: Sequence[Mapping[str, Any]], prefix: bytes) -> Plan | None:
+    """The plan for a class and the fields of its schema; None where these hold more than plans cover.
+
+    ``prefix`` is what stands before the body: five bytes.
+    """
+    typed = {field["name"]: _type(field["type"]) for field in fields}
+    if set(typed) != set(kind.__struct_fields__) or None in typed.values():
+        return None
+    names = TOOLS | {"_kind": kind, "_prefix": prefix}
+    write = _defined(f"write_{kind.__name__}", _source_of_write(typed), names)
+    read = _defined(f"read_{kind.__name__}", _source_of_read(typed, kind.__struct_fields__), names)
+    return Plan(write, read)
+
+
+def _defined(name: str, body: str, names: dict[str, Any]) -> Callable[[Any], Any]:
+    """The function of one argument, ``_it``, that has this body."""
+    source = f"def {name}(_it):\n" + "".join(f"    {line}\n" for line in body.splitlines())
+    file = f"<{name}>"
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+    exec(compile(source, file, "exec"), names)  # noqa: S102 - made of nothing but our own schemas
+    function: Callable[[Any], Any] = names[name]
+    return function
+
+
+#: Per type, what writes the field {0} as pieces of the value; strings are bytes by then.
+_WRITE = {
+    "string": "_short[len({0})], {0}",
+    "bytes": "_long(len({0})), {0}",
+    "boolean": r"b'\1' if {0} else b'\0'",
+    "int": "_short[{0}] if 0 <= {0} < _shorts else _long({0})",
+    "long": "_short[{0}] if 0 <= {0} < _shorts else _long({0})",
+    "instant": "_instant({0})",
+    "double": "_double({0})",
+    "?string": r"b'\0' if {0} is None else _some_text({0})",
+    "?int": r"b'\0' if {0} is None else b'\2' + _long({0})",
+    "?long": r"b'\0' if {0} is None else b'\2' + _long({0})",
+    "?double": r"b'\0' if {0} is None else b'\2' + _double({0})",
+}
+_VARINT = """
+_n = _it[_at]
+_at += 1
+if _n > 127:
+    _n += (_it[_at] << 7) - 128
+    _at += 1
+    if _n > 16383:
+        _n, _at = _longer(_it, _at - 2)
+"""
+_NUMBER = _VARINT + "{0} = (_n >> 1) ^ -(_n & 1)\n"
+#: A negative length shows in the end, in ``_odd``; one that is too large, in ``_at``.
+_SLICE = _VARINT + "_odd |= _n\n_from = _at\n_at += _n >> 1\n"
+#: Per type, what reads the field {0} at ``_at`` and moves that on.
+_READ = {
+    "string": _SLICE + "{0} = _it[_from:_at].decode()",
+    "bytes": _SLICE + "{0} = _it[_from:_at]",
+    "boolean": "{0} = _booleans[_it[_at]]\n_at += 1",
+    "int": _NUMBER,
+    "long": _NUMBER,
+    "instant": "{0}, _at = _read_instant(_it, _at)",
+    "double": "({0},) = _read_double(_it, _at)\n_at += 8",
+}
+_OPTIONAL = """
+_n = _it[_at]
+_at += 1
+if _n == 0:
+    {0} = None
+elif _n != 2:
+    raise _Irregular
+else:
+"""
+
+
+def _type(type_: Any) -> str | None:
+    """The field's type as the tables above name it, ``?`` for null or the rest; None when it is not there."""
+    if type_ == {"type": "long", "logicalType": "timestamp-micros"}:
+        return "instant"
+    if isinstance(type_, list) and len(type_) == 2 and type_[0] == "null":
+        type_ = f"?{type_[1]}"
+    return type_ if isinstance(type_, str) and type_ in _WRITE else None
+
+
+def _source_of_write(typed: Mapping[str, str | None]) -> str:
+    taken = [
+        f"{name} = _it.{name}{'.encode()' if type_ == 'string' else ''}" for name, type_ in typed.items()
+    ]
+    pieces = [f"    {_WRITE[str(type_)].format(name)}," for name, type_ in typed.items()]
+    return "\n".join([*taken, "return _join((", "    _prefix,", *pieces, "))"])
+
+
+def _source_of_read(typed: Mapping[str, str | None], order: Sequence[str]) -> str:
+    lines = ["_at, _odd = len(_prefix), 0"]
+    for name, type_ in typed.items():
+        plain = str(type_).removeprefix("?")
+        reading = _READ[plain].strip().format(name).splitlines()
+        if plain != type_:
+            reading = [*_OPTIONAL.strip().format(name).splitlines(), *(f"    {line}" for line in reading)]
+        lines += [f"# {name}: {type_}", *reading]
+    lines += ["if _at != len(_it) or _odd & 1:", "    raise _Irregular", f"return _kind({', '.join(order)})"]
+    return "\n".join(lines)

@@ -1,0 +1,102 @@
+"""What generated plans call: the parts of Avro's binary encoding, each as quick as Python does it."""
+
+import struct
+from functools import lru_cache
+from typing import Any
+
+#: Numbers from 0 up to this are looked up.
+_SHORTS = 1024
+_LONGEST = 2**63
+#: From here on an instant takes at least five bytes: 1970-01-01T00:02:15.
+_LATE = 2**27
+
+
+class Irregular(ValueError):
+    """Raised for what is left to the reference."""
+
+
+def unsigned(number: int) -> bytes:
+    """A number from 0 on, seven bits a byte, lowest first."""
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+@lru_cache(4096, typed=True)
+def long(number: int) -> bytes:
+    """An ``int`` or ``long``."""
+    if number.__class__ is not int or not -_LONGEST <= number < _LONGEST:
+        raise Irregular
+    return unsigned((number << 1) ^ (number >> 63))
+
+
+def some_text(text: str) -> bytes:
+    """A ``string`` that might have been null."""
+    encoded = text.encode()
+    return b"\2" + long(len(encoded)) + encoded
+
+
+# Events come one after another, so all but the lowest 21 bits of when is the same for a second's worth.
+_seconds = lru_cache(64)(unsigned)
+
+
+def instant(micros: int) -> bytes:
+    """As :func:`long`, of microseconds since 1970."""
+    if not _LATE <= micros < _LONGEST:
+        return long(micros)
+    low = micros << 1
+    first = low & 0x7F | (low & 0x3F80) << 1 | (low & 0x1FC000) << 2 | 0x808080
+    return first.to_bytes(3, "little") + _seconds(micros >> 20)
+
+
+def longer(value: bytes, at: int) -> tuple[int, int]:
+    """The varint at ``at``, still zigzag, and where it ends. Those of ten bytes are left to the reference."""
+    number = 0
+    for shift in range(0, 63, 7):
+        byte = value[at]
+        at += 1
+        if byte < 128:
+            return number | byte << shift, at
+        number |= (byte & 127) << shift
+    raise Irregular
+
+
+_eight_bytes = struct.Struct("<BBB5s").unpack_from
+
+
+@lru_cache(64)
+def _read_seconds(last: bytes) -> int:
+    """What the last five of eight bytes stand for, -1 when the varint does not end with them."""
+    number, end = longer(last + b"\0", 0)
+    return number << 21 if end == len(last) else -1
+
+
+def read_instant(value: bytes, at: int) -> tuple[int, int]:
+    """The instant at ``at``, and where it ends; from 1978 to 3111 they take eight bytes."""
+    first, second, third, last = _eight_bytes(value, at)
+    seconds = _read_seconds(last)
+    if not first & second & third & 128 or seconds < 0:
+        number, at = longer(value, at)
+    else:
+        number, at = first & 127 | (second & 127) << 7 | (third & 127) << 14 | seconds, at + 8
+    return (number >> 1) ^ -(number & 1), at
+
+
+#: By the names that plans know them by, which are never those of fields.
+TOOLS: dict[str, Any] = {
+    "_Irregular": Irregular,
+    "_booleans": (False, True),
+    "_double": struct.Struct("<d").pack,
+    "_instant": instant,
+    "_join": b"".join,
+    "_long": long,
+    "_longer": longer,
+    "_read_double": struct.Struct("<d").unpack_from,
+    "_read_instant": read_instant,
+    "_short": [unsigned(number << 1) for number in range(_SHORTS)],
+    "_shorts": _SHORTS,
+    "_some_text": some_text,
+}
