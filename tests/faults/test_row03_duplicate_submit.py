@@ -22,7 +22,7 @@ async def side() -> AsyncIterator[Side]:
         yield running
 
 
-async def test_fifty_concurrent_identical_posts_are_one_submission(side: Side) -> None:
+async def test_row03_fifty_concurrent_identical_posts_are_one_submission(side: Side) -> None:
     endpoint, function = await side.endpoint(), await side.register()
     body = task_frame([group(endpoint, function, [b"x"] * 3)], [b"x"] * 3)
     answers = await asyncio.gather(*(post_tasks(side, body) for _ in range(50)))
@@ -30,7 +30,7 @@ async def test_fifty_concurrent_identical_posts_are_one_submission(side: Side) -
     assert len(await side.records("tasks")) == 3
 
 
-async def test_a_retry_with_more_tasks_submits_only_the_new_ones(side: Side) -> None:
+async def test_row03_a_retry_with_more_tasks_submits_only_the_new_ones(side: Side) -> None:
     endpoint, function = await side.endpoint(), await side.register()
     whole = group(endpoint, function, [b"a", b"b", b"c"])
     first = {**whole, **{name: whole[name][:2] for name in ("task_ids", "batch_indexes", "sizes")}}

@@ -22,7 +22,7 @@ async def side() -> AsyncIterator[Side]:
         yield running
 
 
-async def test_the_same_task_id_for_something_else_is_a_conflict(side: Side) -> None:
+async def test_row04_the_same_task_id_for_something_else_is_a_conflict(side: Side) -> None:
     """422, and nothing of that request is logged; another owner's same id is another task."""
     endpoint, function = await side.endpoint(public=True), await side.register(public=True)
     asked = group(endpoint, function, [b"x"])

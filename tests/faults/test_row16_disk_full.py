@@ -53,7 +53,7 @@ async def _refuse_and_recover(
     await log.close()
 
 
-async def test_row_16_the_database_cannot_grow(tmp_path: Path) -> None:
+async def test_row16_the_database_cannot_grow(tmp_path: Path) -> None:
     @contextmanager
     def limited(log: SqliteLog) -> Iterator[None]:
         log._storage._connection.execute("PRAGMA max_page_count = 100")
@@ -64,7 +64,7 @@ async def test_row_16_the_database_cannot_grow(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [1000, 300_000], ids=["write-ahead log", "segment"])
-async def test_row_16_no_file_can_grow(tmp_path: Path, size: int) -> None:
+async def test_row16_no_file_can_grow(tmp_path: Path, size: int) -> None:
     """The system refuses to write, in the middle of a value or of a page."""
 
     @contextmanager

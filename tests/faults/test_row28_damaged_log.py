@@ -78,7 +78,7 @@ async def _read(directory: Path) -> list[Record]:
         (_make_foreign, "choose another directory"),
     ],
 )
-async def test_row_28_a_damaged_log_is_refused_with_what_to_do(
+async def test_row28_a_damaged_log_is_refused_with_what_to_do(
     directory: Path, damage: Callable[[Path], None], advice: str
 ) -> None:
     damage(directory)
@@ -86,7 +86,7 @@ async def test_row_28_a_damaged_log_is_refused_with_what_to_do(
         await SqliteLog.open(directory)
 
 
-async def test_row_28_flipped_bytes_are_never_read_as_something_else(directory: Path, tmp_path: Path) -> None:
+async def test_row28_flipped_bytes_are_never_read_as_something_else(directory: Path, tmp_path: Path) -> None:
     """Wherever a byte is flipped, the log is refused, or reading fails, or all is read as it was written."""
     places = seeded()
     whole = await _read(directory)
@@ -106,7 +106,7 @@ async def test_row_28_flipped_bytes_are_never_read_as_something_else(directory: 
     assert refused > 0
 
 
-async def test_row_28_what_a_crash_left_behind_in_the_segment_is_harmless(directory: Path) -> None:
+async def test_row28_what_a_crash_left_behind_in_the_segment_is_harmless(directory: Path) -> None:
     """Values that were written but whose commit never came are given back when the log opens."""
     with (directory / "log.values").open("ab") as segment:
         segment.write(b"left behind")

@@ -80,7 +80,7 @@ def with_a_child(path: str) -> None:
         (write_everywhere, "signal 9 (SIGKILL)"),
     ],
 )
-async def test_fault_10_and_11_a_poison_task_fails_alone_and_its_neighbours_finish(
+async def test_row10_row11_a_poison_task_fails_alone_and_its_neighbours_finish(
     poison: Callable[..., Any], names: str
 ) -> None:
     """Law 8: WorkerDied after its attempts, with signal and memory named; eight neighbours finish."""
@@ -105,7 +105,7 @@ async def test_fault_10_and_11_a_poison_task_fails_alone_and_its_neighbours_fini
     ]  # fmt: skip
 
 
-async def test_fault_11_a_function_known_as_short_that_kills_its_worker_takes_no_neighbour_along() -> None:
+async def test_row11_a_function_known_as_short_that_kills_its_worker_takes_no_neighbour_along() -> None:
     """The neighbours wait at the very worker that dies, and have not begun: none of them loses an attempt."""
     endpoint = await Endpoint.create()
 
@@ -127,7 +127,7 @@ async def test_fault_11_a_function_known_as_short_that_kills_its_worker_takes_no
         assert await endpoint.story(task_id) == ["TaskStarted", "TaskCompleted"]
 
 
-async def test_fault_10_a_worker_killed_from_outside_costs_its_task_one_attempt() -> None:
+async def test_row10_a_worker_killed_from_outside_costs_its_task_one_attempt() -> None:
     endpoint = await Endpoint.create()
     async with endpoint.agent(1):
         await endpoint.value(await endpoint.submit(square, 1))
@@ -156,7 +156,7 @@ async def test_workers_that_die_at_start_are_not_started_in_a_rush_and_the_log_s
     assert "starts in 0.2 s" in caplog.text
 
 
-async def test_fault_29_a_cancelled_tasks_children_end_with_it(tmp_path: Path) -> None:
+async def test_row29_a_cancelled_tasks_children_end_with_it(tmp_path: Path) -> None:
     endpoint = await Endpoint.create()
     note = tmp_path / "pid"
     async with endpoint.agent(1):

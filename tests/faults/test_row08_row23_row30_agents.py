@@ -72,7 +72,7 @@ def said(process: subprocess.Popen[str], until_line: str) -> None:
     raise AssertionError(f"it ended without saying {until_line!r}")
 
 
-async def test_fault_8_what_a_killed_agent_had_begun_runs_again_and_what_it_had_finished_does_not(
+async def test_row08_what_a_killed_agent_had_begun_runs_again_and_what_it_had_finished_does_not(
     tmp_path: Path,
 ) -> None:
     """Killed after TaskStarted and the function's side effect, and after an outcome but before the commit."""
@@ -110,7 +110,7 @@ async def test_fault_8_what_a_killed_agent_had_begun_runs_again_and_what_it_had_
     await log.close()
 
 
-async def test_fault_8_a_worker_in_an_endless_loop_ends_with_its_killed_agent(tmp_path: Path) -> None:
+async def test_row08_a_worker_in_an_endless_loop_ends_with_its_killed_agent(tmp_path: Path) -> None:
     log = await SqliteLog.open(tmp_path / "log")
     endpoint = await Endpoint.create(log)
     await endpoint.submit(endless, str(tmp_path))
@@ -169,7 +169,7 @@ async def test_law_6_at_most_one_attempt_is_lost_with_its_agent_and_says_so(tmp_
     assert "attempt 1 of 1" in event.message
 
 
-async def test_fault_30_told_to_stop_running_tasks_finish_and_the_others_are_left_for_the_next() -> None:
+async def test_row30_told_to_stop_running_tasks_finish_and_the_others_are_left_for_the_next() -> None:
     endpoint = await Endpoint.create()
     async with endpoint.agent(1) as running:
         await endpoint.value(await endpoint.submit(nap, 0))
@@ -188,7 +188,7 @@ async def test_fault_30_told_to_stop_running_tasks_finish_and_the_others_are_lef
     assert await endpoint.story(tasks[20]) == ["TaskStarted", "TaskCompleted"]
 
 
-async def test_fault_30_what_does_not_finish_in_time_is_lost_with_a_word_and_runs_again() -> None:
+async def test_row30_what_does_not_finish_in_time_is_lost_with_a_word_and_runs_again() -> None:
     endpoint = await Endpoint.create()
     async with endpoint.agent(1, AgentSettings(drain=0.1)) as running:
         long = await endpoint.submit(nap, 60)
@@ -198,7 +198,7 @@ async def test_fault_30_what_does_not_finish_in_time_is_lost_with_a_word_and_run
     assert await endpoint.story(long) == ["TaskStarted", "TaskAttemptFailed"]
 
 
-async def test_fault_23_a_superseded_agent_ends_as_fenced_and_the_new_one_has_its_tasks() -> None:
+async def test_row23_a_superseded_agent_ends_as_fenced_and_the_new_one_has_its_tasks() -> None:
     endpoint = await Endpoint.create()
     engine = FakeEngine(by_hand=True)
     old = asyncio.create_task(Agent(endpoint.view(), engine).run())
