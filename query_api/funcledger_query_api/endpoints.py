@@ -80,7 +80,8 @@ def router(queries: Queries) -> APIRouter:
         position = await queries.position(token)
         return answer(EndpointList([_view(each) for each in shown], str(position)), position)
 
-    @routes.get("/{endpoint}", summary="An endpoint", responses=described(EndpointView, "The endpoint."))
+    # A path, so that a name with a slash in it is looked for, and not taken for another address.
+    @routes.get("/{endpoint:path}", summary="An endpoint", responses=described(EndpointView, "The endpoint."))
     async def one(
         endpoint: Annotated[str, Path(max_length=200, description="Its id, or its name.")],
         who: Reader,

@@ -3,9 +3,8 @@
 import hashlib
 import secrets
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
-from funcledger.names import Id, as_id
+from funcledger.names import Id, as_id, segment
 from funcledger_schemas.ids import is_id, new_id
 
 if TYPE_CHECKING:
@@ -33,8 +32,13 @@ class Endpoints:
         return known
 
     def get(self, endpoint: Id) -> dict[str, Any]:
-        """All that is known of an endpoint given by its id or its name."""
-        found: dict[str, Any] = self._transport.get(f"/v1/endpoints/{quote(str(endpoint), safe='')}")
+        """All that is known of an endpoint given by its id or its name.
+
+        Raises:
+            EndpointNotFound: there is none that this user may see.
+            InvalidRequest: no name at all.
+        """
+        found: dict[str, Any] = self._transport.get(f"/v1/endpoints/{segment(str(endpoint), 'endpoint_id')}")
         return found
 
     def list(self, role: str | None) -> list[dict[str, Any]]:
