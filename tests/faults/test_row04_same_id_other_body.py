@@ -1,5 +1,6 @@
 """FAULTS 4: the same task id with another body is refused once the first is visible to this API."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -13,7 +14,14 @@ from tests.support.commands import (
     slug_of,
     submitted,
     task_frame,
+    with_topics,
 )
+from tests.support.folding import caught_up, projecting
+
+from funcledger_event_log.memory import MemoryLog
+from funcledger_read_models.documents import TASK_HISTORY, TASK_STATUS, TaskHistory, TaskStatus
+from funcledger_read_models.memory import MemoryStore
+from funcledger_schemas.ids import new_id
 
 
 @pytest.fixture
@@ -38,3 +46,33 @@ async def test_row04_the_same_task_id_for_something_else_is_a_conflict(side: Sid
         ("ada", b"x"),
         ("bob", b"y"),
     ]
+
+
+async def test_row04_fifty_at_once_with_two_bodies_are_one_task_of_the_first_body_taken(side: Side) -> None:
+    endpoint, function = await side.endpoint(), await side.register()
+    asked, batch_id = group(endpoint, function, [b"x"]), new_id()
+    bodies = [task_frame([asked], [body], batch_id=batch_id) for body in (b"x", b"y")]
+    answers = await asyncio.gather(*(post_tasks(side, bodies[n % 2]) for n in range(50)))
+    assert [answer.status_code for answer in answers] == [202, 422] * 25
+    assert [event.payload for event in await submitted(side)] == [b"x"]
+
+
+async def test_row04_through_two_apis_the_later_one_is_void_and_told_on_the_tasks_history() -> None:
+    """Before the first is visible to it, an API cannot know: then every fold does."""
+    log = await with_topics(MemoryLog())
+    async with command_side(log) as one, command_side(log) as other:
+        asked = group(await one.endpoint(), await one.register(), [b"x"])
+        await other.tail.catch_up(5)
+        answers = [
+            await post_tasks(api, task_frame([asked], [body])) for api, body in ((one, b"x"), (other, b"y"))
+        ]
+        assert [answer.status_code for answer in answers] == [202, 202]
+        store = MemoryStore()
+        async with projecting(log, store) as projector:
+            await caught_up(projector)
+        (task,) = await store.find(TASK_STATUS)
+        (history,) = await store.find(TASK_HISTORY)
+    assert isinstance(task, TaskStatus)
+    assert isinstance(history, TaskHistory)
+    assert task.conflict
+    assert [(entry.offset, entry.void) for entry in history.entries] == [(0, False), (1, True)]

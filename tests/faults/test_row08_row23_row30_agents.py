@@ -1,6 +1,7 @@
 """FAULTS 8, 23 and 30: agents that are killed, superseded, or told to stop."""
 
 import asyncio
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from funcledger_endpoint.settings import AgentSettings
 from funcledger_event_log.direct import DirectEndpointLog
 from funcledger_event_log.endpoint_port import Fenced
 from funcledger_event_log.sqlite.log import SqliteLog
+from funcledger_payloads import load
 from funcledger_schemas.events import EndpointStopped, Event, TaskCompleted, TaskStarted
 
 
@@ -54,8 +56,11 @@ def nap(seconds: float) -> float:
 
 
 @contextmanager
-def agent_process(directory: Path, endpoint_id: str, *, commit: float) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "tests.support.agent_process", str(directory), endpoint_id, str(commit)]
+def agent_process(
+    directory: Path, endpoint_id: str, *, commit: float, doom: str = ""
+) -> Iterator[subprocess.Popen[str]]:
+    program = [sys.executable, "-m", "tests.support.agent_process"]
+    command = [*program, str(directory), endpoint_id, str(commit), doom]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process
@@ -108,6 +113,63 @@ async def test_row08_what_a_killed_agent_had_begun_runs_again_and_what_it_had_fi
     assert await endpoint.story(at_most_once) == ["TaskStarted", "TaskFailed"]
     assert await endpoint.story(unbegun) == ["TaskStarted", "TaskCompleted"]
     await log.close()
+
+
+#: Where the agent dies, and the task's story then: with three attempts, and with one.
+_CRASHES = {
+    "before:TaskStarted": (["TaskStarted", "TaskCompleted"], ["TaskStarted", "TaskCompleted"]),
+    "after:TaskStarted": (
+        ["TaskStarted", "TaskAttemptFailed", "TaskStarted", "TaskCompleted"],
+        ["TaskStarted", "TaskFailed"],
+    ),
+    "before:TaskCompleted": (
+        ["TaskStarted", "TaskAttemptFailed", "TaskStarted", "TaskCompleted"],
+        ["TaskStarted", "TaskFailed"],
+    ),
+    "after:TaskCompleted": (["TaskStarted", "TaskCompleted"], ["TaskStarted", "TaskCompleted"]),
+}
+
+
+def leaves_a_mark(path: str) -> str:
+    import pathlib
+    import time
+
+    with pathlib.Path(path).open("a") as file:
+        file.write("called\n")
+    time.sleep(0.2)  # so that its start and its end are told in two appends
+    return "done"
+
+
+@pytest.mark.parametrize("max_attempts", [3, 1])
+@pytest.mark.parametrize("point", _CRASHES)
+async def test_row08_wherever_the_agent_is_killed_the_task_ends_once_and_never_runs_more_than_it_may(
+    tmp_path: Path, point: str, max_attempts: int
+) -> None:
+    """Before TaskStarted, after it, after the side effect, after the outcome but before the commit."""
+    marks = tmp_path / "marks"
+    log = await SqliteLog.open(tmp_path / "log")
+    endpoint = await Endpoint.create(log)
+    task = await endpoint.submit(leaves_a_mark, str(marks), max_attempts=max_attempts)
+    await log.close()
+    with agent_process(tmp_path / "log", endpoint.endpoint_id, commit=1000, doom=point) as process:
+        assert process.wait(20) == -signal.SIGKILL
+    called = len(marks.read_text().split()) if marks.exists() else 0
+    if point.endswith("TaskCompleted"):
+        assert called == 1, "its side effect was there when the agent died"
+    log = endpoint.log = await SqliteLog.open(tmp_path / "log")
+    async with endpoint.agent(1):
+        outcome = await endpoint.outcome(task)
+        story = await endpoint.story(task)
+    await log.close()
+    assert story == _CRASHES[point][max_attempts == 1]
+    if isinstance(outcome, TaskCompleted):
+        assert load(outcome.payload_format, outcome.payload) == "done"
+    else:
+        assert (outcome.kind, outcome.attempt) == ("TaskLost", 1)
+    ran = len(marks.read_text().split()) if marks.exists() else 0
+    assert ran <= max_attempts
+    if point == "after:TaskCompleted":
+        assert ran == 1
 
 
 async def test_row08_a_worker_in_an_endless_loop_ends_with_its_killed_agent(tmp_path: Path) -> None:

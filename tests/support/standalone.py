@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,9 @@ class Standalone:
         self.folder = folder
         self.port = free_port()
         self.output = folder.with_name(folder.name + ".out")
+        #: For the next start: what is run as the command ``funcledger``, and more of its environment.
+        self.program = "funcledger_compose"
+        self.more: dict[str, str] = {}
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -34,7 +37,7 @@ class Standalone:
     def environment(self) -> dict[str, str]:
         """What a user of this server has in the environment, and nothing of the surroundings'."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("FUNCLEDGER_")}
-        return kept | {"FUNCLEDGER_DATA_DIR": str(self.folder), "FUNCLEDGER_URL": self.url}
+        return kept | {"FUNCLEDGER_DATA_DIR": str(self.folder), "FUNCLEDGER_URL": self.url} | self.more
 
     def start(self) -> None:
         """Start, and return once it says that it is ready."""
@@ -48,7 +51,7 @@ class Standalone:
         command = ["up", "--data-dir", str(self.folder), "--port", str(self.port), *self._options]
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(
-                funcledger(*command),
+                [sys.executable, "-m", self.program, *command],
                 stdout=output,
                 stderr=output,
                 env=self.environment,
@@ -60,6 +63,17 @@ class Standalone:
     def process(self) -> "subprocess.Popen[bytes] | None":
         """The server started last."""
         return self._process
+
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        assert self._process is not None
+        return self._process.pid
+
+    def died(self, timeout: float = 30) -> int:
+        """Wait until it has ended by itself; how."""
+        assert self._process is not None
+        return self._process.wait(timeout)
 
     def kill(self) -> None:
         """As a power cut would, but for the disk."""
@@ -105,9 +119,12 @@ def funcledger(*words: str) -> list[str]:
 
 
 @contextmanager
-def standalone(folder: Path, *options: str) -> Iterator[Standalone]:
+def standalone(
+    folder: Path, *options: str, program: str = "funcledger_compose", more: Mapping[str, str] | None = None
+) -> Iterator[Standalone]:
     """A running server, ended with the block, and its agent with it."""
     server = Standalone(folder, *options)
+    server.program, server.more = program, dict(more or {})
     server.start()
     try:
         yield server
