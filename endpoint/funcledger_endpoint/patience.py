@@ -29,8 +29,13 @@ async def patiently(what: str, call: Callable[[], Awaitable[T]]) -> T:
     Raises:
         Exception: whatever is not a matter of waiting.
     """
+
+    async def attempt() -> T:
+        # tenacity awaits the result of coroutine functions alone, and a call may be a lambda that makes one.
+        return await call()
+
     try:
         return await call()
     except (LogUnavailable, OutcomeUnknown) as error:
         _log.warning("%s: %s; trying again", what, error)
-    return await retrying(what)(call)
+    return await retrying(what)(attempt)
