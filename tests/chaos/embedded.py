@@ -7,7 +7,7 @@ import signal
 import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 
 import psutil
@@ -15,9 +15,10 @@ from tests.chaos.auditor.embedded import records
 from tests.chaos.auditor.facts import Raw
 from tests.chaos.stack import Rebuilt, Victim
 from tests.support.folding import caught_up, projecting
-from tests.support.standalone import Standalone
+from tests.support.standalone import Standalone, funcledger
 from tests.support.stores import dump
 
+from funcledger_endpoint.agent import FENCED_EXIT_CODE
 from funcledger_event_log.port import EventLog
 from funcledger_event_log.records import TopicPartition
 from funcledger_event_log.sqlite import SqliteLog
@@ -38,6 +39,8 @@ class Embedded:
     def __init__(self, folder: Path) -> None:
         self._server = Standalone(folder / "data", "--workers", "2")
         self._process: subprocess.Popen[bytes] | None = None
+        self._elsewhere = str(folder / "elsewhere")
+        self._rival: subprocess.Popen[bytes] | None = None
         self._ended: list[str] = []
 
     @property
@@ -49,6 +52,13 @@ class Embedded:
         """As the port says."""
         self._server.start()
         self._process = self._server.process
+        credential = self._server.folder / "endpoints" / "local" / "credential"
+        configured = self._server.cli(
+            *("endpoint", "configure", "local", "--url", self._server.url, "--workers", "2"),
+            FUNCLEDGER_DATA_DIR=self._elsewhere,
+            FUNCLEDGER_CREDENTIAL=credential.read_text().strip(),
+        )
+        assert configured.returncode == 0, configured.stderr
 
     def tend(self) -> None:
         """As the port says; the server brings its agent back, and that one its workers."""
@@ -62,24 +72,43 @@ class Embedded:
         """As the port says."""
         assert self._process is not None
         found = [Victim("server", psutil.Process(self._process.pid))]
-        if (pid := self._server.agent_pid()) is None:
-            return found
-        try:
-            agent = psutil.Process(pid)
-            found += [Victim("worker", each) for each in agent.children()]
-            found.append(Victim("agent", agent))
-        except psutil.NoSuchProcess:
-            pass  # it ended while we looked
+        rival = self._rival.pid if self._rival is not None and self._rival.poll() is None else None
+        for pid in (self._server.agent_pid(), rival):
+            with suppress(psutil.NoSuchProcess):  # it may end while we look
+                found += _agent(pid) if pid is not None else []
         return found
 
+    def usurp(self) -> int | None:
+        """As the port says; it ends as fenced once the server has started its own agent again."""
+        if self._rival is not None:
+            if (code := self._rival.poll()) is None:
+                return None
+            self._note_agent(code)
+        with self._server.output.open("ab") as output:
+            self._rival = subprocess.Popen(
+                funcledger("endpoint", "start", "local", "--foreground"),
+                stdout=output,
+                stderr=output,
+                env=self._server.environment | {"FUNCLEDGER_DATA_DIR": self._elsewhere},
+                start_new_session=True,
+            )
+        return self._rival.pid
+
+    def _note_agent(self, code: int) -> None:
+        if code not in (-signal.SIGKILL, FENCED_EXIT_CODE):
+            self._ended.append(f"an agent ended with {code}")
+
     def endings(self) -> list[str]:
-        """As the port says; an agent's end is told by the server that started it."""
-        said = self._server.output.read_text(errors="replace")
-        agents = [f"an agent ended with {code}" for code in _AGENT_ENDED.findall(said) if code != "-9"]
-        return self._ended + agents
+        """As the port says; the end of the server's own agents is told by the server."""
+        for code in _AGENT_ENDED.findall(self._server.output.read_text(errors="replace")):
+            self._note_agent(int(code))
+        return self._ended
 
     def stop(self) -> None:
         """As the port says."""
+        if self._rival is not None:
+            self._rival.kill()
+            self._rival.wait()
         if (code := self._server.stop()) != 0:
             self._ended.append(f"told to stop, the server ended with {code}")
 
@@ -90,6 +119,11 @@ class Embedded:
     def rebuild(self, folder: Path) -> Rebuilt:
         """As the port says."""
         return asyncio.run(_rebuild(self._server.folder, folder))
+
+
+def _agent(pid: int) -> list[Victim]:
+    agent = psutil.Process(pid)
+    return [Victim("agent", agent), *(Victim("worker", each) for each in agent.children())]
 
 
 async def _rebuild(data: Path, folder: Path) -> Rebuilt:

@@ -1,11 +1,13 @@
 """Strikes processes at random: SIGKILL, or SIGSTOP and later SIGCONT, by a seeded generator."""
 
+import os
 import random
 import signal
 import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 from tests.chaos.journal import Journal
@@ -13,6 +15,8 @@ from tests.chaos.stack import Stack, Victim
 
 #: How often a strike only freezes its victim, and how often it takes another one along.
 _FREEZES, _PAIRS = 0.25, 0.15
+#: How often an agent is superseded by one more, and how often the present one is frozen meanwhile.
+_RIVALS, _ASLEEP = 0.04, 0.5
 #: Seconds between looks at who is there.
 _LOOK = 0.1
 
@@ -56,13 +60,16 @@ class Killer:
                 created = process.create_time()
                 if (process.pid, created) not in self._seen:
                     self._journal.write(
-                        "seen", role=role, pid=process.pid, parent=process.ppid(), created=int(created * 1e9)
+                        "seen", role=role, pid=process.pid, parent=process.ppid(), created=_created(process)
                     )
                     self._seen.add((process.pid, created))
 
     def _strike(self) -> None:
-        """One victim, of every role as often as of any other; sometimes two."""
+        """One victim, of every role as often as of any other; sometimes two, or a rival instead."""
         victims = self._stack.victims()
+        if self._chance.random() < _RIVALS:
+            self._usurp([victim for victim in victims if victim.role == "agent"])
+            return
         roles = sorted({victim.role for victim in victims})
         for role in self._chance.sample(roles, min(len(roles), 1 + (self._chance.random() < _PAIRS))):
             victim = self._chance.choice([each for each in victims if each.role == role])
@@ -70,6 +77,13 @@ class Killer:
                 self._freeze(victim)
             else:
                 self._send(signal.SIGKILL, victim)
+
+    def _usurp(self, agents: list[Victim]) -> None:
+        if agents and self._chance.random() < _ASLEEP:
+            self._freeze(agents[0])
+        if (pid := self._stack.usurp()) is not None:
+            self._journal.write("struck", at=time.time_ns(), signal="RIVAL", role="agent", pid=pid)
+            self.count["RIVAL", "agent"] += 1
 
     def _freeze(self, victim: Victim) -> None:
         """For an instant or for seconds, now and then for so long that the others give it up."""
@@ -95,3 +109,16 @@ class Killer:
         self._journal.write("struck", at=time.time_ns(), signal=number.name, role=role, pid=process.pid)
         self.count[number.name, role] += 1
         return True
+
+
+def _created(process: psutil.Process) -> int:
+    """When it was created, in ns since 1970; psutil counts from a boot time rounded to seconds."""
+    if not hasattr(time, "CLOCK_BOOTTIME"):
+        return int(process.create_time() * 1e9)
+    try:
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        raise psutil.NoSuchProcess(process.pid) from None
+    ticks = int(fields[19])  # the 22nd of all, as proc(5) counts
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    return time.time_ns() - int(age * 1e9)

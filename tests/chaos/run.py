@@ -23,6 +23,8 @@ from funcledger import Client
 
 #: Seconds that the client may take to see everything end once the killing is over.
 _SETTLE = 900.0
+#: Of the time a kill may take, how much passes between strikes: some of them only freeze.
+_STRIKES = 0.8
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,9 @@ class Plan:
 
 def run(plan: Plan, stack: Stack, folder: Path) -> Case:
     """Do it all; what is found wrong is for the auditor to say of the case."""
-    killer = Killer(stack, random.Random(plan.seed), plan.seconds / plan.kills, Journal(folder / "killer"))
+    killer = Killer(
+        stack, random.Random(plan.seed), _STRIKES * plan.seconds / plan.kills, Journal(folder / "killer")
+    )
     stack.start()
     try:
         _strike_under_load(plan, stack, killer, folder)

@@ -48,8 +48,15 @@ class Stack(Protocol):
         """The processes there are now."""
         ...
 
+    def usurp(self) -> int | None:
+        """Start one more agent of the endpoint, elsewhere, which takes it over (law 7); its process.
+
+        None when there cannot be one just now.
+        """
+        ...
+
     def endings(self) -> list[str]:
-        """Processes that ended otherwise than by SIGKILL, one sentence each."""
+        """Processes that ended otherwise than by SIGKILL or by being superseded, one sentence each."""
         ...
 
     def stop(self) -> None:

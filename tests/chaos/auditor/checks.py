@@ -6,6 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import pairwise
 
 from tests.chaos.auditor.evidence import Call, Evidence, Execution, Got, shown
 from tests.chaos.auditor.facts import Fact
@@ -41,6 +42,16 @@ class Case:
     def killed(self) -> dict[int, int]:
         """Processes that were killed, and when."""
         return {strike.pid: strike.at for strike in self.evidence.strikes if strike.signal == "SIGKILL"}
+
+    @cached_property
+    def superseded(self) -> set[int]:
+        """Agents that did not die: they were rivals, or a rival took the endpoint over from them."""
+        rivals = {strike.pid for strike in self.evidence.strikes if strike.signal == "RIVAL"}
+        found = set()
+        for endpoint_id, starts in self.story.epochs.items():
+            pids = [self.agents.get((endpoint_id, start.offset), 0) for start in starts]
+            found |= {pid for pid, after in pairwise(pids) if {pid, after} & rivals}
+        return found
 
     @cached_property
     def agents(self) -> dict[tuple[str, int], int]:
@@ -149,12 +160,13 @@ def every_loss_has_a_cause(case: Case) -> Iterator[str]:
             died = _PID.search(fact["message"]) if fact["kind"] == "WorkerDied" else None
             if died and int(died[1]) not in case.killed and (call is None or call.kind != "dies"):
                 yield f"task {task.task_id}: {fact['message']}, and nobody has killed that one"
-            if fact["kind"] == "TaskLost" and task.starts and task.starts[-1]["epoch"] == fact["epoch"]:
+            begun = [start["epoch"] for start in task.starts if start["attempt"] == fact["attempt"]]
+            if fact["kind"] == "TaskLost" and fact["epoch"] in begun:
                 yield f"task {task.task_id} was lost by the very agent that says so: {fact['message']}"
     for endpoint_id, starts in case.story.epochs.items():
         for start in starts[:-1]:
             pid = case.agents.get((endpoint_id, start.offset))
-            if pid is None or (pid not in case.killed and not case.story.stops):
+            if pid is None or (pid not in case.killed.keys() | case.superseded and not case.story.stops):
                 yield f"the agent of epoch {start.offset} (process {pid}) was superseded without a cause"
 
 
@@ -228,10 +240,10 @@ def no_run_without_its_start(case: Case) -> Iterator[str]:
     for task, line in unannounced(case):
         if task.submissions[0]["max_attempts"] == 1:
             yield f"task {task.task_id} was run by worker {line.worker} without a TaskStarted"
-        elif case.killed.get(line.agent, 0) + _DYING < line.at:
+        elif case.killed.get(line.agent, 0) + _DYING < line.at and line.agent not in case.superseded:
             yield (
                 f"task {task.task_id} was run by worker {line.worker} without a TaskStarted, "
-                f"and its agent {line.agent} was not killed after that"
+                f"and its agent {line.agent} was neither killed nor superseded after that"
             )
     for task, lines in _runs(case):
         starts = [start.timestamp for start in task.starts]

@@ -35,7 +35,7 @@ class Execution(NamedTuple):
 
 
 class Strike(NamedTuple):
-    """A signal that was sent."""
+    """A signal that was sent; RIVAL is none: the process is one more agent, which takes the endpoint over."""
 
     at: int
     signal: str

@@ -70,9 +70,9 @@ class Run:
         (folder / "executions").write_text(f"1 11 10 {at(3)}\n2 11 10 {at(6)}\n")
 
     def says(self, name: str, task: str | None = None, **fields: Any) -> None:
-        """Append a fact; time goes by a millisecond a fact."""
+        """Append a fact; each takes a second."""
         topic = "tasks" if name in ("TaskSubmitted", "TaskCancelRequested") else "results"
-        timestamp = DAWN + self.said
+        timestamp = DAWN + self.said * 1000
         common = {"event_id": str(self.said), "occurred_at": timestamp * 1000, "endpoint_id": ENDPOINT}
         if task is not None:
             common["task_id"] = task
@@ -108,7 +108,7 @@ class Run:
 
 def at(facts: int) -> int:
     """The time after so many facts, in ns."""
-    return (DAWN + facts) * 1_000_000
+    return (DAWN + facts * 1000) * 1_000_000
 
 
 def payload(value: object) -> dict[str, Any]:
@@ -332,6 +332,16 @@ def test_a_run_whose_start_died_with_its_killed_agent_is_explained(run: Run) -> 
     run.evidence.processes += [Seen("agent", 8, 1, at(-9)), Seen("worker", 9, 8, at(-8))]
     run.kill("agent", 8, -4)
     assert run.findings() == {}
+
+
+def test_an_agent_that_a_rival_supersedes_may_lose_its_last_words(run: Run) -> None:
+    run.evidence.strikes.append(Strike(at(7), "RIVAL", "agent", 12))
+    run.evidence.processes.append(Seen("agent", 12, 1, at(7)))
+    run.starts(0)
+    run.evidence.executions.append(Execution(1, 11, 10, at(9)))
+    assert run.findings() == {}
+    run.evidence.strikes.clear()
+    assert run.findings().keys() == {"every_loss_has_a_cause", "no_run_without_its_start"}
 
 
 def test_a_worker_that_outlives_its_agent_for_an_instant_is_still_that_agents(run: Run) -> None:
