@@ -15,19 +15,17 @@ from funcledger_event_log.patience import retrying
 from funcledger_event_log.port import EventLog, LogError, LogUnavailable
 from funcledger_event_log.records import Token, TopicPartition
 from funcledger_schemas import clock
+from funcledger_schemas.limits import BACKLOG_BYTES, BACKLOG_TASKS
 from funcledger_web.problems import Problem
 
 _log = logging.getLogger(__name__)
 
-#: Unfinished tasks, and bytes of them, from which on an endpoint is given no more. An agent holds some 500
-#: bytes for each task that waits, and the log all of them: so half a GB there, and 20 GB of disk here.
-MOST_TASKS, MOST_BYTES = 1_000_000, 20 * 1024**3
 #: Seconds in which records may gather before they are counted; what was taken meanwhile is known anyway.
 _GATHER = 0.05
 #: Seconds between commits of the count: what a server that was killed counts again when it is back.
 _COMMIT = 10.0
 #: Seconds after which a client that was refused may come again.
-_RETRY_AFTER = 2
+_RETRY_AFTER = 1
 _CONSUMER = "backlog"
 
 
@@ -53,7 +51,7 @@ class Backlog:
     """
 
     def __init__(
-        self, log: EventLog, *, tasks: int = MOST_TASKS, size: int = MOST_BYTES, commit: float = _COMMIT
+        self, log: EventLog, *, tasks: int = BACKLOG_TASKS, size: int = BACKLOG_BYTES, commit: float = _COMMIT
     ) -> None:
         self._log = log
         self._tasks, self._size = tasks, size

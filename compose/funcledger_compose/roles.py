@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from prometheus_client import CollectorRegistry
 
 from funcledger_command_api import api as commands
+from funcledger_command_api.backlog import Backlog
 from funcledger_compose.lag import LagMetric
 from funcledger_event_log.assignment import Assignment
 from funcledger_event_log.follower import Tail
@@ -21,6 +22,7 @@ from funcledger_query_api.api import QuerySide
 from funcledger_read_models.port import ReadModelStore, StoreError
 from funcledger_web import catalogue as catalogues
 from funcledger_web.catalogue import Catalogue
+from funcledger_web.rates import Waits
 
 #: What ``funcledger serve`` can be told to be; ``funcledger up`` is all of it.
 ROLES = ("command-api", "query-api", "gateway", "projectors")
@@ -85,9 +87,9 @@ class Known(Role):
 class CommandApi(Role):
     """Register, submit, cancel."""
 
-    def __init__(self, log: EventLog, known: Known) -> None:
-        super().__init__()
-        self._routers = commands.routers(log, known.catalogue, known.tail)
+    def __init__(self, log: EventLog, known: Known, backlog: Backlog) -> None:
+        super().__init__(backlog)
+        self._routers = commands.routers(log, known.catalogue, known.tail, backlog)
 
     def routers(self) -> list[APIRouter]:
         """As the role says."""
@@ -97,8 +99,8 @@ class CommandApi(Role):
 class QueryApi(Role):
     """Status, results, streams."""
 
-    def __init__(self, log: EventLog, store: ReadModelStore) -> None:
-        self._side = QuerySide(log, store)
+    def __init__(self, log: EventLog, store: ReadModelStore, waits: Waits) -> None:
+        self._side = QuerySide(log, store, waits=waits)
         self._store = store
         super().__init__(self._side)
 
@@ -118,8 +120,10 @@ class QueryApi(Role):
 class Gateway(Role):
     """The endpoints' door, and the keeper."""
 
-    def __init__(self, log: EventLog, store: ReadModelStore, known: Known, epochs: EpochTail) -> None:
-        self._door = Door(log, epochs, known.catalogue, known.tail)
+    def __init__(
+        self, log: EventLog, store: ReadModelStore, known: Known, epochs: EpochTail, waits: Waits
+    ) -> None:
+        self._door = Door(log, epochs, known.catalogue, known.tail, waits=waits)
         super().__init__(epochs, Keeper(log, store))
 
     def routers(self) -> list[APIRouter]:

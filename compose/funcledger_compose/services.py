@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from funcledger_command_api.api import ABOUT
+from funcledger_command_api.backlog import Backlog
 from funcledger_compose.measured import MeasuredLog, MeasuredStore
 from funcledger_compose.roles import ROLES, CommandApi, Gateway, Known, Projectors, QueryApi, Role
 from funcledger_compose.settings import Settings
@@ -19,6 +20,7 @@ from funcledger_web.app import application
 from funcledger_web.auth import AnyOf, Authenticator, Principal
 from funcledger_web.credentials import EndpointCredentials
 from funcledger_web.metrics import RequestMetrics
+from funcledger_web.rates import Rates, Waits
 from funcledger_web.tokens import TokenTable
 
 #: Seconds the catalogue may take to catch up before an unknown credential is turned away.
@@ -61,15 +63,17 @@ class Services:
         log = MeasuredLog(log, metrics.registry)
         store = store and MeasuredStore(store, metrics.registry)
         known = Known(log) if {"command-api", "gateway"} & set(roles) else None
+        waits = Waits(settings.open_waits)
         made: list[Role] = [known] if known else []
         if known and "command-api" in roles:
-            made.append(CommandApi(log, known))
+            backlog = Backlog(log, tasks=settings.backlog_tasks, size=settings.backlog_bytes)
+            made.append(CommandApi(log, known, backlog))
         if known and store and "gateway" in roles:
-            made.append(Gateway(log, store, known, await EpochTail.over(log, store)))
+            made.append(Gateway(log, store, known, await EpochTail.over(log, store), waits))
         if store and "projectors" in roles:
             made.append(Projectors(log, store, assignment or Everything(), metrics.registry))
         if store and "query-api" in roles:
-            made.append(QueryApi(log, store))
+            made.append(QueryApi(log, store, waits))
         services = cls(log, made)
         await services._start()
         services.app = application(
@@ -80,6 +84,7 @@ class Services:
             ready=services.missing,
             metrics=metrics,
             about=ABOUT,
+            rates=Rates(settings.request_rate, settings.request_burst),
         )
         return services
 

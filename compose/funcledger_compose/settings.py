@@ -9,6 +9,14 @@ from typing import Any, Literal
 import msgspec
 import platformdirs
 
+from funcledger_schemas.limits import (
+    BACKLOG_BYTES,
+    BACKLOG_TASKS,
+    OPEN_WAITS,
+    REQUEST_BURST,
+    REQUEST_RATE,
+)
+
 PREFIX = "FUNCLEDGER_"
 
 
@@ -84,6 +92,14 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     tokens: Secret = Secret()
     #: Seconds that requests under way may take when the server is told to stop.
     drain: float = 10.0
+    #: Requests per second that each user may send for ever (0: any number), and at once after a pause.
+    request_rate: float = REQUEST_RATE
+    request_burst: int = REQUEST_BURST
+    #: Streams and waits that each user may have open.
+    open_waits: int = OPEN_WAITS
+    #: Unfinished tasks of an endpoint, and bytes of them, from which on it is given no more.
+    backlog_tasks: int = BACKLOG_TASKS
+    backlog_bytes: int = BACKLOG_BYTES
 
 
 def default_data_dir() -> Path:
@@ -154,6 +170,11 @@ def _checked(settings: Settings) -> Settings:
         raise SettingsError(f"workers must not be negative, not {settings.workers}")
     if settings.kafka_replication < 1:
         raise SettingsError(f"kafka_replication must be at least 1, not {settings.kafka_replication}")
+    for name in ("request_burst", "open_waits", "backlog_tasks", "backlog_bytes"):
+        if getattr(settings, name) < 1:
+            raise SettingsError(f"{name} must be at least 1, not {getattr(settings, name)}")
+    if settings.request_rate < 0:
+        raise SettingsError(f"request_rate must not be negative, not {settings.request_rate}")
     if settings.log_level not in ("debug", "info", "warning", "error"):
         raise SettingsError(f"log_level must be debug, info, warning or error, not {settings.log_level!r}")
     return settings

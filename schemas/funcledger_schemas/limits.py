@@ -1,4 +1,4 @@
-"""The limits of law 12, in bytes, known to every part that checks one."""
+"""The limits of law 12, in bytes, and the usual ones on load, known to every part that checks one."""
 
 #: Most serialised arguments, result, or function a task may carry.
 PAYLOAD_LIMIT = 5 * 1024 * 1024
@@ -8,3 +8,10 @@ TRACEBACK_LIMIT = 64 * 1024
 BODY_LIMIT = 32 * 1024 * 1024
 #: Most one record of the log may take: a payload, a traceback and what describes them.
 RECORD_LIMIT = 6 * 1024 * 1024
+#: Requests per second that a user may send for ever, and how many at once after a pause.
+REQUEST_RATE, REQUEST_BURST = 500.0, 5000
+#: Streams and long polls that one principal may have open.
+OPEN_WAITS = 200
+#: Unfinished tasks, and bytes of them, from which on an endpoint is given no more. An agent holds some 500
+#: bytes for each task that waits, and the log all of them: so half a GB there, and 20 GiB of disk here.
+BACKLOG_TASKS, BACKLOG_BYTES = 1_000_000, 20 * 1024**3

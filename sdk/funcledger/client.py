@@ -21,16 +21,24 @@ class Client:
 
     ``Client()`` finds the server on this machine. ``url`` and ``token`` name another; so do the
     environment's FUNCLEDGER_URL and FUNCLEDGER_TOKEN. ``patience`` is how long, in seconds, a request
-    is repeated while the server cannot be reached.
+    is repeated while the server cannot be reached. While it asks for pauses, because the endpoint's backlog
+    is full or requests come too fast, there is no end to that, unless ``room_timeout`` (seconds) sets one.
 
     Every method raises one of ``funcledger.errors``: Unauthenticated, PermissionDenied,
     ServiceUnavailable, InvalidRequest, and a NotFound that names the id, as the case may be.
     """
 
-    def __init__(self, url: str | None = None, token: str | None = None, *, patience: float = 60.0) -> None:
+    def __init__(
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        *,
+        patience: float = 60.0,
+        room_timeout: float | None = None,
+    ) -> None:
         from funcledger.transport import Transport  # brings httpx2 and tenacity, so not with the import
 
-        self.transport = Transport(find_server(url, token), patience=patience)
+        self.transport = Transport(find_server(url, token), patience=patience, room_timeout=room_timeout)
         self.functions = Functions(self.transport)
         self.endpoints = Endpoints(self.transport)
         self.results = Results(self.transport)

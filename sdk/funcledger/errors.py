@@ -100,8 +100,17 @@ class ServiceUnavailable(RequestError):
     """The server cannot be reached or cannot answer now; nothing is lost by trying again later."""
 
 
+class TooManyRequests(ServiceUnavailable):
+    """The server asks for a pause; the SDK makes it and tries again, so this shows after a timeout alone."""
+
+
+class BacklogFull(TooManyRequests):
+    """The endpoint has as many unfinished tasks as it may; nothing of the submission was taken."""
+
+
 __all__ = [
     "ArgumentsTooLarge",
+    "BacklogFull",
     "BatchNotFound",
     "ComputeError",
     "Conflict",
@@ -124,6 +133,7 @@ __all__ = [
     "TaskLost",
     "TaskNotFound",
     "TaskPending",
+    "TooManyRequests",
     "Unauthenticated",
     "VersionMismatch",
     "WalltimeExceeded",

@@ -16,7 +16,8 @@ _BY_SLUG: dict[str, type[errors.RequestError]] = {
     "not-found": errors.NotFound,
     "invalid-request": errors.InvalidRequest,
     "conflict": errors.Conflict,
-    "too-many-requests": errors.ServiceUnavailable,
+    "too-many-requests": errors.TooManyRequests,
+    "backlog-full": errors.BacklogFull,
     "log-damaged": errors.RequestError,
 }
 _BY_STATUS: dict[int, type[errors.RequestError]] = {
@@ -25,7 +26,7 @@ _BY_STATUS: dict[int, type[errors.RequestError]] = {
     404: errors.NotFound,
     409: errors.Conflict,
     422: errors.InvalidRequest,
-    429: errors.ServiceUnavailable,
+    429: errors.TooManyRequests,
 }
 
 

@@ -1,5 +1,7 @@
 """What an executor has to say to the server: one background thread that sends whatever has gathered."""
 
+import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
@@ -50,6 +52,9 @@ class Sender:
         self._most_tasks = most_tasks
         self._queue: SimpleQueue[Word | None] = SimpleQueue()
         self.say = self._queue.put
+        #: Words that came during a pause, to be seen to after it; and the tasks of the request that pauses.
+        self._held: deque[Word | None] = deque()
+        self._under_way: frozenset[str] = frozenset()
         self._stopping = False
         self._thread = Thread(target=self._run, name=f"funcledger-sender-{batch_id}", daemon=True)
         self._thread.start()
@@ -86,7 +91,7 @@ class Sender:
 
     def _gather(self) -> tuple[list[Word], bool]:
         """Wait for a word and take those behind it, as many as fit a request; and whether to go on."""
-        word = self._queue.get()
+        word = self._held.popleft() if self._held else self._queue.get()
         words: list[Word] = []
         size = 0
         while word is not None:
@@ -96,10 +101,36 @@ class Sender:
             if len(words) >= self._most_tasks or size > MOST_BYTES // 2:
                 return words, True
             try:
-                word = self._queue.get_nowait()
+                word = self._held.popleft() if self._held else self._queue.get_nowait()
             except Empty:
                 return words, True
         return words, False
+
+    def _rest(self, seconds: float) -> None:
+        """A pause that the server asked for; what is asked to be cancelled meanwhile may make the room.
+
+        All else waits, also who asks to cancel a task that is only now being sent.
+        """
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            cancels = []
+            for word in self._said_within(left):
+                if isinstance(word, Cancellation) and word.future.task_id not in self._under_way:
+                    cancels.append(word.future)
+                else:
+                    self._held.append(word)
+            if cancels:
+                self._cancel(cancels)
+
+    def _said_within(self, seconds: float) -> list[Word | None]:
+        """What is said by the time that anything is, at most so many seconds from now."""
+        said: list[Word | None] = []
+        try:
+            said.append(self._queue.get(timeout=seconds))
+            while True:
+                said.append(self._queue.get_nowait())
+        except Empty:
+            return said
 
     def _claim(self, submission: Submission) -> bool:
         """Whether the call is to be sent: from here on it can only be asked to be cancelled."""
@@ -112,7 +143,9 @@ class Sender:
         ready = [one for one in submissions if self._register(one)]
         try:
             if ready:
-                send(self._transport, self._batch_id, [one.task for one in ready])
+                tasks = [one.task for one in ready]
+                self._under_way = frozenset(task.task_id for task in tasks)
+                send(self._transport, self._batch_id, tasks, sleep=self._rest)
         except ServiceUnavailable as error:
             self._fail(ready, error)
         except RequestError as error:

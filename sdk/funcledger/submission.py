@@ -1,6 +1,7 @@
 """Tasks on their way to the server: checked against the limit, packed many to a request."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -76,15 +77,19 @@ def submit(
 
 
 def send(
-    transport: "Transport", batch_id: str, tasks: Sequence[NewTask], batch_size: int | None = None
+    transport: "Transport",
+    batch_id: str,
+    tasks: Sequence[NewTask],
+    batch_size: int | None = None,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """One request."""
+    """One request; ``sleep`` is called for the pauses that the server asks for."""
     groups = grouped(tasks)
     for group in groups:
         _check_known(transport, group[0].options)
     head = {"batch_id": batch_id, "batch_size": batch_size, "groups": [_head(group) for group in groups]}
     frame = pack(head, [task.payload for group in groups for task in group])
-    answer = transport.request("POST", "/v1/tasks", frame=frame)
+    answer = transport.request("POST", "/v1/tasks", frame=frame, sleep=sleep)
     transport.seen.merge(answer.json().get("position"))
 
 

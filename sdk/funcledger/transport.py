@@ -6,7 +6,7 @@ Every request of the SDK carries ids that the SDK chose, so that sending it agai
 
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from json import dumps as encode
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import httpx2
 import tenacity
 
-from funcledger.errors import ComputeError, ServiceUnavailable
+from funcledger.errors import ComputeError, ServiceUnavailable, TooManyRequests
 from funcledger.plain import PlainTransport, is_direct
 from funcledger.positions import HEADER, Seen
 from funcledger.problems import error_of
@@ -41,13 +41,42 @@ class _TryAgain(Exception):
         self.retry_after = retry_after
 
 
+class _Stop(tenacity.stop.stop_base):
+    """When to give up: a server that is away has ``patience`` seconds, one that asks for pauses ``room``.
+
+    Those seconds count from when it began to be away; the others, if limited, from the first failure.
+    """
+
+    def __init__(self, patience: float, room: float | None) -> None:
+        self._patience, self._room = patience, room
+        self._begun = time.monotonic()
+        self._away_since: float | None = None
+
+    def __call__(self, retry_state: tenacity.RetryCallState) -> bool:
+        error = retry_state.outcome.exception() if retry_state.outcome else None
+        return isinstance(error, _TryAgain) and self.after(error, retry_state.upcoming_sleep)
+
+    def after(self, failed: _TryAgain, pause: float) -> bool:
+        """Whether to give up after this failure, rather than try again after a pause."""
+        now = time.monotonic()
+        if isinstance(failed.error, TooManyRequests):
+            self._away_since = None
+            return self._room is not None and now + pause - self._begun >= self._room
+        if self._away_since is None:
+            self._away_since = now
+        return now + pause - self._away_since >= self._patience
+
+
 class Transport:
     """Requests to one server; safe to use from several threads."""
 
-    def __init__(self, server: Server, *, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, server: Server, *, patience: float = PATIENCE, room_timeout: float | None = None
+    ) -> None:
         self.server = server
         self.seen = Seen()
         self._patience = patience
+        self._room_timeout = room_timeout
         self._reached = False
         self._task_fields: frozenset[str] | None = None
         self._headers = {"Authorization": f"Bearer {server.token}", "Accept-Encoding": "identity"}
@@ -62,11 +91,15 @@ class Transport:
         frame: bytes | None = None,
         params: Mapping[str, Any] | None = None,
         wait: float = 0.0,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> httpx2.Response:
         """The server's 2xx answer; ``wait`` is how long, in seconds, it may think before that.
 
+        ``sleep`` is called for the pauses between attempts.
+
         Raises:
             ServiceUnavailable: it could not be reached, or had no answer, for as long as we try.
+            TooManyRequests: it asked for pauses for longer than the timeout that was set.
             ComputeError: it refused.
         """
         content = encode(json).encode() if json is not None else frame
@@ -75,7 +108,7 @@ class Transport:
         try:
             return self._attempt(request)
         except _TryAgain as first:
-            return self._again(request, first)
+            return self._again(request, first, sleep)
 
     def get(self, path: str, **params: Any) -> Any:
         """The JSON a GET answers; parameters that are None are left out."""
@@ -131,17 +164,21 @@ class Transport:
             raise _TryAgain(refusal, _seconds(answer.headers.get("Retry-After")))
         raise refusal
 
-    def _again(self, request: httpx2.Request, failed: _TryAgain) -> httpx2.Response:
+    def _again(
+        self, request: httpx2.Request, failed: _TryAgain, sleep: Callable[[float], None]
+    ) -> httpx2.Response:
         """Repeat a request whose first attempt failed; few need it, and making ready for it takes time."""
         patience = self._patience if self._reached else min(FIRST_PATIENCE, self._patience)
+        stop = _Stop(patience, self._room_timeout)
         pause = failed.retry_after or _FIRST_PAUSE * random.random()  # noqa: S311  # jitter, not a secret
-        if pause > patience:
+        if stop.after(failed, pause):
             raise failed.error from failed.__cause__
-        time.sleep(pause)
+        sleep(pause)
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_TryAgain),
             wait=_pause,
-            stop=tenacity.stop_before_delay(patience),
+            stop=stop,
+            sleep=sleep,
             reraise=True,
         )
         try:

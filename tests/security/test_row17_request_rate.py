@@ -13,8 +13,10 @@ from tests.support.server import serving
 
 from funcledger import Client
 from funcledger_schemas import clock
+from funcledger_schemas.limits import REQUEST_BURST as BURST
+from funcledger_schemas.limits import REQUEST_RATE as RATE
 from funcledger_web.auth import Principal
-from funcledger_web.rates import BURST, RATE, Rates
+from funcledger_web.rates import Rates
 
 
 class Frozen(Shifted):

@@ -14,6 +14,7 @@ from tests.support.server import serving
 from funcledger import Client
 from funcledger_command_api.api import ABOUT
 from funcledger_command_api.api import routers as command_routers
+from funcledger_command_api.backlog import Backlog
 from funcledger_endpoint.agent import Agent
 from funcledger_endpoint.local.engine import LocalEngine
 from funcledger_endpoint.settings import AgentSettings
@@ -29,6 +30,7 @@ from funcledger_gateway.routes import routers as gateway_routers
 from funcledger_projectors.runner import Projector
 from funcledger_query_api.api import QuerySide
 from funcledger_read_models.memory import MemoryStore
+from funcledger_schemas.limits import BACKLOG_TASKS
 from funcledger_web.app import application
 from funcledger_web.auth import AnyOf
 from funcledger_web.catalogue import TOPICS, Catalogue
@@ -79,15 +81,15 @@ class Service:
 
 
 @contextmanager
-def service(log: EventLog | None = None) -> Iterator[Service]:
-    """The whole of it until the end of the block."""
+def service(log: EventLog | None = None, backlog: int = BACKLOG_TASKS) -> Iterator[Service]:
+    """The whole of it until the end of the block; an endpoint may have ``backlog`` unfinished tasks."""
     started: list[Service] = []
     failed: list[BaseException] = []
     stop = asyncio.Event()
 
     async def run() -> None:
         try:
-            async with _server(log or MemoryLog()) as url:
+            async with _server(log or MemoryLog(), backlog) as url:
                 started.append(Service(url, asyncio.get_running_loop()))
                 await stop.wait()
         except BaseException as error:
@@ -108,17 +110,18 @@ def service(log: EventLog | None = None) -> Iterator[Service]:
 
 
 @asynccontextmanager
-async def _server(log: EventLog) -> AsyncIterator[str]:
+async def _server(log: EventLog, tasks: int) -> AsyncIterator[str]:
     await with_topics(log)
     async with AsyncExitStack() as stack:
         store, catalogue = MemoryStore(), Catalogue()
         tail = Tail(log, TOPICS, catalogue.apply, name="catalogue")
         epochs, query = EpochTail(log, Fence(), {}), QuerySide(log, store)
-        for part in (tail, epochs, Projector(log, store), query, Keeper(log, store, interval=0.1)):
+        backlog = Backlog(log, tasks=tasks)
+        for part in (tail, epochs, Projector(log, store), query, Keeper(log, store, interval=0.1), backlog):
             await part.start()
             stack.push_async_callback(part.stop)
         door = Door(log, epochs, catalogue, tail)
-        routers = [*command_routers(log, catalogue, tail), *query.routers(), *gateway_routers(door)]
+        routers = [*command_routers(log, catalogue, tail, backlog), *query.routers(), *gateway_routers(door)]
 
         def close_streams() -> None:
             query.close_streams()

@@ -71,7 +71,8 @@ def test_submissions_count_up_and_outcomes_of_every_kind_down() -> None:
     assert whole[0] == 4
     assert whole[1] > 4 * 100
     tally.apply(records(tasks[0].completed(), tasks[1].failed(), tasks[2].cancelled()))
-    assert tally.of(ENDPOINT) == (1, pytest.approx(whole[1] / 4, rel=0.1))
+    assert tally.of(ENDPOINT)[0] == 1
+    assert tally.of(ENDPOINT)[1] == pytest.approx(whole[1] / 4, rel=0.1)
     tally.apply(records(tasks[3].completed()))
     assert tally.of(ENDPOINT) == (0, 0)
     assert tally.of(OTHER) == (0, 0)
@@ -134,7 +135,12 @@ async def test_the_count_goes_on_after_a_restart_from_its_commit_and_never_from_
     await append(log, task.submitted(), task.completed(), Task().submitted())
     read: list[Record] = []
     apply = Tally.apply
-    monkeypatch.setattr(Tally, "apply", lambda self, batch: (read.extend(batch), apply(self, batch))[1])
+
+    def noting(tally: Tally, batch: list[Record]) -> None:
+        read.extend(batch)
+        apply(tally, batch)
+
+    monkeypatch.setattr(Tally, "apply", noting)
     async with counting(log) as backlog:
         await until(lambda: backlog.of(ENDPOINT)[0] == 6)
         assert backlog.of(ENDPOINT)[1] == pytest.approx(before[1] * 6 / 5, rel=0.2)
@@ -183,7 +189,7 @@ async def test_from_the_limit_on_submissions_are_429_until_tasks_end() -> None:
         assert (await post_tasks(side, frame(endpoint, function, 4))).status_code == 202
         refused = await post_tasks(side, frame(endpoint, function, 1))
         assert (refused.status_code, slug_of(refused)) == (429, "backlog-full")
-        assert refused.headers["Retry-After"] == "2"
+        assert refused.headers["Retry-After"] == "1"
         problem = refused.json()
         assert (problem["endpoint_id"], problem["backlog"], problem["limit"]) == (endpoint, 12, 10)
         assert "12 unfinished tasks, the limit is 10" in problem["detail"]

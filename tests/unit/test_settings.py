@@ -28,7 +28,15 @@ def test_the_command_line_wins_over_the_environment_over_the_file_over_the_defau
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("PORT", "70000"), ("PORT", "x"), ("WORKERS", "-1"), ("LOG_LEVEL", "loud")]
+    ("name", "value"),
+    [
+        ("PORT", "70000"),
+        ("PORT", "x"),
+        ("WORKERS", "-1"),
+        ("LOG_LEVEL", "loud"),
+        ("BACKLOG_TASKS", "0"),
+        ("REQUEST_RATE", "-1"),
+    ],
 )
 def test_a_value_that_cannot_be_used_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name.lower()):

@@ -9,13 +9,10 @@ from typing import Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from funcledger_schemas import clock
+from funcledger_schemas.limits import OPEN_WAITS, REQUEST_BURST, REQUEST_RATE
 from funcledger_web.auth import Principal, principal_of
 from funcledger_web.problems import Problem
 
-#: Requests per second that a user may send for ever, and how many at once after a pause.
-RATE, BURST = 500.0, 5000
-#: Streams and waits that one principal may have open.
-OPEN_WAITS = 200
 #: An agent speaks for all users of its endpoint at once.
 _ENDPOINT_SHARE = 10
 #: Principals remembered before those that could send a whole burst again are forgotten.
@@ -28,7 +25,7 @@ class Rates:
     A bucket is one number: when it will be full again (GCRA). A ``rate`` of 0 is no limit.
     """
 
-    def __init__(self, rate: float = RATE, burst: int = BURST) -> None:
+    def __init__(self, rate: float = REQUEST_RATE, burst: int = REQUEST_BURST) -> None:
         self.rate: Final = rate
         self._spacing = int(1e9 / rate) if rate else 0
         self._depth = self._spacing * burst

@@ -13,7 +13,7 @@ from funcledger.listener import Listener
 from funcledger.plain import is_direct
 from funcledger.results import Answer
 from funcledger.settings import Server
-from funcledger.submission import NewTask, submit
+from funcledger.submission import NewTask, send, submit
 from funcledger.transport import Transport
 from funcledger_schemas.frames import KEEP_ALIVE, delimit, pack
 from funcledger_schemas.ids import new_id
@@ -62,6 +62,50 @@ def test_retry_after_is_honoured() -> None:
 
 def test_a_server_that_stays_away_is_reported_with_its_own_sentence() -> None:
     with scripted(lambda *_: Reply(503, problem("log-unavailable", "The log is away."))) as server:
+        transport = transport_to(server.url, patience=0.3)
+        with pytest.raises(errors.ServiceUnavailable, match="The log is away"):
+            transport.get("/v1/anything")
+        transport.close()
+    assert len(server.asked) > 1
+
+
+def test_pauses_that_the_server_asks_for_have_no_end_unless_one_was_set() -> None:
+    """ATTACKS 17 and a full backlog: the same request again, with the same ids, however long it takes."""
+
+    def answer(_: Asked, number: int) -> Reply:
+        if number < 3:
+            slug = ("backlog-full", "too-many-requests")[number % 2]
+            return Reply(429, problem(slug, "Nothing was taken."), {"Retry-After": "1"})
+        return Reply(202, b"{}")
+
+    task = NewTask(new_id(), ENDPOINT, FUNCTION, "pickle", b"arguments")
+    pauses: list[float] = []
+    with scripted(answer) as server:
+        transport = transport_to(server.url, patience=0.1)
+        send(transport, BATCH, [task], sleep=pauses.append)
+        transport.close()
+    assert len(pauses) == 3
+    assert min(pauses) >= 1.0
+    assert len({asked.body for asked in server.asked}) == 1
+
+
+def test_a_room_timeout_ends_the_pauses_with_the_servers_sentence() -> None:
+    sentence = "Endpoint lab has 12 unfinished tasks, the limit is 10."
+    with scripted(lambda *_: Reply(429, problem("backlog-full", sentence), {"Retry-After": "1"})) as server:
+        transport = Transport(Server(server.url, "flu_secret"), room_timeout=1.5)
+        with pytest.raises(errors.BacklogFull, match="the limit is 10"):
+            transport.get("/v1/anything")
+        transport.close()
+    assert len(server.asked) == 2
+
+
+def test_a_server_that_goes_away_after_a_pause_has_its_own_patience() -> None:
+    def answer(_: Asked, number: int) -> Reply:
+        if number == 0:
+            return Reply(429, problem("backlog-full", "Wait."), {"Retry-After": "1"})
+        return Reply(503, problem("log-unavailable", "The log is away."))
+
+    with scripted(answer) as server:
         transport = transport_to(server.url, patience=0.3)
         with pytest.raises(errors.ServiceUnavailable, match="The log is away"):
             transport.get("/v1/anything")
