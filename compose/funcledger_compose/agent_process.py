@@ -110,6 +110,7 @@ async def _run(where: EndpointDir, settings: EndpointSettings, *, attached: bool
         finally:
             if watcher is not None:
                 watcher.cancel()
+    _log.info("the agent has stopped in good order")
     return 0
 
 

@@ -169,6 +169,7 @@ class Agent:
 
     async def _leave(self) -> None:
         """Let running tasks finish, then say what became of the others and where the next agent begins."""
+        _log.info("told to stop; running tasks have %g s to finish", self._settings.drain)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._desk.halt(), self._settings.drain)
         await self._engine.stop()

@@ -53,8 +53,16 @@ class SentTask(TaskView, kw_only=True, gc=False, omit_defaults=True):
 
 
 _OF_RESULT = frozenset(
-    {"kind", "message", "error_type", "traceback", "run_time", "cpu_time", "peak_memory", "payload_format"}
-    | {"payload_size"}
+    {
+        "kind",
+        "message",
+        "error_type",
+        "traceback",
+        "cpu_time",
+        "peak_memory",
+        "payload_format",
+        "payload_size",
+    }
 )
 
 
@@ -78,6 +86,7 @@ def status_view(document: TaskStatus, offline: Collection[str] = ()) -> SentTask
         submitted_at=document.submitted_at,
         started_at=document.started_at,
         finished_at=document.finished_at,
+        run_time=document.run_time,
         conflict=document.conflict,
         cancel_requested=document.cancel_requested_at is not None,
     )

@@ -45,6 +45,8 @@ class TaskStatus(Document):
     status: str = "received"
     #: When the keeper must look at the task if no agent has ended it; None once it is finished.
     attention_at: int | None = None
+    #: Seconds the call took that gave the outcome, as its worker measured them.
+    run_time: float | None = None
 
 
 class TaskResult(Document):

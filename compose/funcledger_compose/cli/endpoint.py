@@ -133,10 +133,10 @@ def stop(name: Name) -> None:
     """Stop an endpoint's agent: running tasks may finish, queued ones wait for its return."""
     with plain_errors():
         where = EndpointDir(root(), name)
+        patience = where.settings().drain + 15
         if where.pid() is None:
             console.print(f"{name} is not running here.")
             return
-        patience = where.settings().drain + 15
         if not where.stop(patience):
             fail(
                 f"{name} (process {where.pid()}) did not stop within {patience:.0f} s. Log: {where.log_file}"
@@ -162,7 +162,9 @@ def list_endpoints(json: Json = False) -> None:
     if json:
         show_json(known)
         return
-    rows = [(e["name"], e["status"], e["endpoint_id"], e["workers"], e["here"] and "yes") for e in known]
+    rows = [
+        (e["name"], e["status"], e["endpoint_id"], e["workers"], "yes" if e["here"] else "") for e in known
+    ]
     show_table(("NAME", "STATUS", "ENDPOINT", "WORKERS", "HERE"), rows, "No endpoints.")
 
 

@@ -27,8 +27,14 @@ def list_tasks(
     if json:
         show_json(found)
         return
-    rows = [(t["task_id"], t["status"], moment(t["submitted_at"]), moment(t["finished_at"])) for t in found]
-    show_table(("TASK", "STATUS", "SUBMITTED", "FINISHED"), rows, "No tasks.")
+    columns = ("TASK", "STATUS", "SUBMITTED", "FINISHED", "RAN")
+    show_table(columns, [_row(task) for task in found], "No tasks.")
+
+
+def _row(task: dict[str, Any]) -> tuple[str, ...]:
+    ran = task["run_time"]
+    times = moment(task["submitted_at"]), moment(task["finished_at"])
+    return task["task_id"], task["status"], *times, "" if ran is None else f"{ran:.3f} s"
 
 
 @app.command()

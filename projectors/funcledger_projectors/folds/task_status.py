@@ -9,7 +9,9 @@ from funcledger_read_models.documents import TASK_STATUS, TaskStatus
 from funcledger_schemas.events import (
     TaskAttemptFailed,
     TaskCancelRequested,
+    TaskCompleted,
     TaskEvent,
+    TaskFailed,
     TaskStarted,
     TaskSubmitted,
 )
@@ -61,6 +63,8 @@ def progressed(document: TaskStatus | None, entry: Entry[Progress]) -> TaskStatu
         return None
     if isinstance(event, TaskStarted):
         document.started_at, document.worker = entry.timestamp, event.worker
+    elif isinstance(event, TaskCompleted | TaskFailed):
+        document.run_time = event.run_time
     return _attend(document)
 
 

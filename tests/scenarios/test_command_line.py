@@ -1,0 +1,68 @@
+"""What the command line says and how it ends, on a real server."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.support.poll import until_sync
+from tests.support.standalone import Standalone, standalone
+
+
+def squared(x: int) -> int:
+    return x * x
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
+    with standalone(tmp_path_factory.mktemp("server") / "data", "--workers", "1") as started:
+        yield started
+
+
+def test_a_listing_of_tasks_tells_how_long_each_ran(server: Standalone) -> None:
+    with server.client() as client:
+        task = client.run(7, endpoint_id="local", function_id=client.register_function(squared))
+        assert client.get_result(task, timeout=30) == 49
+        shown = client.get_task(task)["run_time"]
+        (listed,) = client.get_tasks(limit=1)
+    assert 0 < listed["run_time"] == shown
+    (told,) = server.cli_json("task", "list", "--limit", "1")
+    assert (told["task_id"], told["run_time"]) == (task, shown)
+    table = server.cli("task", "list").stdout
+    assert f"{shown:.3f} s" in table
+    assert "RAN" in table
+
+
+def test_a_listing_of_endpoints_says_yes_or_nothing_of_those_that_are_here(server: Standalone) -> None:
+    with server.client() as client:
+        client.register_endpoint("elsewhere")
+    lines = {line.split()[0]: line for line in server.cli("endpoint", "list").stdout.splitlines()}
+    assert lines["local"].rstrip().endswith("yes")
+    assert "yes" not in lines["elsewhere"]
+    assert "False" not in lines["elsewhere"]
+    here = {each["name"]: each["here"] for each in server.cli_json("endpoint", "list")}
+    assert here == {"local": True, "elsewhere": False}
+
+
+def test_stopping_an_endpoint_that_is_not_configured_here_is_an_error(server: Standalone) -> None:
+    for command in ("stop", "restart", "start"):
+        done = server.cli("endpoint", command, "nobody")
+        assert done.returncode == 1
+        assert "there is no endpoint 'nobody' here" in done.stderr
+        assert "funcledger endpoint configure nobody" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_stopping_an_endpoint_twice_is_no_error(server: Standalone, tmp_path: Path) -> None:
+    """And its log says that it was told to stop, and that it did so in good order."""
+    assert server.cli("endpoint", "configure", "lab", "--workers", "1").returncode == 0
+    assert server.cli("endpoint", "start", "lab").returncode == 0
+    log = server.folder / "endpoints" / "lab" / "endpoint.log"
+    with server.client() as client:
+        until_sync(lambda: client.get_endpoint_status("lab")["status"] == "online", 20)
+    done = server.cli("endpoint", "stop", "lab")
+    assert (done.returncode, done.stdout) == (0, "Stopped lab.\n")
+    said = log.read_text().splitlines()
+    assert "told to stop; running tasks have 30 s to finish" in said[-2]
+    assert "the agent has stopped in good order" in said[-1]
+    done = server.cli("endpoint", "stop", "lab")
+    assert (done.returncode, done.stdout) == (0, "lab is not running here.\n")
