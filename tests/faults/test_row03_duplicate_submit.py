@@ -60,22 +60,25 @@ def test_row03_fifty_posts_at_once_and_the_api_killed_between_append_and_answer_
     """Nobody was answered, so all fifty send the same again to the next server, which remembers nothing."""
     marks = tmp_path / "marks"
     doomed: dict[str, Any] = {"program": "tests.support.crashing", "more": {"TEST_CRASH_AT": "tasks:1"}}
-    with standalone(tmp_path / "data", "--workers", "1", **doomed) as server:
-        with server.client() as client, ThreadPoolExecutor(50) as threads:
-            function, endpoint = client.register_function(once), client.endpoints.resolve("local")
-            payload_format, payload = serialise(("ran", str(marks)), {})
-            task = NewTask(new_id(), endpoint, function, payload_format, payload)
-            batch_id = new_id()
-            posts = [threads.submit(submit, client.transport, batch_id, [task]) for _ in range(50)]
-            assert server.died() == -signal.SIGKILL
-            assert not any(post.done() for post in posts)
-            server.program, server.more = "funcledger_compose", {}
-            server.start()
-            for post in posts:
-                post.result(60)
-            assert client.get_result(task.task_id, timeout=30) == "ran"
-            history = client.get_task_history(task.task_id)
-            listed = [each["task_id"] for each in client.get_tasks(task_group_id=batch_id)]
+    with (
+        standalone(tmp_path / "data", "--workers", "1", **doomed) as server,
+        server.client() as client,
+        ThreadPoolExecutor(50) as threads,
+    ):
+        function, endpoint = client.register_function(once), client.endpoints.resolve("local")
+        payload_format, payload = serialise(("ran", str(marks)), {})
+        task = NewTask(new_id(), endpoint, function, payload_format, payload)
+        batch_id = new_id()
+        posts = [threads.submit(submit, client.transport, batch_id, [task]) for _ in range(50)]
+        assert server.died() == -signal.SIGKILL
+        assert not any(post.done() for post in posts)
+        server.program, server.more = "funcledger_compose", {}
+        server.start()
+        for post in posts:
+            post.result(60)
+        assert client.get_result(task.task_id, timeout=30) == "ran"
+        history = client.get_task_history(task.task_id)
+        listed = [each["task_id"] for each in client.get_tasks(task_group_id=batch_id)]
     submissions = [entry for entry in history if entry["type"] == "TaskSubmitted"]
     assert [entry["void"] for entry in submissions] == [False] + [True] * (len(submissions) - 1)
     assert len(submissions) >= 2, "the one whose answer was lost, and one to the next server"

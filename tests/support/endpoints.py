@@ -93,6 +93,9 @@ class TestEndpoint:
         about = {"owner": task.owner, "task_id": task.task_id, "batch_id": task.batch_id}
         return {**self._said, **about}
 
+    def cancel_of(self, task: events.TaskSubmitted) -> events.TaskCancelRequested:
+        return events.TaskCancelRequested(**{**self._of(task), "actor": f"user:{task.owner}"})
+
     def begun(self, task: events.TaskSubmitted, epoch: int | None) -> events.TaskStarted:
         return events.TaskStarted(**self._of(task), epoch=epoch, attempt=1, worker="0")
 
