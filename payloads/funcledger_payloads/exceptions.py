@@ -1,7 +1,7 @@
 """Exceptions that travel: the original type where it can be carried, its text in any case."""
 
 import traceback
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from types import TracebackType
 from typing import Any
 
@@ -30,15 +30,16 @@ class ExceptionPayload:
     payload: bytes
 
 
-def dump_exception(error: BaseException) -> ExceptionPayload:
+def dump_exception(error: BaseException, room: int = TRACEBACK_LIMIT) -> ExceptionPayload:
     """The exception as it travels. Never raises.
 
     What is not an Exception (SystemExit, KeyboardInterrupt) carries no payload: raised as itself
-    it would end the user's session.
+    it would end the user's session. ``room`` is what its traceback's text may take, in bytes.
     """
-    carried = _carry(error) if isinstance(error, Exception) else None
+    carried = _carry(error, room) if isinstance(error, Exception) else None
     payload_format, payload = carried or (None, b"")
-    return ExceptionPayload(type_name(type(error)), _text(error), _traceback(error), payload_format, payload)
+    trace = _traceback(error, room)
+    return ExceptionPayload(type_name(type(error)), _text(error), trace, payload_format, payload)
 
 
 def load_exception(sent: ExceptionPayload) -> Exception:
@@ -69,8 +70,10 @@ def type_name(kind: type) -> str:
     return kind.__qualname__ if module in ("builtins", "__main__") else f"{module}.{kind.__qualname__}"
 
 
-def _carry(error: Exception) -> tuple[str, bytes] | None:
+def _carry(error: Exception, room: int) -> tuple[str, bytes] | None:
     """The exception as bytes that do load: many fail only then, when __init__ gets other arguments."""
+    if isinstance(error, ExceptionGroup):
+        return _carry_group(error, room)
     for form in (error, _Rebuilt(type(error), error.args, vars(error))):
         try:
             payload_format, payload = dump(form)
@@ -79,6 +82,14 @@ def _carry(error: Exception) -> tuple[str, bytes] | None:
         except (SerializationError, DeserializationError):
             continue
     return None
+
+
+def _carry_group(error: ExceptionGroup[Exception], room: int) -> tuple[str, bytes] | None:
+    """A group as bytes in which each member travels for itself, so that one that cannot spoils no other."""
+    try:
+        return dump(_Group(error, room))
+    except (SerializationError, RecursionError):
+        return None
 
 
 class _Rebuilt:
@@ -98,6 +109,46 @@ def _rebuild(kind: type[Exception], args: tuple[Any, ...], state: dict[str, Any]
     return error
 
 
+class _Group:
+    """Stands for a group in a payload: its class, its state and each member are read by themselves."""
+
+    def __init__(self, error: ExceptionGroup[Exception], room: int) -> None:
+        share = room // len(error.exceptions)
+        members = [astuple(dump_exception(each, share)) for each in error.exceptions]
+        name = type_name(type(error))
+        self._parts = (name, _dumped(type(error)), error.message, members, _dumped(vars(error)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _regroup, self._parts
+
+
+def _regroup(name: str, kind: Any, message: str, members: list[Any], state: Any) -> ExceptionGroup[Exception]:
+    loaded = [load_exception(ExceptionPayload(*member)) for member in members]
+    found = _loaded(kind)
+    known = isinstance(found, type) and issubclass(found, ExceptionGroup)
+    error: ExceptionGroup[Exception] = ExceptionGroup.__new__(
+        found if known else ExceptionGroup, message, loaded
+    )
+    error.__dict__.update(_loaded(state) or {})
+    if not known:
+        error.add_note(f"It was raised as {name}, which cannot be had here.")
+    return error
+
+
+def _dumped(value: Any) -> tuple[str, bytes] | None:
+    try:
+        return dump(value)
+    except SerializationError:
+        return None
+
+
+def _loaded(carried: tuple[str, bytes] | None) -> Any:
+    try:
+        return None if carried is None else load(*carried)
+    except DeserializationError:
+        return None
+
+
 def _text(error: BaseException) -> str:
     try:
         return str(error)[:_MESSAGE_LIMIT]
@@ -105,13 +156,13 @@ def _text(error: BaseException) -> str:
         return f"<its text cannot be had: {type(why).__name__}>"
 
 
-def _traceback(error: BaseException) -> str:
-    """The traceback from the user's own first frame on, at most ``TRACEBACK_LIMIT`` bytes."""
+def _traceback(error: BaseException, limit: int) -> str:
+    """The traceback from the user's own first frame on, at most about ``limit`` bytes."""
     try:
         text = "".join(traceback.format_exception(type(error), error, _users_part(error.__traceback__)))
     except Exception as why:  # formatting asks for str() and repr() of the user's objects
         text = f"<the traceback cannot be printed: {type(why).__name__}>\n"
-    return cut(text)
+    return cut(text, limit)
 
 
 def _users_part(frames: TracebackType | None) -> TracebackType | None:
@@ -126,12 +177,12 @@ def _is_ours(module: dict[str, Any]) -> bool:
     return str(name).startswith(_OWN_FRAMES)
 
 
-def cut(text: str) -> str:
-    """The text, its middle left out where it is over the limit."""
+def cut(text: str, limit: int = TRACEBACK_LIMIT) -> str:
+    """The text, its middle left out where it is over the limit, in bytes."""
     data = text.encode(errors="replace")
-    if len(data) <= TRACEBACK_LIMIT:
+    if len(data) <= limit:
         return data.decode()
-    half = (TRACEBACK_LIMIT - 64) // 2
+    half = max(limit - 64, 128) // 2
     left_out = len(data) - 2 * half
     return (
         data[:half].decode(errors="ignore")
