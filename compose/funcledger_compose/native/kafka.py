@@ -3,6 +3,7 @@
 import base64
 import subprocess
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 from funcledger_compose.native.build import PartMissing, kafka_libraries
@@ -32,15 +33,19 @@ broker.heartbeat.interval.ms=500
 """
 
 
-def broker(folder: Path) -> NativeProcess:
-    """A broker with its data in ``folder``, formatted on first use; not started yet."""
+def broker(folder: Path, settings: Mapping[str, str] | None = None) -> NativeProcess:
+    """A broker with its data in ``folder``, formatted on first use; not started yet.
+
+    ``settings`` are further properties, in Kafka's names, in place of ours.
+    """
     classpath = f"{kafka_libraries()}/*"
     properties, port = folder / "server.properties", folder / "port"
     if not properties.exists():
         folder.mkdir(parents=True, exist_ok=True)
         port.write_text(str(free_port()))
-        settings = _PROPERTIES.format(port=port.read_text(), controller=free_port(), folder=folder)
-        properties.write_text(settings)
+        ours = _PROPERTIES.format(port=port.read_text(), controller=free_port(), folder=folder)
+        # Of a property that is there twice, the later counts.
+        properties.write_text(ours + "".join(f"{name}={value}\n" for name, value in (settings or {}).items()))
         _format(classpath, properties)
     java = ["java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", classpath]
     return NativeProcess([*java, "kafka.Kafka", str(properties)], int(port.read_text()), folder / "kafka.log")

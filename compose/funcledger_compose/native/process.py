@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -19,8 +20,12 @@ def free_port() -> int:
 class NativeProcess:
     """A command, the loopback port it listens on, and the file it logs to."""
 
-    def __init__(self, command: list[str], port: int, log: Path) -> None:
+    def __init__(
+        self, command: list[str], port: int, log: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """``environment`` in place of this process's own."""
         self._command = command
+        self._environment = environment
         self.port = port
         self.log = log
         self._process: subprocess.Popen[bytes] | None = None
@@ -40,7 +45,12 @@ class NativeProcess:
         """Start, and return once the port answers."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environment,
+                start_new_session=True,
             )
         deadline = time.monotonic() + patience
         while not self._answers():
@@ -54,6 +64,11 @@ class NativeProcess:
         with socket.socket() as probe:
             probe.settimeout(0.5)
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    @property
+    def running(self) -> bool:
+        """Whether it is there."""
+        return self._process is not None and self._process.poll() is None
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, such as SIGSTOP and SIGCONT."""
