@@ -56,7 +56,8 @@ def test_each_member_arrives_as_itself_or_as_its_text() -> None:
     found = arrived(group)
     assert type(found) is ExceptionGroup
     assert found.message == "three of them"
-    two, value, text = found.exceptions
+    members: Any = found.exceptions
+    two, value, text = members
     assert (type(two), two.args, two.code) == (NeedsTwo, ("5 at home",), 5)
     assert (type(value), value.args) == (ValueError, ("v",))
     assert type(text) is TaskExecutionFailed
