@@ -6,7 +6,7 @@ DEV_READY := .venv/ready-to-develop
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-all quick check bench lock clean
+.PHONY: help demo up up-distributed test test-all quick check chaos bench lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -16,6 +16,9 @@ demo: $(RUN_READY) ## start a server and an endpoint, run examples/tour.py on th
 
 up: $(RUN_READY) ## start the server with a local endpoint and keep it running
 	@$(BIN)/funcledger up
+
+up-distributed: $(DEV_READY) ## start Kafka, MongoDB's stand-in and two of each service, from compose/compose.yaml
+	@$(BIN)/python -m funcledger_compose.native
 
 test: $(DEV_READY) ## all tests that need no container engine
 	@$(BIN)/python -m pytest
@@ -32,6 +35,9 @@ check: $(DEV_READY) ## style, types and the rooms' import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+chaos: $(DEV_READY) ## kill server, agent and workers 200 times under 20,000 tasks, audit the log, report (15 minutes)
+	@$(BIN)/python -m tests.chaos $(CHAOS)
+
 bench: $(DEV_READY) ## measure, print the table, write benchmarks/latest.json
 	@$(BIN)/python -m benchmarks
 
@@ -41,6 +47,9 @@ lock: $(DEV_READY) ## renew the hashed locks from pyproject.toml
 		--extra server --extra endpoint pyproject.toml requirements-build.in -o requirements.lock
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--extra test pyproject.toml requirements-build.in -o requirements-dev.lock
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--extra server --extra kafka --extra mongo --extra tracing pyproject.toml requirements-build.in \
+		-o compose/requirements.lock
 
 clean: ## remove the environment and caches
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

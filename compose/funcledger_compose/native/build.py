@@ -31,14 +31,35 @@ def kafka_libraries() -> Path:
     return target
 
 
+def registry_program() -> Path:
+    """The schema registry's Java program, fetched by Maven on first use."""
+    _need("java", "Java 17 or newer")
+    target = cache() / "apicurio"
+    if not (target / ".complete").exists():
+        _need("mvn", "Maven")
+        recipe = str(RECIPES / "apicurio" / "pom.xml")
+        _run(["mvn", "-q", "-B", "-f", recipe, "dependency:unpack", f"-DoutputDirectory={target}"])
+        (target / ".complete").touch()
+    return next(target.glob("*-runner.jar"))
+
+
 def mongo_binary() -> Path:
     """The MongoDB-compatible server, built by Go on first use."""
-    target = cache() / "mongo" / "server"
+    return _built_by_go("mongo")
+
+
+def door_binary() -> Path:
+    """Caddy with what our Caddyfile asks of it, built by Go on first use."""
+    return _built_by_go("door")
+
+
+def _built_by_go(name: str) -> Path:
+    target = cache() / name / "server"
     if not target.exists():
         _need("go", "Go 1.22 or newer")
         target.parent.mkdir(parents=True, exist_ok=True)
-        beside = target.with_suffix(".new")
-        _run(["go", "build", "-o", str(beside), "."], RECIPES / "mongo")
+        beside = target.with_suffix(f".new-{os.getpid()}")
+        _run(["go", "build", "-o", str(beside), "."], RECIPES / name)
         beside.rename(target)
     return target
 
