@@ -163,7 +163,8 @@ class Slot:
         """Take the task back if it has not begun, else end the process."""
         if self.held is task:
             self.held = None
-            self._gathered.clear()
+            # Its call alone: a function gathered before it is still owed, as later calls name its number.
+            self._gathered.pop()
             self._listener.returned(self._drop(0))
             return
         self.recall()
