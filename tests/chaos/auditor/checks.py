@@ -166,7 +166,8 @@ def every_loss_has_a_cause(case: Case) -> Iterator[str]:
     for endpoint_id, starts in case.story.epochs.items():
         for start in starts[:-1]:
             pid = case.agents.get((endpoint_id, start.offset))
-            if pid is None or (pid not in case.killed.keys() | case.superseded and not case.story.stops):
+            left = (endpoint_id, start.offset) in case.story.stops
+            if pid not in case.killed.keys() | case.superseded and not left:
                 yield f"the agent of epoch {start.offset} (process {pid}) was superseded without a cause"
 
 

@@ -49,7 +49,8 @@ class Story:
     tasks: dict[str, Task] = field(default_factory=dict)
     epochs: dict[str, list[Fact]] = field(default_factory=dict)
     refused_starts: int = 0
-    stops: int = 0
+    #: Agents that left in good order, by endpoint and epoch.
+    stops: set[tuple[str, int]] = field(default_factory=set)
     copies: int = 0
 
     def task(self, task_id: str) -> Task:
@@ -80,7 +81,7 @@ def _take(story: Story, fact: Fact) -> None:
     elif fact.name == "EndpointStarted":
         _start(story, fact)
     elif fact.name == "EndpointStopped":
-        story.stops += 1
+        story.stops.add((fact["endpoint_id"], fact["epoch"]))
     else:
         task = story.task(fact["task_id"])
         if fact["epoch"] is not None and fact["epoch"] != _in_force(story.epochs, fact["endpoint_id"]):

@@ -204,6 +204,11 @@ def supersede_an_agent_that_lives(run: Run) -> None:
     run.starts(0)
 
 
+def supersede_an_agent_that_lives_once_another_has_left(run: Run) -> None:
+    run.starts(0)
+    run.says("EndpointStopped", epoch=3)
+
+
 def alter_a_payload(run: Run) -> None:
     run.change("TaskSubmitted", "a", payload=pickle.dumps(((1, 1), {})))
 
@@ -299,6 +304,7 @@ DOCTORED: list[tuple[Callable[[Run], None], str]] = [
     (lose_a_worker_that_nobody_killed, "every_loss_has_a_cause"),
     (blame_the_agent_that_speaks, "every_loss_has_a_cause"),
     (supersede_an_agent_that_lives, "every_loss_has_a_cause"),
+    (supersede_an_agent_that_lives_once_another_has_left, "every_loss_has_a_cause"),
     (alter_a_payload, "payloads_are_whole"),
     (alter_a_record, "payloads_are_whole"),
     (write_a_dead_letter, "nothing_was_unreadable"),
