@@ -28,6 +28,7 @@ FIRST_PATIENCE = 3.0
 #: The server sends a sign of life every 5 s; a stream that is silent for longer than this is dead.
 SILENCE = 16.0
 _FIRST_PAUSE = 0.1
+_CUT = (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError)
 _AGAIN = frozenset({408, 429, 502, 503, 504})
 _BACKOFF = tenacity.wait_random_exponential(multiplier=0.1, max=5.0)
 
@@ -154,6 +155,8 @@ class Transport:
         try:
             answer = self._http.send(request)
         except httpx2.TransportError as error:
+            # Whoever cut a connection was there to take it: a server that was killed may soon be back.
+            self._reached = self._reached or isinstance(error, _CUT)
             raise _TryAgain(self._unreachable(error)) from error
         self._reached = True
         self.seen.merge(answer.headers.get(HEADER))

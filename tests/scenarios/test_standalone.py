@@ -14,13 +14,6 @@ import pytest
 from tests.support.poll import until_sync
 from tests.support.standalone import Standalone, standalone
 
-from funcledger import Client, Executor
-
-
-def slowly_squared(x: int) -> int:
-    time.sleep(0.004)
-    return x * x
-
 
 def squared(x: int) -> int:
     return x * x
@@ -35,31 +28,6 @@ def nap(seconds: float) -> str:
 def server(tmp_path: Path) -> Iterator[Standalone]:
     with standalone(tmp_path / "data", "--workers", "2") as started:
         yield started
-
-
-def outcomes(client: Client, task_id: str) -> list[str]:
-    """The outcomes of a task that count, from the log."""
-    terminal = ("TaskCompleted", "TaskFailed", "TaskCancelled")
-    history = client.get_task_history(task_id)
-    return [entry["type"] for entry in history if entry["type"] in terminal and not entry["void"]]
-
-
-def test_a_server_killed_among_1000_running_tasks_ends_each_once_with_the_right_value(
-    server: Standalone,
-) -> None:
-    """``kill -9`` in the middle of them; the same Executor sees every value when the server is back."""
-    with server.client() as client, Executor(endpoint_id="local", client=client) as executor:
-        futures = {n: executor.submit(slowly_squared, n) for n in range(1000)}
-        until_sync(lambda: sum(future.done() for future in futures.values()) >= 200, 60)
-        server.kill()
-        assert sum(future.done() for future in futures.values()) < 1000
-        server.start()
-        values = {n: future.result(60) for n, future in futures.items()}
-        assert values == {n: n * n for n in range(1000)}
-        for n in range(0, 1000, 50):
-            task_id = futures[n].task_id
-            assert task_id is not None
-            assert outcomes(client, task_id) == ["TaskCompleted"]
 
 
 def test_a_killed_agent_is_replaced_and_its_running_task_runs_again(server: Standalone) -> None:
