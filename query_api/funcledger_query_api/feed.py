@@ -142,7 +142,10 @@ class OutcomeFeed:
             kind = _type(record.headers)
             if kind == _BEGUN:
                 if record.offset >= self._begins_at.get(record.partition, 0):
-                    self._begin(_key(record))
+                    key, batch_id = _about(record)
+                    self._begin(key)
+                    for reader in self._readers.get(("batch", key[0], batch_id), ()):
+                        reader.began(key[1])
             elif kind in _DECODED:
                 self._consider(record)
 
@@ -198,12 +201,12 @@ def _type(headers: Headers) -> bytes:
     return b""
 
 
-def _key(record: Record) -> Key:
-    """The key of the task that a TaskStarted is about, without decoding it for this alone."""
+def _about(record: Record) -> tuple[Key, str]:
+    """Key and batch of the task that a TaskStarted is about, without decoding it for this alone."""
     if isinstance(event := record.decoded, TaskStarted):
-        return event.owner, event.task_id, event.endpoint_id
-    headers = dict(record.headers)
-    return _text(headers.get("ce_owner", b"")), _text(headers.get("ce_subject", b"")), _text(record.key)
+        return (event.owner, event.task_id, event.endpoint_id), event.batch_id
+    owner, task_id, batch_id = map(dict(record.headers).get, ("ce_owner", "ce_subject", "ce_batch"))
+    return (_text(owner or b""), _text(task_id or b""), _text(record.key)), _text(batch_id or b"")
 
 
 def _text(value: bytes) -> str:

@@ -1,6 +1,6 @@
-"""A batch's finished tasks from the read models, in the order of the log."""
+"""A batch's tasks from the read models: the finished ones in the order of the log, and those that run."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 
 from funcledger_event_log.port import EventLog, LogCorrupt
 from funcledger_query_api.payloads import payloads_of
@@ -56,17 +56,34 @@ async def _with_payloads(log: EventLog, piece: Sequence[TaskResult]) -> Results:
 async def _places(
     store: ReadModelStore, owner: str, batches: Iterable[str], wanted: Wanted
 ) -> AsyncIterator[tuple[int, int, Key]]:
+    async for task in _tasks(store, owner, batches, FINISHED):
+        if task.partition is None or task.outcome_offset is None:
+            continue
+        if wanted(task.partition, task.outcome_offset):
+            yield task.partition, task.outcome_offset, (owner, task.task_id, task.endpoint_id)
+
+
+async def running_of(store: ReadModelStore, owner: str, batches: Iterable[str]) -> AsyncIterator[str]:
+    """The ids of those that have begun and not ended.
+
+    Raises:
+        StoreUnavailable: try again later.
+    """
+    async for task in _tasks(store, owner, batches, (Status.RUNNING.value,)):
+        yield task.task_id
+
+
+async def _tasks(
+    store: ReadModelStore, owner: str, batches: Iterable[str], statuses: Collection[str]
+) -> AsyncIterator[BatchResult]:
     for batch_id in dict.fromkeys(batches):
         after: Key | None = None
         while page := await store.find(
-            BATCH_RESULTS, (owner, batch_id), {"status": FINISHED}, after=after, limit=_PAGE
+            BATCH_RESULTS, (owner, batch_id), {"status": statuses}, after=after, limit=_PAGE
         ):
             for task in page:
                 assert isinstance(task, BatchResult)
-                if task.partition is None or task.outcome_offset is None:
-                    continue
-                if wanted(task.partition, task.outcome_offset):
-                    yield task.partition, task.outcome_offset, (owner, task.task_id, task.endpoint_id)
+                yield task
             after = BATCH_RESULTS.key_of(page[-1])
 
 

@@ -27,7 +27,8 @@ BATCHES_LIMIT = 1000
 _FRAME = "A frame: JSON head {tasks, unknown, position}, then each task's `size` bytes of payload."
 _STREAM = (
     "Delimited frames: JSON head {tasks, position, resume}, then payloads; empty ones are signs of life. "
-    "`position` is what the client has seen (Funcledger-Position), `resume` where its next stream goes on."
+    "`position` is what the client has seen (Funcledger-Position), `resume` where its next stream goes on; "
+    "`begun`, where there is one, lists tasks that have been running for a moment."
 )
 
 

@@ -8,7 +8,7 @@ from funcledger_event_log.patience import retrying
 from funcledger_event_log.port import EventLog, LogUnavailable
 from funcledger_event_log.records import TopicPartition
 from funcledger_query_api.feed import OutcomeFeed
-from funcledger_query_api.finished import Results, finished_of
+from funcledger_query_api.finished import Results, finished_of, running_of
 from funcledger_query_api.landed import Landed
 from funcledger_query_api.progress import Progress
 from funcledger_query_api.seen import Seen
@@ -64,6 +64,8 @@ class ResultStream:
     async def _send(self, live: Subscription, reading: asyncio.Task[None]) -> AsyncIterator[bytes]:
         while not (live.over or self._feed.failed):
             frames = [*self._next_live(live), *self._next_state(live, reading)]
+            if begun := live.take_begun():
+                frames.append(stream_frame([], [], self._seen, begun=begun))
             for frame in frames:
                 yield frame
             if not frames and not await live.wait(SILENCE):
@@ -95,9 +97,9 @@ class ResultStream:
         tasks, payloads = [], []
         for result, payload in results:
             view = result_view(result)
-            view.size = len(payload)
+            view.size, view.truncated = len(payload or b""), payload is None
             tasks.append(view)
-            payloads.append(payload)
+            payloads.append(payload or b"")
             self._seen.add_before(result.partition, result.offset + 1)
         self._pieces.task_done()
         return stream_frame(tasks, payloads, self._seen)
@@ -126,3 +128,5 @@ class ResultStream:
         async for piece in finished_of(self._log, self._store, self._owner, self._batches, wanted):
             await self._pieces.put(piece)
             live.wake()
+        async for task_id in running_of(self._store, self._owner, self._batches):
+            live.began(task_id)

@@ -11,6 +11,8 @@ from funcledger_schemas.limits import BODY_LIMIT
 #: Most outcomes and bytes that wait for a slow reader; then its stream ends and it comes again.
 MAX_ITEMS = 20_000
 MAX_BYTES = BODY_LIMIT
+#: Seconds that a task runs before its reader is told that it does.
+BEGUN_PAUSE = 0.1
 
 
 class Subscription:
@@ -23,6 +25,9 @@ class Subscription:
         self.start = start
         #: Set once nothing more will be queued, because the reader is too slow or the feed stops.
         self.closed = False
+        #: Tasks that are running and whose reader does not know it yet.
+        self._begun: set[str] = set()
+        self._tell_at = 0.0
         self._queue: deque[Landed] = deque()
         self._held = 0
         self._max_bytes = max_bytes
@@ -30,6 +35,7 @@ class Subscription:
 
     def offer(self, landed: Landed) -> None:
         """Queue an outcome, or close when there is no room for it."""
+        self._begun.discard(landed.key[1])
         if self.closed:
             return
         full = len(self._queue) >= MAX_ITEMS or self._held + landed.size > self._max_bytes
@@ -40,6 +46,21 @@ class Subscription:
         self._held += landed.size
         if landed.first is not None:
             self._woken.set()
+
+    def began(self, task_id: str) -> None:
+        """A task has begun; told a little later, for most are over by then."""
+        if not self._begun:
+            self._tell_at = asyncio.get_running_loop().time() + BEGUN_PAUSE
+            self._woken.set()
+        self._begun.add(task_id)
+
+    def take_begun(self) -> list[str]:
+        """Tasks that have been running for a while, each once; empty when it is not time to tell."""
+        if not self._begun or asyncio.get_running_loop().time() < self._tell_at:
+            return []
+        taken = sorted(self._begun)
+        self._begun.clear()
+        return taken
 
     def close(self) -> None:
         """Queue no more; what is queued can still be taken."""
@@ -71,9 +92,11 @@ class Subscription:
 
     async def wait(self, timeout: float) -> bool:
         """Whether there was something to look at within ``timeout`` seconds."""
+        if self._begun:
+            timeout = min(timeout, max(0.0, self._tell_at - asyncio.get_running_loop().time()))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await self._woken.wait()
         woken = self._woken.is_set()
         self._woken.clear()
-        return woken
+        return woken or bool(self._begun)

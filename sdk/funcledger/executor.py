@@ -15,7 +15,7 @@ from funcledger.local_functions import LocalFunction, LocalFunctions
 from funcledger.names import Id, as_id
 from funcledger.results import Answer
 from funcledger.sender import Cancellation, Sender, Submission
-from funcledger.submission import MOST_TASKS, NewTask, TaskOptions, serialise
+from funcledger.submission import MOST_TASKS, NewTask, TaskOptions, resources, serialise
 from funcledger.tasks import error_of, is_finished, value_of
 from funcledger_schemas.ids import new_id
 
@@ -28,7 +28,8 @@ class Executor(concurrent.futures.Executor):
     """Runs calls on an endpoint, given by id or name.
 
     ``submit`` serialises and returns at once; calls go out together, as many as have gathered. A function
-    is sent once, as it is at its first call. ``walltime`` and ``expires_in`` are in seconds.
+    is sent once, as it is at its first call. ``walltime`` and ``expires_in`` are in seconds; ``memory``,
+    which a call and all it starts may take, in bytes or as a size such as "2GB".
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Executor(concurrent.futures.Executor):
         result_serializers: Sequence[str] | None = None,
         *,
         walltime: float | None = None,
+        memory: int | str | None = None,
         max_attempts: int | None = None,
         expires_in: int | None = None,
     ) -> None:
@@ -52,7 +54,11 @@ class Executor(concurrent.futures.Executor):
         self.task_group_id = new_id() if task_group_id is None else as_id(task_group_id, "task_group_id")
         self.label = label
         self.options = TaskOptions(
-            walltime, max_attempts, expires_in, resource_specification, user_endpoint_config
+            walltime,
+            max_attempts,
+            expires_in,
+            resources(resource_specification, memory),
+            user_endpoint_config,
         )
         self.client = client or Client()
         self._owns_client = client is None
@@ -142,7 +148,9 @@ class Executor(concurrent.futures.Executor):
         if self._closed:
             raise RuntimeError("cannot submit after shutdown")
         transport = self.client.transport
-        self._listener = Listener(transport, self.task_group_id, self._deliver, self._give_up)
+        self._listener = Listener(
+            transport, self.task_group_id, self._deliver, self._give_up, self._note_begun
+        )
         self._listener.start()
         self._sender = Sender(transport, self.task_group_id, self._end, self._batch_size)
         _open.add(self)
@@ -152,11 +160,18 @@ class Executor(concurrent.futures.Executor):
         future = TaskFuture(task["task_id"], self._ask_to_cancel)
         future.endpoint_id = task["endpoint_id"]
         future.set_running_or_notify_cancel()
+        if task["status"] == "running":
+            future.set_begun()
         return self._futures.setdefault(future.task_id, future)
 
     def _ask_to_cancel(self, future: TaskFuture) -> None:
         if self._sender is not None:
             self._sender.say(Cancellation(future))
+
+    def _note_begun(self, task_ids: Sequence[str]) -> None:
+        for task_id in task_ids:
+            if (future := self._futures.get(task_id)) is not None:
+                future.set_begun()
 
     def _deliver(self, answers: Sequence[Answer]) -> None:
         for task, payload in answers:

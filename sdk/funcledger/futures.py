@@ -20,6 +20,15 @@ class TaskFuture(Future[Any]):
         self.endpoint_id = ""
         self._ask_to_cancel = ask_to_cancel
         self._was_cancelled = False
+        self._has_begun = False
+
+    def running(self) -> bool:
+        """Whether the call is seen to run just now: not while it only waits for a worker."""
+        return self._has_begun and super().running()
+
+    def set_begun(self) -> None:
+        """A worker has begun the call."""
+        self._has_begun = True
 
     def cancel(self) -> bool:
         """Cancel the task; False if it has been sent and the server was asked, or it is finished."""

@@ -28,18 +28,23 @@ class Listener:
         batch_id: str,
         deliver: Callable[[Sequence[Answer]], None],
         give_up: Callable[[ComputeError], None],
+        begun: Callable[[Sequence[str]], None] = lambda _: None,
     ) -> None:
         self._transport = transport
         self._batch_id = batch_id
         self._deliver = deliver
         self._give_up = give_up
+        self._begun = begun
         self._stopped = Event()
         self._stream: FrameStream | None = None
         self._after: str | None = None
         self._thread = Thread(target=self._run, name=f"funcledger-results-{batch_id}", daemon=True)
 
     def start(self) -> None:
-        """Begin; ``deliver`` gets (status, payload) of finished tasks, ``give_up`` why no more will come."""
+        """Begin; ``deliver`` gets (status, payload) of finished tasks, ``give_up`` why no more will come.
+
+        ``begun`` gets the ids of tasks that are seen to run.
+        """
         self._thread.start()
 
     def stop(self) -> None:
@@ -76,6 +81,7 @@ class Listener:
     def _take(self, frame: bytes) -> None:
         head, answers = read_results(frame)
         self._transport.seen.merge(head.get("position"))
+        self._begun(head.get("begun", ()))
         left_out = [task["task_id"] for task, payload in answers if payload is None]
         self._deliver([answer for answer in answers if answer[1] is not None])
         if left_out:

@@ -1,0 +1,48 @@
+"""``Future.running()`` is true while a worker is at the call, not while it waits for one."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from tests.support.poll import until_sync
+from tests.support.service import Service, service
+
+from funcledger import Executor
+
+
+def nap(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Service]:
+    with service() as started, started.endpoint("lab", workers=1):
+        yield started
+
+
+def test_of_several_calls_on_one_worker_only_the_first_is_running(running: Service) -> None:
+    with running.client() as client, Executor("lab", client) as executor:
+        first, second = executor.submit(nap, 1.0), executor.submit(nap, 0.01)
+        assert not first.running()
+        until_sync(lambda: first.running(), 10)
+        assert not second.running()
+        assert not second.done()
+        # It is with the agent already, so a cancel can only be asked for.
+        assert not second.cancel()
+        assert first.result(10) == 1.0
+        assert not first.running()
+        until_sync(lambda: second.done(), 10)
+        assert second.cancelled()
+        assert not second.running()
+
+
+def test_another_program_that_loads_a_group_knows_what_runs(running: Service) -> None:
+    with running.client() as client, Executor("lab", client) as executor:
+        slow, waiting = executor.submit(nap, 1.5), executor.submit(nap, 0.01)
+        until_sync(lambda: slow.running(), 10)
+        with running.client() as other, Executor("lab", other) as second:
+            futures = {each.task_id: each for each in second.reload_tasks(executor.task_group_id)}
+            until_sync(lambda: futures[slow.task_id].running(), 10)
+            assert not futures[waiting.task_id].running()
+            assert futures[waiting.task_id].result(10) == 0.01
