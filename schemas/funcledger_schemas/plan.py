@@ -83,6 +83,11 @@ _READ = {
     "instant": "{0}, _at = _read_instant(_it, _at)",
     "double": "({0},) = _read_double(_it, _at)\n_at += 8",
 }
+#: What one event says as the one before: one text in memory does for all of them.
+_REPEATED = frozenset(
+    "actor owner endpoint_id batch_id function_id function_hash payload_format worker kind instance_id".split()
+)
+_SHARED = _SLICE + "{0} = _shared(_it[_from:_at]) if _n < 160 else _it[_from:_at].decode()"
 _OPTIONAL = """
 _n = _it[_at]
 _at += 1
@@ -115,7 +120,8 @@ def _source_of_read(typed: Mapping[str, str | None], order: Sequence[str]) -> st
     lines = ["_at, _odd = len(_prefix), 0"]
     for name, type_ in typed.items():
         plain = str(type_).removeprefix("?")
-        reading = _READ[plain].strip().format(name).splitlines()
+        template = _SHARED if plain == "string" and name in _REPEATED else _READ[plain]
+        reading = template.strip().format(name).splitlines()
         if plain != type_:
             reading = [*_OPTIONAL.strip().format(name).splitlines(), *(f"    {line}" for line in reading)]
         lines += [f"# {name}: {type_}", *reading]

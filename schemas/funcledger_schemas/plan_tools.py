@@ -85,6 +85,12 @@ def read_instant(value: bytes, at: int) -> tuple[int, int]:
     return (number >> 1) ^ -(number & 1), at
 
 
+@lru_cache(4096)
+def shared(text: bytes) -> str:
+    """The text in these bytes, the same object each time."""
+    return text.decode()
+
+
 #: By the names that plans know them by, which are never those of fields.
 TOOLS: dict[str, Any] = {
     "_Irregular": Irregular,
@@ -96,6 +102,7 @@ TOOLS: dict[str, Any] = {
     "_longer": longer,
     "_read_double": struct.Struct("<d").unpack_from,
     "_read_instant": read_instant,
+    "_shared": shared,
     "_short": [unsigned(number << 1) for number in range(_SHORTS)],
     "_shorts": _SHORTS,
     "_some_text": some_text,
