@@ -5,11 +5,13 @@ import socket
 from contextlib import AsyncExitStack
 
 from funcledger_compose.backends import Backends
-from funcledger_compose.data_dir import DataDir
+from funcledger_compose.data_dir import DataDir, DataDirError
 from funcledger_compose.local_endpoint import NAME, LocalEndpoint
 from funcledger_compose.services import Services
 from funcledger_compose.serving import Server, Signals, address, configure, first, listen, say, uvicorn_loop
 from funcledger_compose.settings import Settings
+from funcledger_event_log.port import LogCorrupt
+from funcledger_read_models.port import StoreError
 from funcledger_web.auth import Principal
 from funcledger_web.tokens import digest
 
@@ -21,11 +23,14 @@ def serve(settings: Settings, *, endpoint: bool) -> None:
     """Run until SIGINT or SIGTERM.
 
     Raises:
-        DataDirError: the directory or the port cannot be used; the message says what to do.
+        DataDirError: the directory, what is in it, or the port cannot be used; the message says what to do.
     """
     configure(settings.log_level)
-    with uvicorn_loop() as runner:
-        runner.run(_serve(settings, endpoint=endpoint))
+    try:
+        with uvicorn_loop() as runner:
+            runner.run(_serve(settings, endpoint=endpoint))
+    except (LogCorrupt, StoreError) as error:
+        raise DataDirError(str(error)) from error
 
 
 async def _serve(settings: Settings, *, endpoint: bool) -> None:

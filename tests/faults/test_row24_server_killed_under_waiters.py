@@ -45,6 +45,7 @@ def test_row24_a_thousand_open_futures_and_a_long_poll_outlive_two_kills_of_the_
         futures = {n: executor.submit(squared, n, str(gates[n // 350])) for n in range(1000)}
         for n, future in futures.items():
             future.add_done_callback(lambda _, n=n: resolved.update([n]))  # type: ignore[misc]
+        until_sync(lambda: len(resolved) == 350, 60)
         with server.client() as other, ThreadPoolExecutor(1) as thread:
             waited = [future.task_id for future in futures.values()]
             polling: Future[dict[str, Any]] = thread.submit(other.get_batch_result, waited, 120)
