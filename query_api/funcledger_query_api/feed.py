@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from funcledger_event_log.follower import Tail
 from funcledger_event_log.port import EventLog
 from funcledger_event_log.records import DecodeError, Record, Token, TopicPartition
+from funcledger_query_api.copies import Copies
 from funcledger_query_api.doubts import Doubts
 from funcledger_query_api.landed import Landed
 from funcledger_query_api.progress import Progress
@@ -40,7 +41,8 @@ class OutcomeFeed:
     outcome: its outcome is handed on straight from the log. Of any other the read models are asked first.
     An agent that begins a task which had ended before this process started would break that knowledge; law
     6 has agents learn what is finished before they begin anything. A start that stood on the log before is
-    no such knowledge: its task may have been cancelled in the meantime, where nobody here saw it.
+    no such knowledge: its task may have been cancelled in the meantime, where nobody here saw it. Nor is a
+    start that may be a copy of one that stood there.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class OutcomeFeed:
         self._remembered = remembered
         self._ends: dict[int, int] = {}
         self._begins_at: dict[int, int] = {}
+        self._copies = Copies()
         self._forgotten_next = Token()
         self._readers: dict[tuple[str, str, str], list[Subscription]] = {}
         self._all: set[Subscription] = set()
@@ -141,13 +144,17 @@ class OutcomeFeed:
         for record in records:
             kind = _type(record.headers)
             if kind == _BEGUN:
-                if record.offset >= self._begins_at.get(record.partition, 0):
+                if self._is_new(record) and not self._copies.possible(record):
                     key, batch_id = _about(record)
                     self._begin(key)
                     for reader in self._readers.get(("batch", key[0], batch_id), ()):
                         reader.began(key[1])
             elif kind in _DECODED:
                 self._consider(record)
+
+    def _is_new(self, record: Record) -> bool:
+        """Whether it was appended after this process began to read."""
+        return record.offset >= self._begins_at.get(record.partition, 0)
 
     def _begin(self, key: Key) -> None:
         if key in self._finished:
@@ -161,7 +168,11 @@ class OutcomeFeed:
             event = record.event()
         except DecodeError:
             return  # the projectors keep it as a dead letter
-        if not self._epochs.admit(record.offset, event) or isinstance(event, EndpointStarted):
+        if not self._epochs.admit(record.offset, event):
+            return
+        if isinstance(event, EndpointStarted):
+            if self._is_new(record):
+                self._copies.begun_anew(record.key)
             return
         assert isinstance(event, _OUTCOMES)
         key = (event.owner, event.task_id, event.endpoint_id)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from tests.support.poll import until
-from tests.support.queries import ENDPOINT, Task, ask, query_side
+from tests.support.queries import ENDPOINT, Task, ask, query_side, started
 
 from funcledger_event_log.records import Token
 from funcledger_query_api import queries, waiting
@@ -98,7 +98,9 @@ async def test_a_store_that_cannot_be_reached_is_told_and_live_results_still_com
         raise StoreUnavailable("gone")
 
     async with query_side() as side:
-        task = Task()
+        # Of an agent that had begun before the server did, what begins might be a copy.
+        task = Task(epoch=1)
+        await side.append(started(supersedes=0))
         token = await side.append(task.submitted())
         for name in ("positions", "find", "load", "get"):
             monkeypatch.setattr(side.store, name, unavailable)

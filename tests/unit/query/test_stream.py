@@ -9,12 +9,16 @@ import httpx2
 import pytest
 from tests.support.apps import ADA, BOB
 from tests.support.poll import until
-from tests.support.queries import Answers, Side, Task, heads, query_side, read_frame
+from tests.support.queries import ENDPOINT, Answers, Side, Task, heads, query_side, read_frame
 from tests.support.server import serving
 
+from funcledger_event_log.endpoint_wire import EVENTS_LIMIT
+from funcledger_event_log.records import NewRecord, Record
 from funcledger_query_api import stream
+from funcledger_query_api.copies import Copies
 from funcledger_query_api.seen import Seen
 from funcledger_schemas import frames
+from funcledger_schemas.events import TaskStarted
 from funcledger_schemas.ids import new_id
 
 Frames = AsyncIterator[tuple[dict[str, Any], Answers]]
@@ -181,3 +185,45 @@ async def test_a_server_that_is_behind_sends_nothing_again() -> None:
             got |= read_frame((await anext(source))[4:])[1]
         assert got.keys() == {new.task_id}
         await source.aclose()
+
+
+async def test_law_03_an_append_sent_twice_over_a_restart_of_the_server_gives_a_result_once() -> None:
+    """The agent got no answer, so all of it comes again; meanwhile this server began, and a client came."""
+    async with query_side() as side:
+        batch = new_id()
+        told, new = Task(batch_id=batch), Task(batch_id=batch)
+        unanswered = [told.begun(), told.completed()]
+        await side.append(told.submitted(), new.submitted(), *unanswered)
+        await side.project()
+        async with query_side(side.log, side.store) as later:
+            source = later.stream(batch, Seen())
+            got: list[str] = []
+            await anext(source)
+            while told.task_id not in got:
+                got += read_frame((await anext(source))[4:])[1]
+            await later.append(*unanswered, new.begun(), new.completed())
+            while new.task_id not in got:
+                got += read_frame((await anext(source))[4:])[1]
+            await source.aclose()
+        assert got == [told.task_id, new.task_id]
+
+
+def test_of_an_agent_that_had_begun_before_only_one_append_can_be_copies() -> None:
+    copies = Copies()
+    began = [Task().begun() for _ in range(EVENTS_LIMIT + 1)]
+    records = [_record(event) for event in began]
+    assert all(copies.possible(record) for record in records[:-1])
+    assert all(copies.possible(record) for record in records[:-1]), "however often they are sent"
+    assert not copies.possible(records[-1]), "one append cannot hold so many"
+    assert not copies.possible(records[0])
+
+
+def test_of_an_agent_that_begins_after_the_server_nothing_is_a_copy() -> None:
+    copies = Copies()
+    copies.begun_anew(ENDPOINT.encode())
+    assert not copies.possible(_record(Task().begun()))
+
+
+def _record(event: TaskStarted) -> Record:
+    made = NewRecord.of(event, 0)
+    return Record(made.topic, 0, 0, 0, made.key, made.headers, made.value)
