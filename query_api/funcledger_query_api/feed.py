@@ -144,9 +144,10 @@ class OutcomeFeed:
         for record in records:
             kind = _type(record.headers)
             if kind == _BEGUN:
-                if self._is_new(record) and not self._copies.possible(record):
+                if self._is_new(record):
                     key, batch_id = _about(record)
-                    self._begin(key)
+                    if not self._copies.possible(record):
+                        self._begin(key)
                     for reader in self._readers.get(("batch", key[0], batch_id), ()):
                         reader.began(key[1])
             elif kind in _DECODED:
