@@ -10,11 +10,13 @@ import httpx2
 
 from funcledger_compose.allocator import keep_memory
 from funcledger_compose.endpoint_dir import EndpointDir, EndpointDirError, EndpointSettings
+from funcledger_compose.settings import load
 from funcledger_endpoint.agent import FENCED_EXIT_CODE, Agent
 from funcledger_endpoint.engine import Engine
 from funcledger_endpoint.local.engine import LocalEngine
 from funcledger_endpoint.settings import AgentSettings
-from funcledger_event_log.endpoint_port import CredentialRefused, Fenced, Identity
+from funcledger_event_log.direct import DirectEndpointLog
+from funcledger_event_log.endpoint_port import CredentialRefused, EndpointLog, Fenced, Identity
 from funcledger_event_log.http import HttpEndpointLog
 from funcledger_event_log.port import LogError, PositionGone
 
@@ -79,10 +81,27 @@ def _engine(settings: EndpointSettings, where: EndpointDir) -> Engine:
     return LocalEngine(settings.workers, output=where.log_file)
 
 
+def _log_of(settings: EndpointSettings, where: EndpointDir, stack: AsyncExitStack) -> EndpointLog:
+    """The endpoint's view of the log: through the gateway, or of its partition itself."""
+    view: EndpointLog
+    if settings.direct is None:
+        view = HttpEndpointLog(settings.url, where.credential())
+    else:
+        from funcledger_compose.backends import kafka_log
+
+        log = await kafka_log(load())
+        stack.push_async_callback(log.close)
+        known = settings.direct
+        view = DirectEndpointLog(
+            log, Identity(settings.endpoint_id, known.name, known.owner, known.partition)
+        )
+    stack.push_async_callback(view.close)
+    return view
+
+
 async def _run(where: EndpointDir, settings: EndpointSettings, *, attached: bool) -> int:
     async with AsyncExitStack() as stack:
-        log = HttpEndpointLog(settings.url, where.credential())
-        stack.push_async_callback(log.close)
+        log = _log_of(settings, where, stack)
         agent = Agent(log, _engine(settings, where), AgentSettings(drain=settings.drain))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

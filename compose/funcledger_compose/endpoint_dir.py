@@ -40,9 +40,26 @@ drain = 30.0
 log_level = "info"
 """
 
+_DIRECT = """
+# It reads its partition of the log itself, without the gateway. FUNCLEDGER_KAFKA_BOOTSTRAP and its kin say
+# where the log is (docs/production.md). Remove this table to go through the gateway again.
+[direct]
+name = "{name}"
+owner = "{owner}"
+partition = {partition}
+"""
+
 
 class EndpointDirError(Exception):
     """Raised when an endpoint's directory cannot be used; the message says what to do."""
+
+
+class Direct(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """What an endpoint has to know of itself that goes straight to the log."""
+
+    name: str
+    owner: str
+    partition: int
 
 
 class EndpointSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -54,6 +71,7 @@ class EndpointSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown
     workers: int = 1
     drain: float = 30.0
     log_level: str = "info"
+    direct: Direct | None = None
 
 
 class EndpointDir:
@@ -87,12 +105,16 @@ class EndpointDir:
         """Whether there is anything to start."""
         return self.config.exists()
 
-    def configure(self, endpoint_id: str, url: str, credential: str, workers: int) -> None:
-        """Write settings and credential."""
+    def configure(
+        self, endpoint_id: str, url: str, credential: str, workers: int, direct: Direct | None = None
+    ) -> None:
+        """Write settings and credential; ``direct`` for an endpoint that goes straight to the log."""
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path.chmod(0o700)
         write_private(self._credential, credential + "\n")
         text = _TEMPLATE.format(name=self.name, endpoint_id=endpoint_id, url=url, workers=workers)
+        if direct is not None:
+            text += _DIRECT.format(name=direct.name, owner=direct.owner, partition=direct.partition)
         write_private(self.config, text)
 
     def change(self, **values: str | int) -> None:

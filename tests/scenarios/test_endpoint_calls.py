@@ -68,8 +68,7 @@ def deep(depth: int) -> object:
     return deep(depth - 1)
 
 
-async def test_values_come_back_with_what_they_cost() -> None:
-    endpoint = await Endpoint.create()
+async def test_values_come_back_with_what_they_cost(endpoint: Endpoint) -> None:
     async with endpoint.agent():
         task_id = await endpoint.submit(square, 12)
         event = await endpoint.outcome(task_id)
@@ -85,8 +84,9 @@ async def test_values_come_back_with_what_they_cost() -> None:
     assert await endpoint.story(task_id) == ["TaskStarted", "TaskCompleted"]
 
 
-async def test_an_exception_comes_back_as_itself_with_its_traceback_and_is_not_retried() -> None:
-    endpoint = await Endpoint.create()
+async def test_an_exception_comes_back_as_itself_with_its_traceback_and_is_not_retried(
+    endpoint: Endpoint,
+) -> None:
     async with endpoint.agent():
         task_id = await endpoint.submit(divide, 0)
         event = await endpoint.outcome(task_id)
@@ -117,9 +117,13 @@ async def test_an_exception_comes_back_as_itself_with_its_traceback_and_is_not_r
     ],
 )
 async def test_each_thing_that_can_go_wrong_says_so_and_the_worker_lives(
-    function: Callable[..., Any], argument: object, kind: str, error_type: str | None, says: str
+    endpoint: Endpoint,
+    function: Callable[..., Any],
+    argument: object,
+    kind: str,
+    error_type: str | None,
+    says: str,
 ) -> None:
-    endpoint = await Endpoint.create()
     async with endpoint.agent(1):
         event = await endpoint.outcome(await endpoint.submit(function, argument))
         assert await endpoint.value(await endpoint.submit(square, 3)) == 9
@@ -135,8 +139,7 @@ async def test_each_thing_that_can_go_wrong_says_so_and_the_worker_lives(
     assert not any("WorkerDied" in str(event) for event in await endpoint.results())
 
 
-async def test_a_result_at_the_limit_comes_back() -> None:
-    endpoint = await Endpoint.create()
+async def test_a_result_at_the_limit_comes_back(endpoint: Endpoint) -> None:
     async with endpoint.agent(1):
         overhead = len((await endpoint.outcome(await endpoint.submit(zeros, 1 << 20))).payload) - (1 << 20)
         event = await endpoint.outcome(await endpoint.submit(zeros, PAYLOAD_LIMIT - overhead))
@@ -145,8 +148,9 @@ async def test_a_result_at_the_limit_comes_back() -> None:
 
 
 @pytest.mark.parametrize("function", [endless, stubborn])
-async def test_a_call_over_its_walltime_is_ended_and_not_retried(function: Callable[..., Any]) -> None:
-    endpoint = await Endpoint.create()
+async def test_a_call_over_its_walltime_is_ended_and_not_retried(
+    endpoint: Endpoint, function: Callable[..., Any]
+) -> None:
     async with endpoint.agent(1):
         task_id = await endpoint.submit(function, 0, walltime=0.2)
         event = await endpoint.outcome(task_id)
@@ -156,8 +160,7 @@ async def test_a_call_over_its_walltime_is_ended_and_not_retried(function: Calla
     assert await endpoint.story(task_id) == ["TaskStarted", "TaskFailed"]
 
 
-async def test_a_queued_task_is_cancelled_at_once_and_a_running_one_is_ended() -> None:
-    endpoint = await Endpoint.create()
+async def test_a_queued_task_is_cancelled_at_once_and_a_running_one_is_ended(endpoint: Endpoint) -> None:
     async with endpoint.agent(1):
         running = await endpoint.submit(endless, 0)
         queued = await endpoint.submit(square, 2)
@@ -171,9 +174,10 @@ async def test_a_queued_task_is_cancelled_at_once_and_a_running_one_is_ended() -
     assert await endpoint.story(running) == ["TaskStarted", "TaskCancelled"]
 
 
-async def test_a_task_waiting_at_a_busy_worker_can_be_cancelled_and_its_neighbours_run() -> None:
+async def test_a_task_waiting_at_a_busy_worker_can_be_cancelled_and_its_neighbours_run(
+    endpoint: Endpoint,
+) -> None:
     """Once known as short, calls wait at the worker; one that turns out long holds up none for good."""
-    endpoint = await Endpoint.create()
 
     def nap(seconds: float) -> float:
         import time
@@ -196,9 +200,8 @@ async def test_a_task_waiting_at_a_busy_worker_can_be_cancelled_and_its_neighbou
     assert await endpoint.story(tasks[5]) == ["TaskStarted", "TaskCompleted"]
 
 
-async def test_a_long_call_does_not_hold_up_what_waits_behind_it() -> None:
+async def test_a_long_call_does_not_hold_up_what_waits_behind_it(endpoint: Endpoint) -> None:
     """What a worker cannot begin soon is taken back and given to another."""
-    endpoint = await Endpoint.create()
 
     def nap(seconds: float) -> None:
         import time
@@ -215,16 +218,16 @@ async def test_a_long_call_does_not_hold_up_what_waits_behind_it() -> None:
         await endpoint.outcome(tasks[0])
 
 
-async def test_what_functions_print_is_kept_away_from_the_agent(capfd: pytest.CaptureFixture[str]) -> None:
-    endpoint = await Endpoint.create()
+async def test_what_functions_print_is_kept_away_from_the_agent(
+    endpoint: Endpoint, capfd: pytest.CaptureFixture[str]
+) -> None:
     async with endpoint.agent(1):
         assert await endpoint.value(await endpoint.submit(shout, "hello")) == 5
     assert capfd.readouterr().out == "hello\nand past Python\n"
 
 
-async def test_a_body_that_is_not_what_its_hash_says_is_refused() -> None:
+async def test_a_body_that_is_not_what_its_hash_says_is_refused(endpoint: Endpoint) -> None:
     """ATTACKS 9: a function changed in the log is never loaded."""
-    endpoint = await Endpoint.create()
     async with endpoint.agent(1):
         event = await endpoint.outcome(await endpoint.submit(square, 2, function_hash="ab" * 32))
         assert await endpoint.value(await endpoint.submit(square, 3)) == 9
@@ -232,16 +235,14 @@ async def test_a_body_that_is_not_what_its_hash_says_is_refused() -> None:
     assert "ab" * 32 in event.message
 
 
-async def test_arguments_that_cannot_be_opened_say_so() -> None:
-    endpoint = await Endpoint.create()
+async def test_arguments_that_cannot_be_opened_say_so(endpoint: Endpoint) -> None:
     async with endpoint.agent(1):
         event = await endpoint.outcome(await endpoint.submit(square, 2, payload=b"rubbish", payload_size=7))
     assert (event.kind, event.error_type) == ("ArgumentsNotLoaded", None)
 
 
-async def test_a_copy_of_a_submission_changes_nothing() -> None:
+async def test_a_copy_of_a_submission_changes_nothing(endpoint: Endpoint) -> None:
     """Law 3, at the agent: before the task has run, and after."""
-    endpoint = await Endpoint.create()
     first = await endpoint.submission(square, 2)
     await endpoint.append(first, first)
     async with endpoint.agent(1):
@@ -254,9 +255,7 @@ async def test_a_copy_of_a_submission_changes_nothing() -> None:
     assert await endpoint.story(first.task_id) == ["TaskStarted", "TaskCompleted"]
 
 
-async def test_owners_take_turns_and_each_ones_tasks_start_in_log_order() -> None:
-    endpoint = await Endpoint.create()
-
+async def test_owners_take_turns_and_each_ones_tasks_start_in_log_order(endpoint: Endpoint) -> None:
     def nap(_: object) -> None:
         import time
 
@@ -272,8 +271,7 @@ async def test_owners_take_turns_and_each_ones_tasks_start_in_log_order() -> Non
     assert mine == many[: len(mine)]
 
 
-async def test_a_task_that_waited_past_its_deadline_expires_by_the_logs_time() -> None:
-    endpoint = await Endpoint.create()
+async def test_a_task_that_waited_past_its_deadline_expires_by_the_logs_time(endpoint: Endpoint) -> None:
     late = await endpoint.submit(square, 2, expires_in=0)
     async with endpoint.agent(1):
         event = await endpoint.outcome(late)

@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.apps import ADA
+from tests.support.axes import Running
 from tests.support.poll import until_sync
-from tests.support.service import Service, service
 
 from funcledger import Client, Executor, errors
 from funcledger_schemas.ids import new_id
@@ -39,13 +38,7 @@ def sent(executor: Executor) -> None:
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Service]:
-    with service() as started, started.endpoint("lab"):
-        yield started
-
-
-@pytest.fixture(scope="module")
-def client(running: Service) -> Iterator[Client]:
+def client(running: Running) -> Iterator[Client]:
     with running.client() as made:
         yield made
 
@@ -162,7 +155,7 @@ def test_shutdown_waits_refuses_and_can_cancel(client: Client) -> None:
     assert all(future.cancelled() for future in futures)
 
 
-def test_nothing_is_left_running_after_shutdown(running: Service) -> None:
+def test_nothing_is_left_running_after_shutdown(running: Running) -> None:
     before = set(threading.enumerate())
     with running.client() as client, Executor("lab", client) as executor:
         assert executor.submit(squared, 2).result(timeout=30) == 4
@@ -194,7 +187,7 @@ def test_a_walltime_ends_the_task_with_its_own_error(client: Client) -> None:
 
 
 def test_a_script_that_just_ends_has_still_submitted(
-    running: Service, client: Client, tmp_path: Path
+    running: Running, client: Client, tmp_path: Path
 ) -> None:
     script = tmp_path / "script.py"
     script.write_text(
@@ -205,7 +198,7 @@ def test_a_script_that_just_ends_has_still_submitted(
         print(executor.submit(double, 21).task_id)
         """)
     )
-    environment = {"FUNCLEDGER_URL": running.url, "FUNCLEDGER_TOKEN": ADA}
+    environment = {"FUNCLEDGER_URL": running.url, "FUNCLEDGER_TOKEN": running.token}
     ran = subprocess.run(
         [sys.executable, "-W", "error", script],
         env=environment, capture_output=True, text=True, timeout=60, check=True,

@@ -9,9 +9,10 @@ from typing import Any
 
 from funcledger_endpoint.agent import Agent
 from funcledger_endpoint.local.engine import LocalEngine
+from funcledger_endpoint.local.limits import Limits
 from funcledger_endpoint.settings import AgentSettings
 from funcledger_event_log.direct import DirectEndpointLog
-from funcledger_event_log.endpoint_port import Identity
+from funcledger_event_log.endpoint_port import EndpointLog, Identity
 from funcledger_event_log.memory import MemoryLog
 from funcledger_event_log.port import EventLog
 from funcledger_event_log.records import NewRecord
@@ -38,8 +39,12 @@ def _stamp() -> dict[str, Any]:
 class Endpoint:
     """Submits, cancels and reads back, straight through the log, as the services would."""
 
-    def __init__(self, log: EventLog, endpoint_id: str | None = None) -> None:
+    def __init__(
+        self, log: EventLog, endpoint_id: str | None = None, view: EndpointLog | None = None
+    ) -> None:
+        """``view`` is how the agent sees the log, when not straight."""
         self.log = log
+        self._view = view
         self.endpoint_id = endpoint_id or new_id()
         self.batch_id = new_id()
         self._functions: dict[Callable[..., Any], tuple[str, str]] = {}
@@ -52,9 +57,9 @@ class Endpoint:
             await log.create_topic(topic, 2 if topic in BY_ENDPOINT else 1)
         return cls(log)
 
-    def view(self) -> DirectEndpointLog:
+    def view(self) -> EndpointLog:
         """The log as an agent of this endpoint sees it."""
-        return DirectEndpointLog(self.log, Identity(self.endpoint_id, "lab", "ada", PARTITION))
+        return self._view or DirectEndpointLog(self.log, Identity(self.endpoint_id, "lab", "ada", PARTITION))
 
     async def append(self, *events: Event) -> list[int]:
         """Append events to the endpoint's partitions; returns their offsets."""
@@ -179,10 +184,15 @@ class Endpoint:
 
     @asynccontextmanager
     async def agent(
-        self, workers: int = 2, settings: AgentSettings | None = None, *, patience: float = 0.3
+        self,
+        workers: int = 2,
+        settings: AgentSettings | None = None,
+        *,
+        patience: float = 0.3,
+        limits: Limits | None = None,
     ) -> AsyncGenerator["Running"]:
         """An agent that serves this endpoint; it is stopped in good order at the end, if it still runs."""
-        engine = LocalEngine(workers, patience=patience)
+        engine = LocalEngine(workers, patience=patience, limits=limits)
         agent = Agent(self.view(), engine, settings or AgentSettings(drain=5.0))
         running = Running(agent, engine, asyncio.create_task(agent.run()))
         try:

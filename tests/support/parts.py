@@ -1,4 +1,4 @@
-"""The real broker and the MongoDB-compatible server for tests, in containers or as plain processes.
+"""The real broker, database and schema registry for tests, in containers or as plain processes.
 
 ``FUNCLEDGER_TEST_PARTS=containers|native`` chooses. A part that cannot be had skips its tests on a laptop,
 with the reason, and fails them with ``CI=true``.
@@ -76,12 +76,18 @@ def mongo() -> Part:
     return _brought("mongo", _native_mongo, ContainerMongo)
 
 
+@functools.cache
+def registry() -> Part:
+    """One schema registry for all tests of this process; each test has its prefix of subjects."""
+    return _brought("registry", _native_registry, ContainerRegistry)
+
+
 def own_mongo(folder: Path) -> NativeProcess:
     """A server that one test module may kill and start again; a process, whatever the others are."""
     try:
         return _native_mongo(folder)
     except PartMissing as error:
-        _absent("mongo", str(error))
+        absent("mongo", str(error))
 
 
 def own_kafka(folder: Path) -> NativeProcess:
@@ -89,7 +95,7 @@ def own_kafka(folder: Path) -> NativeProcess:
     try:
         return _native_kafka(folder)
     except PartMissing as error:
-        _absent("kafka", str(error))
+        absent("kafka", str(error))
 
 
 def _brought(name: str, native: Callable[[Path], Part], container: Callable[[], Part]) -> Part:
@@ -98,12 +104,13 @@ def _brought(name: str, native: Callable[[Path], Part], container: Callable[[], 
     try:
         part = container() if containers() else native(folder)
     except PartMissing as error:
-        _absent(name, str(error))
+        absent(name, str(error))
     atexit.register(part.stop)
     return part
 
 
-def _absent(name: str, why: str) -> NoReturn:
+def absent(name: str, why: str) -> NoReturn:
+    """Skip the test for want of a part, or fail it where all of them must be."""
     if os.environ.get("CI") == "true":
         pytest.fail(f"CI needs {name}: {why}")
     pytest.skip(f"{name} is not here: {why}")
@@ -119,6 +126,14 @@ def _native_kafka(folder: Path) -> NativeProcess:
 
 def _native_mongo(folder: Path) -> NativeProcess:
     from funcledger_compose.native.mongo import mongo as server
+
+    process = server(folder)
+    process.start()
+    return process
+
+
+def _native_registry(folder: Path) -> NativeProcess:
+    from funcledger_compose.native.registry import registry as server
 
     process = server(folder)
     process.start()
@@ -164,6 +179,27 @@ class ContainerMongo:
         """Host and port, with the account that the container makes."""
         url: str = self._container.get_connection_url()
         return url.removeprefix("mongodb://").rstrip("/")
+
+    def stop(self) -> None:
+        """End it."""
+        self._container.stop()
+
+
+class ContainerRegistry:
+    """Apicurio from its own image, in memory."""
+
+    def __init__(self) -> None:
+        from testcontainers.core.container import DockerContainer
+        from testcontainers.core.wait_strategies import HttpWaitStrategy
+
+        ready = HttpWaitStrategy(8080, "/apis/ccompat/v7/subjects")
+        made = DockerContainer("apicurio/apicurio-registry:3.0.9").with_exposed_ports(8080)
+        self._container = made.waiting_for(ready).start()
+
+    @property
+    def address(self) -> str:
+        """Host and port."""
+        return f"{self._container.get_container_host_ip()}:{self._container.get_exposed_port(8080)}"
 
     def stop(self) -> None:
         """End it."""

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 from fastapi import APIRouter, FastAPI
-from tests.support.apps import ADA, TOKENS, always_ready
+from tests.support.apps import ADA, BOB, TOKENS, always_ready
 from tests.support.commands import with_topics
 from tests.support.poll import until_sync
 from tests.support.server import serving
@@ -42,11 +42,12 @@ class Service:
 
     def __init__(self, url: str, loop: asyncio.AbstractEventLoop) -> None:
         self.url = url
+        self.token, self.other_token = ADA, BOB
         self._loop = loop
 
-    def client(self, token: str = ADA) -> Client:
+    def client(self, token: str | None = None) -> Client:
         """A client of it."""
-        return Client(self.url, token)
+        return Client(self.url, token or self.token)
 
     @contextmanager
     def endpoint(self, name: str = "lab", workers: int = 2) -> Iterator[str]:

@@ -5,14 +5,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from funcledger_compose.cli.output import console, plain_errors, show_json, show_table
-from funcledger_compose.endpoint_dir import EndpointDir, EndpointDirError
+from funcledger_compose.endpoint_dir import Direct, EndpointDir, EndpointDirError
 from funcledger_compose.main import fail, require
 from funcledger_compose.settings import load
+
+if TYPE_CHECKING:
+    from funcledger_event_log.endpoint_port import Identity
 
 app = typer.Typer(help="Set up, start and watch endpoints.", no_args_is_help=True)
 
@@ -58,9 +61,17 @@ def configure(
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is configured.")] = False,
+    direct: Annotated[
+        bool,
+        typer.Option(
+            "--direct", help="Read the log on Kafka itself, not through the gateway: for trusted machines."
+        ),
+    ] = False,
 ) -> None:
     """Make an endpoint on this machine: a commented config.toml and its credential."""
     require("endpoint", "an endpoint")
+    if direct:
+        require("kafka", "an endpoint that reads the log itself")
     from funcledger import Client
     from funcledger.settings import find_address
 
@@ -70,17 +81,19 @@ def configure(
             raise EndpointDirError(f"{where.config} exists; edit it, or overwrite it with --force.")
         address = find_address(url)
         secret = credential or Client(url=address).register_endpoint(name)["credential"]
-        where.configure(_identity(address, secret), address, secret, workers or os.cpu_count() or 1)
+        known = _identity(address, secret)
+        straight = Direct(name=known.name, owner=known.owner, partition=known.partition) if direct else None
+        where.configure(known.endpoint_id, address, secret, workers or os.cpu_count() or 1, straight)
     typer.echo(f"Configured {name}. Settings: {where.config}\nStart it: funcledger endpoint start {name}")
 
 
-def _identity(url: str, credential: str) -> str:
-    """The id of the endpoint this credential belongs to, asked of the server: so a typing error shows now."""
+def _identity(url: str, credential: str) -> "Identity":
+    """The endpoint this credential belongs to, asked of the server: so a typing error shows now."""
     import asyncio
 
     from funcledger_compose.agent_process import identify
 
-    return asyncio.run(identify(url, credential)).endpoint_id
+    return asyncio.run(identify(url, credential))
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -81,8 +82,11 @@ class Stack:
     def stop(self) -> None:
         """Stop everything, in the reverse order of starting."""
         for processes in reversed(self.processes.values()):
-            with ThreadPoolExecutor() as threads:
-                list(threads.map(NativeProcess.stop, processes))
+            for process in processes:
+                if process.running:
+                    process.signal(signal.SIGTERM)
+            for process in processes:
+                process.stop()
 
     def addresses(self, name: str) -> list[str]:
         """Host and port of each process of a service."""
