@@ -11,6 +11,7 @@ import httpx2
 from funcledger_compose.allocator import keep_memory
 from funcledger_compose.endpoint_dir import EndpointDir, EndpointDirError, EndpointSettings
 from funcledger_compose.settings import load
+from funcledger_compose.worker_limits import limits_of
 from funcledger_endpoint.agent import FENCED_EXIT_CODE, Agent
 from funcledger_endpoint.engine import Engine
 from funcledger_endpoint.local.engine import LocalEngine
@@ -78,7 +79,8 @@ def _engine(settings: EndpointSettings, where: EndpointDir) -> Engine:
         raise EndpointDirError(
             f'{where.config}: engine = "{settings.engine}" is not known; there is "local".'
         )
-    return LocalEngine(settings.workers, output=where.log_file)
+    limits = limits_of(settings, where)
+    return LocalEngine(settings.workers, output=where.log_file, limits=limits, alone=True)
 
 
 def _log_of(settings: EndpointSettings, where: EndpointDir, stack: AsyncExitStack) -> EndpointLog:

@@ -36,6 +36,12 @@ workers = {workers}
 # and run again when it is back.
 drain = 30.0
 
+# What each worker may take, together with all that its tasks start (0: no limit; see docs/limits.md):
+# memory, such as "4GB"; processes and threads; seconds that one call may run.
+memory = 0
+processes = 4096
+walltime = 0
+
 # debug, info, warning or error.
 log_level = "info"
 """
@@ -70,6 +76,10 @@ class EndpointSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown
     engine: str = "local"
     workers: int = 1
     drain: float = 30.0
+    #: What each worker may take: bytes or a size, processes and threads, seconds of a call; 0 is no limit.
+    memory: int | str = 0
+    processes: int = 4096
+    walltime: float = 0.0
     log_level: str = "info"
     direct: Direct | None = None
 

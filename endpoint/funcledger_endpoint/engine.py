@@ -11,7 +11,7 @@ class Loss(NamedTuple):
     """Why a call that had begun ended without an outcome of its own.
 
     ``kind`` is "WorkerDied" or "TaskLost" (tried again while there are attempts left),
-    "WalltimeExceeded" or "Cancelled" (final).
+    "WalltimeExceeded", "LimitExceeded" or "Cancelled" (final).
     """
 
     kind: str

@@ -11,7 +11,7 @@ from funcledger.names import Id, as_id
 from funcledger.results import Results
 from funcledger.settings import find_server
 from funcledger.sharing import Shares
-from funcledger.submission import NewTask, TaskOptions, serialise, submit
+from funcledger.submission import NewTask, TaskOptions, resources, serialise, submit
 from funcledger.tasks import TaskInfo, info
 from funcledger_schemas.ids import new_id
 
@@ -137,13 +137,21 @@ class Client:
         *,
         serializer: str | None = None,
         walltime: float | None = None,
+        memory: int | str | None = None,
         max_attempts: int | None = None,
         expires_in: int | None = None,
     ) -> Batch:
-        """An empty batch; the options (times in seconds) hold for each of its calls."""
+        """An empty batch; the options hold for each of its calls.
+
+        Times are in seconds; ``memory`` is in bytes or a size such as "2GB", for the call and all it starts.
+        """
         del result_serializers  # results say themselves how to be read
         options = TaskOptions(
-            walltime, max_attempts, expires_in, resource_specification, user_endpoint_config
+            walltime,
+            max_attempts,
+            expires_in,
+            resources(resource_specification, memory),
+            user_endpoint_config,
         )
         return Batch(task_group_id, options, serializer)
 

@@ -26,6 +26,10 @@ class WorkerDied(TaskExecutionFailed):
     """The task killed its worker each time it was tried."""
 
 
+class LimitExceeded(TaskExecutionFailed):
+    """The task, with all it had started, took more memory or had more processes than it was allowed."""
+
+
 class WalltimeExceeded(TaskExecutionFailed):
     """The task ran longer than it was allowed to."""
 
@@ -119,6 +123,7 @@ __all__ = [
     "FunctionNotFound",
     "FunctionTooLarge",
     "InvalidRequest",
+    "LimitExceeded",
     "NotFound",
     "PayloadTooLarge",
     "PermissionDenied",

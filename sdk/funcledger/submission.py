@@ -9,6 +9,7 @@ from funcledger.errors import ArgumentsTooLarge, InvalidRequest
 from funcledger_payloads import dump_arguments, dump_json
 from funcledger_schemas.frames import pack
 from funcledger_schemas.limits import BODY_LIMIT, PAYLOAD_LIMIT
+from funcledger_schemas.sizes import parse_size
 
 if TYPE_CHECKING:
     from funcledger.transport import Transport
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 #: Most tasks in one request, and most bytes of their arguments; the head takes some of the body too.
 MOST_TASKS = 1000
 MOST_BYTES = BODY_LIMIT - 4 * 1024 * 1024
+
+
+#: Where a task's limit on memory stands in its resource specification, in bytes.
+_MEMORY_LIMIT = "memory_limit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,20 @@ class TaskOptions:
 
 
 DEFAULT = TaskOptions()
+
+
+def resources(specification: dict[str, Any] | None, memory: int | str | None) -> dict[str, Any] | None:
+    """A task's resource specification with its limit on memory: bytes, or a size such as "2GB".
+
+    Raises:
+        InvalidRequest: it is not a size.
+    """
+    if memory is None:
+        return specification
+    try:
+        return {**(specification or {}), _MEMORY_LIMIT: parse_size(memory)}
+    except ValueError as error:
+        raise InvalidRequest(f"memory: {error}.") from None
 
 
 class NewTask(NamedTuple):

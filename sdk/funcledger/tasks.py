@@ -10,6 +10,7 @@ _ERRORS: dict[str | None, type[errors.ComputeError]] = {
     "TaskLost": errors.TaskLost,
     "WorkerDied": errors.WorkerDied,
     "WalltimeExceeded": errors.WalltimeExceeded,
+    "LimitExceeded": errors.LimitExceeded,
     "Expired": errors.TaskExpired,
     "ResultTooLarge": errors.ResultTooLarge,
     "VersionMismatch": errors.VersionMismatch,

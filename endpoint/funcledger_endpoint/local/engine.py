@@ -6,8 +6,11 @@ import time
 from pathlib import Path
 
 from funcledger_endpoint.engine import Listener, Loss
+from funcledger_endpoint.local.family import tasks_of_user
+from funcledger_endpoint.local.limits import Limits
 from funcledger_endpoint.local.pace import Pace
 from funcledger_endpoint.local.slot import Slot
+from funcledger_endpoint.local.strangers import Strangers
 from funcledger_endpoint.local.worker_process import Exit
 from funcledger_endpoint.task import Task
 
@@ -15,6 +18,8 @@ _log = logging.getLogger(__name__)
 
 #: Seconds between looks at busy workers: how late a begun call or an exceeded walltime may be seen.
 _LOOK = 0.005
+#: Seconds between looks at what workers take, while any is busy and while none is.
+_WATCH, _WATCH_IDLE = 0.1, 1.0
 #: Seconds to wait after workers that died before their first call: doubled each time, up to the most.
 _BACK_OFF, _MOST_BACK_OFF = 0.1, 10.0
 
@@ -23,20 +28,33 @@ class LocalEngine:
     """An ``Engine`` of supervised processes on this machine.
 
     What functions print goes to ``output`` (a file that is appended to), or where this process prints.
-    A process being ended has ``patience`` seconds between SIGTERM and SIGKILL.
+    A process being ended has ``patience`` seconds between SIGTERM and SIGKILL. ``alone`` says that this
+    process has no children but the workers: then nothing that a task started gets away from it (on Linux).
     """
 
     name = "local"
 
-    def __init__(self, workers: int, *, output: Path | None = None, patience: float = 5.0) -> None:
+    def __init__(
+        self,
+        workers: int,
+        *,
+        output: Path | None = None,
+        patience: float = 5.0,
+        limits: Limits | None = None,
+        alone: bool = False,
+    ) -> None:
+        self._limits = limits = limits or Limits()
         self._output = output.open("ab", buffering=0) if output else None
         self._pace = Pace()
         self._slots = [
-            Slot(f"local-{n}", self._pace, self._gone, output=self._output, patience=patience)
+            Slot(f"local-{n}", self._pace, self._gone, output=self._output, patience=patience, limits=limits)
             for n in range(workers)
         ]
         self._listener: Listener
         self._looking: asyncio.TimerHandle | None = None
+        self._watching: asyncio.TimerHandle | None = None
+        self._strangers = Strangers() if alone else None
+        self._tasks_of_user = 0
         self._respawns: dict[Slot, asyncio.TimerHandle] = {}
         self._early_deaths = 0
         self._left: int | None = None
@@ -55,8 +73,12 @@ class LocalEngine:
     def start(self, listener: Listener) -> None:
         """As the port says."""
         self._listener = listener
+        if (now := tasks_of_user()) and self._limits.processes is not None:
+            # Counted by user, and not by worker: so it only keeps a bomb from outrunning the next look.
+            self._tasks_of_user = now + self.workers * self._limits.processes
         for slot in self._slots:
-            slot.spawn(listener)
+            slot.spawn(listener, self._tasks_of_user)
+        self._watch()
 
     def offer(self, task: Task, function: bytes, *, careful: bool = False) -> bool:
         """As the port says; a task that was lost before goes alone, so that it takes no neighbour along."""
@@ -86,6 +108,22 @@ class LocalEngine:
         again = self.busy and self._left is None
         self._looking = asyncio.get_running_loop().call_later(_LOOK, self._look) if again else None
 
+    def _watch(self) -> None:
+        """Hold the workers, and what their tasks have started, to their limits."""
+        self._sort_strangers()
+        for slot in self._slots:
+            slot.weigh()
+        delay = _WATCH if self.busy else _WATCH_IDLE
+        self._watching = asyncio.get_running_loop().call_later(delay, self._watch)
+
+    def _sort_strangers(self) -> None:
+        if self._strangers is None:
+            return
+        workers = {slot.process.pid: slot.process for slot in self._slots if slot.process is not None}
+        found = self._strangers.sort({pid: process.mark for pid, process in workers.items()})
+        for pid, process in workers.items():
+            process.orphans = found.get(pid, [])
+
     def release(self, task: Task) -> None:
         """As the port says."""
         for slot in self._slots:
@@ -104,6 +142,7 @@ class LocalEngine:
             slot.recall()
 
     def _gone(self, slot: Slot, ended: Exit, began: bool) -> None:
+        self._sort_strangers()
         if self._left is not None:
             self._left -= 1
             if not self._left:
@@ -126,14 +165,15 @@ class LocalEngine:
 
     def _respawn(self, slot: Slot) -> None:
         del self._respawns[slot]
-        slot.spawn(self._listener)
+        slot.spawn(self._listener, self._tasks_of_user)
 
     async def stop(self) -> None:
         """As the port says."""
         for timer in self._respawns.values():
             timer.cancel()
-        if self._looking is not None:
-            self._looking.cancel()
+        for watch in (self._looking, self._watching):
+            if watch is not None:
+                watch.cancel()
         self._left = sum(slot.running for slot in self._slots)
         for slot in self._slots:
             slot.end(Loss("TaskLost", "the endpoint was stopped while the task ran"))

@@ -16,7 +16,7 @@ READY, REPORT, SKIPPED = 1, 2, 3
 #: Most one message may take: a payload at its limit, texts, and room to spare.
 MESSAGE_LIMIT = 16 * 1024 * 1024
 
-_CALL = Struct(">IBQIB")
+_CALL = Struct(">IBQIQB")
 _FUNCTION = Struct(">IBI")
 _NUMBER = Struct(">IBQ")
 _REPORT = Struct(">IBQddQBBHHII")
@@ -28,10 +28,11 @@ class BadMessage(ValueError):
 
 
 class Call(NamedTuple):
-    """A call to make. Numbers of calls rise by one per worker."""
+    """A call to make. Numbers rise by one per worker; ``memory`` is the call's own limit in bytes, or 0."""
 
     number: int
     function: int
+    memory: int
     payload_format: str
     payload: bytes
 
@@ -44,11 +45,11 @@ class Function(NamedTuple):
     payload: bytes
 
 
-def pack_call(number: int, function: int, payload_format: str, payload: bytes) -> bytes:
+def pack_call(number: int, function: int, memory: int, payload_format: str, payload: bytes) -> bytes:
     """A call, as the agent sends it."""
     name = payload_format.encode()
     size = _CALL.size - _LENGTH + len(name) + len(payload)
-    return b"".join((_CALL.pack(size, CALL, number, function, len(name)), name, payload))
+    return b"".join((_CALL.pack(size, CALL, number, function, memory, len(name)), name, payload))
 
 
 def pack_function(number: int, content_hash: str, payload: bytes) -> bytes:
@@ -83,15 +84,15 @@ def pack_report(number: int, report: Report) -> bytes:
     return b"".join((head, *texts, report.payload))
 
 
-_CALL_BODY = Struct(">BQIB")
+_CALL_BODY = Struct(">BQIQB")
 _REPORT_BODY = Struct(">BQddQBBHHII")
 
 
 def read_call(message: bytes) -> Call:
     """The call in this message, its length already taken off."""
-    _, number, function, length = _CALL_BODY.unpack_from(message)
+    _, number, function, memory, length = _CALL_BODY.unpack_from(message)
     start = _CALL_BODY.size
-    return Call(number, function, message[start : start + length].decode(), message[start + length :])
+    return Call(number, function, memory, message[start : start + length].decode(), message[start + length :])
 
 
 def read_function(message: bytes) -> Function:

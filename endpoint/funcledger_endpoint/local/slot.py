@@ -9,10 +9,18 @@ from typing import IO
 from funcledger_endpoint.engine import Listener, Loss
 from funcledger_endpoint.local import frames
 from funcledger_endpoint.local.cell import NO_LIMIT
+from funcledger_endpoint.local.limits import (
+    Limits,
+    memory_asked,
+    memory_in_force,
+    too_many,
+    walltime_in_force,
+)
 from funcledger_endpoint.local.pace import Pace
 from funcledger_endpoint.local.worker_process import Exit, WorkerProcess
 from funcledger_endpoint.report import Report
 from funcledger_endpoint.task import Task
+from funcledger_schemas.sizes import show_size
 
 #: Functions a worker keeps; the one called longest ago is forgotten first.
 _FUNCTIONS = 256
@@ -20,6 +28,8 @@ _FUNCTIONS = 256
 _WAITING_BYTES = 4 << 20
 #: Seconds a call may run before what waits behind it is taken back.
 _STUCK = 0.02
+#: Between two weighings there is at least so many times what one takes.
+_SHARE = 20
 #: Seconds that a lowered limit is given to be seen by the worker.
 _SETTLE = 0.002
 
@@ -38,14 +48,18 @@ class Slot:
         *,
         output: IO[bytes] | None,
         patience: float,
+        limits: Limits,
     ) -> None:
         self.name = name
         self.queue: deque[tuple[int, Task]] = deque()
         #: A careful task that waits for its TaskStarted to be durable.
         self.held: Task | None = None
         self._pace, self._on_gone, self._output, self._patience = pace, on_gone, output, patience
+        self._limits = limits
         self._listener: Listener
         self._process: WorkerProcess | None = None
+        #: When it may be weighed again, in seconds of the monotonic clock: large families less often.
+        self._weigh_at = 0.0
         self._ready = False
         #: Why the process is being ended, while it is.
         self._ending: Loss | None = None
@@ -55,17 +69,25 @@ class Slot:
         self._number = self._recalled = 0
         self._functions: OrderedDict[str, int] = OrderedDict()
 
-    def spawn(self, listener: Listener) -> None:
-        """Start a process for this slot."""
+    def spawn(self, listener: Listener, tasks_of_user: int = 0) -> None:
+        """Start a process for this slot; ``tasks_of_user`` is what the worker itself is to keep to."""
         self._listener = listener
         self._functions.clear()
         self._number = self._recalled = 0
-        self._process = WorkerProcess(self._heard, self._gone, self._output)
+        self._process = WorkerProcess(
+            self._heard, self._gone, self._output,
+            memory=self._limits.memory or 0, tasks_of_user=tasks_of_user,
+        )  # fmt: skip
 
     @property
     def running(self) -> bool:
         """Whether it has a process."""
         return self._process is not None
+
+    @property
+    def process(self) -> WorkerProcess | None:
+        """Its process, while it has one."""
+        return self._process
 
     def room(self, depth: int) -> bool:
         """Whether one more call may wait here, of a function of which ``depth`` may be at a worker.
@@ -87,8 +109,9 @@ class Slot:
         self._number += 1
         self.queue.append((self._number, task))
         self._waiting_bytes += len(call.payload)
+        memory = memory_asked(call.resource_specification)
         self._gathered.append(
-            frames.pack_call(self._number, function_number, call.payload_format, call.payload)
+            frames.pack_call(self._number, function_number, memory, call.payload_format, call.payload)
         )
         if careful:
             self.held = task
@@ -132,13 +155,32 @@ class Slot:
             return
         self._announce(task)
         running = (now - self._process.cell.begun_at) / 1e9
-        walltime = task.call.walltime
+        walltime, whose = walltime_in_force(self._limits, task.call.walltime)
         if walltime is not None and running > walltime:
-            text = f"the call was ended after {running:.2f} s; its walltime is {walltime:g} s"
-            self.end(Loss("WalltimeExceeded", text))
+            self.end(Loss("WalltimeExceeded", f"the call was ended after {running:.2f} s; {whose}"))
         elif running > _STUCK and len(self.queue) > 1 and not self._recalled:
             self._pace.note(task.call.function_hash, running)
             self.recall()
+
+    def weigh(self) -> None:
+        """See what the worker and all that its tasks have started take; end it at once when over a limit."""
+        process, now = self._process, time.monotonic()
+        if process is None or self._ending is not None or now < self._weigh_at:
+            return
+        asked = memory_asked(self.queue[0][1].call.resource_specification) if self.queue else 0
+        memory, whose = memory_in_force(self._limits, asked)
+        if not memory and self._limits.processes is None:
+            return
+        found = process.weigh(memory)
+        self._weigh_at = time.monotonic() + _SHARE * (time.monotonic() - now)
+        why = None
+        if self._limits.processes is not None and found.processes > self._limits.processes:
+            why = too_many(found.processes, self._limits.processes)
+        elif memory and found.memory > memory:
+            why = f"the call and what it had started took {show_size(found.memory)} of memory; {whose}"
+        if why is not None:
+            self._ending = Loss("LimitExceeded", why)
+            process.kill()
 
     def recall(self) -> None:
         """Take back what the worker has not begun, a moment from now; until then nothing new comes here."""
@@ -230,9 +272,15 @@ class Slot:
         if queue and queue[0][0] <= process.cell.begun:
             _, task = queue.popleft()
             self._announce(task)
-            why = ending or Loss("WorkerDied", f"worker {self.name} (process {ended.pid}) {ended}")
+            why = ending or Loss("WorkerDied", self._died(task, ended))
             running = (time.monotonic_ns() - process.cell.begun_at) / 1e9
             self._listener.lost(task, why._replace(run_time=running, peak_memory=ended.peak_memory))
         if queue:
             self._listener.returned([task for _, task in queue])
         self._on_gone(self, ended, process.cell.begun > 0)
+
+    def _died(self, task: Task, ended: Exit) -> str:
+        """What is said of a worker that ended by itself; want of memory makes many libraries abort."""
+        text = f"worker {self.name} (process {ended.pid}) {ended}"
+        memory, whose = memory_in_force(self._limits, memory_asked(task.call.resource_specification))
+        return f"{text}; {whose}" if memory else text

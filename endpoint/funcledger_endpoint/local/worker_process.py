@@ -13,9 +13,11 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import IO, NamedTuple
 
-from funcledger_endpoint.local import frames
+from funcledger_endpoint.local import family, frames
 from funcledger_endpoint.local.cell import Cell
+from funcledger_endpoint.local.strangers import MARK
 from funcledger_schemas.frames import FrameError, Splitter
+from funcledger_schemas.ids import new_id
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +56,8 @@ class WorkerProcess:
     """A running worker.
 
     ``on_messages`` gets what it says, ``on_exit`` is told once when it is gone and all it said has been
-    passed on; both from the event loop. ``output`` is the file that its functions print to.
+    passed on; both from the event loop. ``output`` is the file that its functions print to. ``memory``, in
+    bytes, and ``tasks_of_user`` are what the worker has the kernel hold it to, 0 for no limit.
     """
 
     def __init__(
@@ -62,6 +65,9 @@ class WorkerProcess:
         on_messages: Callable[[Sequence[bytes]], None],
         on_exit: Callable[[Exit], None],
         output: IO[bytes] | int | None = None,
+        *,
+        memory: int = 0,
+        tasks_of_user: int = 0,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._on_messages, self._on_exit = on_messages, on_exit
@@ -76,9 +82,13 @@ class WorkerProcess:
             os.set_blocking(end, False)
             _widen(end)
         theirs = (calls, reports, cell, life)
+        #: What all that its tasks start has in its environment.
+        self.mark = new_id()
+        #: Orphans of its tasks, which are not among its descendants any more.
+        self.orphans: list[int] = []
         self._inherited = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         try:
-            self._process = _spawn(theirs, output)
+            self._process = _spawn((*theirs, memory, tasks_of_user), theirs, output, self.mark)
         finally:
             for end in theirs:
                 os.close(end)
@@ -115,11 +125,15 @@ class WorkerProcess:
         """SIGTERM to its process group, SIGKILL after ``patience`` seconds."""
         if self._kill_timer is None:
             self._signal(signal.SIGTERM)
-            self._kill_timer = self._loop.call_later(patience, self._signal, signal.SIGKILL)
+            self._kill_timer = self._loop.call_later(patience, self.kill)
 
     def kill(self) -> None:
-        """SIGKILL to its process group."""
-        self._signal(signal.SIGKILL)
+        """SIGKILL to its process group and to whatever else its tasks have started."""
+        family.kill((self.pid, *self.orphans), self.pid)
+
+    def weigh(self, memory: int) -> family.Weight:
+        """What it and its tasks' processes take; memory is exact where it may be over so many bytes."""
+        return family.weigh((self.pid, *self.orphans), memory)
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -173,15 +187,18 @@ _ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": str(16 << 20), "MALLOC_TRIM_THRESHOLD_"
 _SECRETS = frozenset({"FUNCLEDGER_CREDENTIAL", "FUNCLEDGER_TOKEN"})
 
 
-def _spawn(theirs: Sequence[int], output: IO[bytes] | int | None) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-P", "-m", "funcledger_endpoint.worker", *map(str, theirs)]
+def _spawn(
+    arguments: Sequence[int], theirs: Sequence[int], output: IO[bytes] | int | None, mark: str
+) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-P", "-m", "funcledger_endpoint.worker", *map(str, arguments)]
+    inherited = {name: value for name, value in os.environ.items() if name not in _SECRETS}
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT if output is not None else None,
         pass_fds=theirs,
-        env=_ALLOCATION | {name: value for name, value in os.environ.items() if name not in _SECRETS},
+        env=_ALLOCATION | inherited | {MARK: mark},
         start_new_session=True,
     )
 

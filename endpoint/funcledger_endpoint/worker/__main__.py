@@ -1,24 +1,31 @@
-"""Runs a worker: ``python -m funcledger_endpoint.worker`` with the numbers of its four descriptors."""
+"""Runs a worker: ``python -m funcledger_endpoint.worker`` with its four descriptors, and its limits.
+
+These are bytes of memory, and processes and threads of this user on the machine; 0 is no limit.
+"""
 
 import os
 import sys
 
+from funcledger_endpoint.local.limits import Limits
 from funcledger_endpoint.worker.guard import die_with
+from funcledger_endpoint.worker.limits import WorkerLimits, expendable
 from funcledger_endpoint.worker.loop import Loop
 
 
 def main() -> None:
     """Serve calls until the agent closes the pipe, or is gone."""
-    jobs, reports, cell, life = (int(argument) for argument in sys.argv[1:5])
+    jobs, reports, cell, life, memory, tasks_of_user = (int(argument) for argument in sys.argv[1:7])
     for descriptor in (jobs, reports, cell, life):
         # What a task starts must not hold the agent's pipes.
         os.set_inheritable(descriptor, False)
     die_with(life)
+    expendable()
+    limits = WorkerLimits(Limits(memory=memory or None), tasks_of_user)
     # Lines that functions print stand in the log at once, also when the worker dies.
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
     sys.argv[1:] = []
-    Loop(jobs, reports, cell).run()
+    Loop(jobs, reports, cell, limits).run()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from time import perf_counter, process_time
 from funcledger_endpoint.local.frames import Call
 from funcledger_endpoint.report import Report
 from funcledger_endpoint.worker.functions import Functions
+from funcledger_endpoint.worker.limits import WorkerLimits
 from funcledger_endpoint.worker.memory import PeakMemory
 from funcledger_payloads import ComputeError, SerializationError, VersionMismatch, dump, dump_exception, load
 from funcledger_schemas.limits import PAYLOAD_LIMIT
@@ -12,30 +13,35 @@ from funcledger_schemas.limits import PAYLOAD_LIMIT
 _peak = PeakMemory()
 
 
-def perform(functions: Functions, call: Call) -> Report:
+def perform(functions: Functions, call: Call, limits: WorkerLimits) -> Report:
     """What became of the call."""
+    limits.begin(call.memory)
     try:
         function = functions.get(call.function)
     except VersionMismatch as error:
         return Report("VersionMismatch", message=str(error))
     except BaseException as error:  # the user's module-level code may raise anything
+        limits.explain(error)
         return Report("FunctionNotLoaded", message=_said(error))
     try:
         args, kwargs = load(call.payload_format, call.payload)
     except BaseException as error:
+        limits.explain(error)
         return Report("ArgumentsNotLoaded", message=_said(error))
     began, cpu_began = perf_counter(), process_time()
     try:
         value = function(*args, **kwargs)
     except BaseException as error:  # SystemExit and KeyboardInterrupt are outcomes too, not this worker's end
+        limits.explain(error)
         return _raised(error, perf_counter() - began, process_time() - cpu_began)
-    return _returned(value, perf_counter() - began, process_time() - cpu_began)
+    return _returned(value, perf_counter() - began, process_time() - cpu_began, limits)
 
 
-def _returned(value: object, run_time: float, cpu_time: float) -> Report:
+def _returned(value: object, run_time: float, cpu_time: float, limits: WorkerLimits) -> Report:
     try:
         payload_format, payload = dump(value)
     except BaseException as error:
+        limits.explain(error)
         why = str(error) if isinstance(error, SerializationError) else _said(error)
         text = f"the result, a {type(value).__qualname__}, cannot be sent back: {why}"
         return Report("ResultNotSerializable", "", b"", run_time, cpu_time, _peak.after(run_time), "", text)

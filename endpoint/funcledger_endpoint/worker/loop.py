@@ -8,19 +8,21 @@ from funcledger_endpoint.local import frames
 from funcledger_endpoint.local.cell import Cell
 from funcledger_endpoint.worker.call import perform
 from funcledger_endpoint.worker.functions import Functions
+from funcledger_endpoint.worker.limits import WorkerLimits
 from funcledger_schemas.frames import Splitter
 
 _READ = 1 << 20
 
 
 class Loop:
-    """One worker; the arguments are descriptors it has inherited."""
+    """One worker; the first arguments are descriptors it has inherited."""
 
-    def __init__(self, calls: int, reports: int, cell: int) -> None:
+    def __init__(self, calls: int, reports: int, cell: int, limits: WorkerLimits) -> None:
         self._calls = calls
         self._reports = reports
         self._cell = Cell(cell)
         self._functions = Functions()
+        self._limits = limits
         self._splitter = Splitter(frames.MESSAGE_LIMIT)
         self._pid = os.getpid()
 
@@ -48,10 +50,12 @@ class Loop:
         if not self._cell.begin(call.number, time.monotonic_ns()):
             self._send(frames.pack_number(frames.SKIPPED, call.number))
             return
-        report = perform(self._functions, call)
+        report = perform(self._functions, call, self._limits)
         if os.getpid() != self._pid:
             os._exit(0)  # the function forked, and its child came back here: the parent speaks
         self._send(frames.pack_report(call.number, report))
+        if self._limits.exhausted:
+            os._exit(0)  # the next worker begins with nothing
 
     def _send(self, message: bytes) -> None:
         written = os.write(self._reports, message)

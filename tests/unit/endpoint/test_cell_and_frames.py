@@ -61,7 +61,7 @@ def test_a_report_cut_short_or_with_bytes_left_over_is_refused(more: bytes, kept
 
 
 def test_calls_and_functions_arrive_as_they_were_sent() -> None:
-    call = frames.Call(7, 3, "pickle", b"abc")
+    call = frames.Call(7, 3, 2**40, "pickle", b"abc")
     function = frames.Function(3, "ab" * 32, b"body")
     first, second = Splitter().feed(frames.pack_function(*function) + frames.pack_call(*call))
     assert (frames.read_function(first), frames.read_call(second)) == (function, call)

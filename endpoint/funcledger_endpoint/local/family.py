@@ -1,0 +1,145 @@
+"""A worker and all processes that its tasks have started: found, weighed and ended together.
+
+On Linux they are read from ``/proc``, at a cost that grows with the family and not with the machine;
+elsewhere psutil looks through all processes.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+_LINUX = sys.platform == "linux" and Path(f"/proc/self/task/{os.getpid()}/children").exists()
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+#: Rounds of stopping what has been found before all of it is killed: what is stopped starts nothing more.
+_ROUNDS = 20
+
+
+class Weight(NamedTuple):
+    """What a family takes: processes and threads, and bytes of resident memory."""
+
+    processes: int
+    memory: int
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes whose parent this one is now."""
+    if not _LINUX:
+        with contextlib.suppress(psutil.Error):
+            return [child.pid for child in psutil.Process(pid).children()]
+        return []
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError):
+                found += map(int, _read(f"/proc/{pid}/task/{thread}/children").split())
+    return found
+
+
+def members(roots: Iterable[int]) -> list[int]:
+    """These processes and all that descend from them."""
+    found = list(roots)
+    for pid in found:
+        found += children_of(pid)
+    return found
+
+
+def weigh(roots: Iterable[int], limit: int) -> Weight:
+    """What these and their descendants take. Memory is exact where it could be over ``limit`` bytes.
+
+    What processes have in common counts once for each of them at first, which is quick to find out; only
+    when that is over the limit are shared pages divided among those who share them.
+    """
+    family = members(roots)
+    threads, resident = 0, 0
+    for pid in family:
+        threads += _threads(pid)
+        resident += _resident(pid)
+    if limit and resident > limit and len(family) > 1:
+        resident = sum(_share(pid) for pid in family)
+    return Weight(threads, resident)
+
+
+def kill(roots: Iterable[int], group: int | None = None) -> None:
+    """End these processes, all that descend from them, and a process group.
+
+    First all of them are stopped, in rounds until nobody new is found: whoever runs might start another
+    one while the first are killed.
+    """
+    roots = list(roots)
+    stopped: set[int] = set()
+    if group is not None:
+        _to_group(group, signal.SIGSTOP)
+    for _ in range(_ROUNDS):
+        new = set(members(roots)) - stopped
+        if not new:
+            break
+        for pid in new:
+            _to(pid, signal.SIGSTOP)
+        stopped |= new
+    for pid in stopped:
+        _to(pid, signal.SIGKILL)
+    if group is not None:
+        _to_group(group, signal.SIGKILL)
+
+
+def _to(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
+
+
+def _to_group(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _threads(pid: int) -> int:
+    """Threads of a process; none of one that has ended and waits to be asked how."""
+    if not _LINUX:
+        with contextlib.suppress(psutil.Error):
+            return psutil.Process(pid).num_threads()
+        return 0
+    with contextlib.suppress(OSError):
+        status = _read(f"/proc/{pid}/stat").rpartition(b") ")[2].split(b" ", 18)
+        return 0 if status[0] == b"Z" else int(status[17])
+    return 0
+
+
+def _resident(pid: int) -> int:
+    with contextlib.suppress(OSError, psutil.Error):
+        if _LINUX:
+            return int(_read(f"/proc/{pid}/statm").split(b" ", 2)[1]) * _PAGE
+        return int(psutil.Process(pid).memory_info().rss)
+    return 0
+
+
+def _share(pid: int) -> int:
+    """The process's share of what it has in memory: a page that two have counts half for each."""
+    with contextlib.suppress(OSError, ValueError):
+        if _LINUX:
+            text = _read(f"/proc/{pid}/smaps_rollup")
+            start = text.index(b"\nPss:") + 5
+            return int(text[start : text.index(b"kB", start)]) * 1024
+    return _resident(pid)
+
+
+def tasks_of_user() -> int:
+    """Processes and threads that this user has on the machine; 0 where it cannot be told, or never limits."""
+    if not _LINUX or not os.getuid():
+        return 0
+    found = 0
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            if os.stat(f"/proc/{name}").st_uid == os.getuid():
+                found += len(os.listdir(f"/proc/{name}/task"))
+    return found

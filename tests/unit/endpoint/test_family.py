@@ -1,0 +1,82 @@
+"""A worker's family is found, weighed and ended: from /proc, and by psutil where there is none."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from tests.support.poll import until_sync
+
+from funcledger_endpoint.local import family
+from funcledger_endpoint.local.limits import Limits, memory_asked, memory_in_force
+
+_PARENT = """
+import os, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; x = b'x' * 90_000_000; time.sleep(60)"])
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture(params=[True, False], ids=["/proc", "psutil"])
+def parent(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, int]]:
+    """A process and its child; both end with the test."""
+    if request.param and not family._LINUX:
+        pytest.skip("there is no /proc here")
+    monkeypatch.setattr(family, "_LINUX", request.param)
+    started = subprocess.Popen(
+        [sys.executable, "-c", _PARENT], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert started.stdout is not None
+    child = int(started.stdout.readline())
+    try:
+        yield started.pid, child
+    finally:
+        for pid in (child, started.pid):
+            if psutil.pid_exists(pid):
+                os.kill(pid, 9)
+        started.communicate()
+
+
+def test_members_are_found_and_weighed(parent: tuple[int, int]) -> None:
+    assert family.members([parent[0]]) == list(parent)
+    until_sync(lambda: family.weigh([parent[0]], 1).memory > 90_000_000)
+    found = family.weigh([parent[0]], 1)
+    assert found.processes == 2
+    assert 90_000_000 < found.memory < 200_000_000
+
+
+def test_a_family_is_ended_whole(parent: tuple[int, int]) -> None:
+    family.kill([parent[0]], parent[0])
+    until_sync(lambda: all(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE for pid in parent
+                           if psutil.pid_exists(pid)))  # fmt: skip
+
+
+def test_what_is_gone_weighs_nothing(parent: tuple[int, int]) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    assert family.weigh([gone.pid], 1) == (0, 0)
+    family.kill([gone.pid])
+
+
+def test_a_tasks_limit_is_read_from_its_resource_specification() -> None:
+    assert memory_asked(None) == 0
+    assert memory_asked('{"memory_limit": 2000000000}') == 2_000_000_000
+    assert memory_asked('{"memory_limit": 5}') == 128_000_000  # less than a worker takes by itself
+    for nonsense in (
+        "",
+        "[]",
+        "{}",
+        '{"memory_limit": "much"}',
+        '{"memory_limit": -5}',
+        '{"memory_limit": true}',
+    ):
+        assert memory_asked(nonsense) == 0
+
+
+def test_the_lower_limit_is_in_force() -> None:
+    assert memory_in_force(Limits(), 0) == (0, "")
+    assert memory_in_force(Limits(memory=5), 7)[0] == 5
+    assert memory_in_force(Limits(memory=7), 5)[0] == 5
