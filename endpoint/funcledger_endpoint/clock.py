@@ -8,6 +8,14 @@ class LogClock:
 
     def __init__(self) -> None:
         self._ahead: float | None = None
+        self._newest: int | None = None
+
+    def follow(self, timestamp: int) -> None:
+        """A partition's next record has this append time (ms); an earlier one means a clock set back."""
+        if self._newest is not None and timestamp < self._newest:
+            self._ahead = None
+        self._newest = timestamp
+        self.note(timestamp)
 
     def note(self, timestamp: int) -> None:
         """A record with this append time (ms) has been seen now."""

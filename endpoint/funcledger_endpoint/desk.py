@@ -85,7 +85,7 @@ class Desk:
     def take(self, records: Sequence[Record]) -> None:
         """Records of the endpoint's tasks, in log order."""
         self._progress.read(records[0].offset, records[-1].offset + 1)
-        self._clock.note(records[-1].timestamp)
+        self._clock.follow(records[-1].timestamp)
         for record in records:
             try:
                 event = record.event()
