@@ -1,5 +1,6 @@
 """Answers as JSON with their position, and how OpenAPI describes them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -13,9 +14,10 @@ POSITION = "Funcledger-Position"
 _encode = msgspec.json.Encoder().encode
 
 
-def answer(body: Any, token: Token) -> Response:
-    """The body as JSON; the token says what its reader has seen."""
-    return Response(_encode(body), headers={POSITION: str(token)}, media_type="application/json")
+def answer(body: Any, token: Token, more: Mapping[str, Any] | None = None) -> Response:
+    """The body as JSON, with ``more`` fields; the token says what its reader has seen."""
+    whole = {**msgspec.to_builtins(body), **more} if more else body
+    return Response(_encode(whole), headers={POSITION: str(token)}, media_type="application/json")
 
 
 def described(answer_type: Any, description: str) -> dict[int | str, dict[str, Any]]:

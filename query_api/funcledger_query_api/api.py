@@ -42,6 +42,7 @@ class QuerySide:
         """
         await self.progress.now()
         await self.feed.start()
+        await self._queries.freshness.start()
 
     def close_streams(self) -> None:
         """End every stream and wait: call it when the server begins to stop, for it waits for them."""
@@ -53,5 +54,6 @@ class QuerySide:
 
     async def stop(self) -> None:
         """Let go of everything."""
+        await self._queries.freshness.stop()
         await self.feed.stop()
         await self.progress.stop()

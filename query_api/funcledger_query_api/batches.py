@@ -7,10 +7,10 @@ import msgspec
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from funcledger_query_api.answers import answer, described
+from funcledger_query_api.answers import described
 from funcledger_query_api.liveness import offline_among
 from funcledger_query_api.parameters import BatchPage, PathId, cursor_of, key_of
-from funcledger_query_api.queries import Queries, QueryRoute, SeenHeader
+from funcledger_query_api.queries import Queries, SeenHeader
 from funcledger_query_api.views import shown_status
 from funcledger_read_models.documents import BATCH_RESULTS, BatchResult, Key
 from funcledger_read_models.port import ReadModelStore
@@ -50,8 +50,8 @@ def router(queries: Queries) -> APIRouter:
     routes = APIRouter(
         prefix="/v1/batches",
         tags=["tasks"],
-        route_class=QueryRoute,
-        responses=problems("batch-not-found", "behind"),
+        route_class=queries.route_class,
+        responses=problems("batch-not-found", "behind", "read-models-unavailable"),
     )
 
     @routes.get("/{batch_id}", summary="How a batch stands", responses=described(Batch, "The batch."))
@@ -77,7 +77,7 @@ def router(queries: Queries) -> APIRouter:
             _cursor(found, page.limit),
             str(position),
         )
-        return answer(body, position)
+        return queries.answer(body, position)
 
     return routes
 

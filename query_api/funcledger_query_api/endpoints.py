@@ -7,9 +7,9 @@ from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from funcledger_query_api.access import is_visible, visible
-from funcledger_query_api.answers import answer, described
+from funcledger_query_api.answers import described
 from funcledger_query_api.parameters import EndpointFilters
-from funcledger_query_api.queries import Queries, QueryRoute, SeenHeader
+from funcledger_query_api.queries import Queries, SeenHeader
 from funcledger_query_api.stored import parsed
 from funcledger_read_models.documents import ENDPOINT_HEALTH, EndpointHealth
 from funcledger_read_models.liveness import is_online, last_seen
@@ -66,8 +66,8 @@ class EndpointList(msgspec.Struct, gc=False):
 def router(queries: Queries) -> APIRouter:
     """The routes of ``/v1/endpoints`` that read."""
     routes = APIRouter(
-        prefix="/v1/endpoints", tags=["endpoints"], route_class=QueryRoute,
-        responses=problems("endpoint-not-found", "behind"),
+        prefix="/v1/endpoints", tags=["endpoints"], route_class=queries.route_class,
+        responses=problems("endpoint-not-found", "behind", "read-models-unavailable"),
     )  # fmt: skip
 
     @routes.get("", summary="List endpoints", responses=described(EndpointList, "Endpoints."))
@@ -78,7 +78,7 @@ def router(queries: Queries) -> APIRouter:
         found = await _all(queries.store, who, own=filters.role == "owner")
         shown = [each for each in found if filters.name is None or each.name == filters.name]
         position = await queries.position(token)
-        return answer(EndpointList([_view(each) for each in shown], str(position)), position)
+        return queries.answer(EndpointList([_view(each) for each in shown], str(position)), position)
 
     # A path, so that a name with a slash in it is looked for, and not taken for another address.
     @routes.get("/{endpoint:path}", summary="An endpoint", responses=described(EndpointView, "The endpoint."))
@@ -93,7 +93,7 @@ def router(queries: Queries) -> APIRouter:
         if health is None:
             detail = f"There is no endpoint {endpoint} that you may use."
             raise Problem("endpoint-not-found", detail, endpoint=endpoint)
-        return answer(_view(health), await queries.position(token))
+        return queries.answer(_view(health), await queries.position(token))
 
     return routes
 

@@ -9,9 +9,9 @@ from starlette.responses import Response
 
 from funcledger_event_log.records import Position
 from funcledger_query_api.access import is_visible, visible
-from funcledger_query_api.answers import POSITION, answer, binary, described
+from funcledger_query_api.answers import POSITION, binary, described
 from funcledger_query_api.parameters import FunctionFilters, PathId
-from funcledger_query_api.queries import Queries, QueryRoute, SeenHeader
+from funcledger_query_api.queries import Queries, SeenHeader
 from funcledger_query_api.stored import parsed
 from funcledger_read_models.documents import FUNCTION_CATALOGUE, FunctionEntry
 from funcledger_schemas.events import FunctionRegistered
@@ -50,8 +50,8 @@ class FunctionPage(msgspec.Struct, gc=False):
 def router(queries: Queries) -> APIRouter:
     """The routes of ``/v1/functions`` that read."""
     routes = APIRouter(
-        prefix="/v1/functions", tags=["functions"], route_class=QueryRoute,
-        responses=problems("function-not-found", "behind", "log-unavailable"),
+        prefix="/v1/functions", tags=["functions"], route_class=queries.route_class,
+        responses=problems("function-not-found", "behind", "read-models-unavailable", "log-unavailable"),
     )  # fmt: skip
 
     @routes.get("", summary="Search functions", responses=described(FunctionPage, "Functions."))
@@ -67,13 +67,13 @@ def router(queries: Queries) -> APIRouter:
         )
         shown = [_view(each) for each in found[filters.offset : filters.offset + filters.limit]]
         position = await queries.position(token)
-        return answer(FunctionPage(shown, len(found), str(position)), position)
+        return queries.answer(FunctionPage(shown, len(found), str(position)), position)
 
     @routes.get("/{function_id}", summary="A function", responses=described(FunctionView, "The function."))
     async def one(function_id: PathId, who: Reader, seen: SeenHeader = None) -> Response:
         token = await queries.catch_up(seen)
         view = _view(await _entry(queries, function_id, who))
-        return answer(view, await queries.position(token))
+        return queries.answer(view, await queries.position(token))
 
     @routes.get(
         "/{function_id}/body", summary="A function's serialised body", response_class=Response,

@@ -11,8 +11,9 @@ from starlette.responses import Response
 
 from funcledger_event_log.port import EventLog, LogCorrupt, LogUnavailable
 from funcledger_event_log.records import Token
-from funcledger_query_api.answers import POSITION
+from funcledger_query_api.answers import POSITION, answer
 from funcledger_query_api.feed import OutcomeFeed
+from funcledger_query_api.freshness import Freshness
 from funcledger_query_api.progress import Progress
 from funcledger_read_models.port import ReadModelStore, StoreUnavailable
 from funcledger_web.handlers import invalid_field
@@ -38,6 +39,16 @@ class Queries:
         self.progress = progress
         self.feed = feed
         self.waits = waits
+        self.freshness = Freshness(log, progress)
+
+    @property
+    def route_class(self) -> type[APIRoute]:
+        """For routers: routes that say so when what they read from cannot be reached."""
+        return type("Route", (QueryRoute,), {"freshness": self.freshness})
+
+    def answer(self, body: Any, position: Token) -> Response:
+        """The body as JSON; read models that do not keep up are told of beside it, with what they know."""
+        return answer(body, position, self.freshness.warning())
 
     async def catch_up(self, seen: str | None) -> Token:
         """Law 9: return once the read models have passed the client's token, which it gives.
@@ -60,7 +71,7 @@ class Queries:
         detail = (
             f"The read models are {sum(lag.values())} records behind what you have seen. Try again shortly."
         )
-        return Problem("behind", detail, lag=lag)
+        return Problem("behind", detail, lag=lag, **self.freshness.warning())
 
 
 def token_of(seen: str | None) -> Token:
@@ -76,7 +87,9 @@ def token_of(seen: str | None) -> Token:
 
 
 class QueryRoute(APIRoute):
-    """A route that says so when what it reads from cannot be reached."""
+    """A route that says so when what it reads from cannot be reached; see ``Queries.route_class``."""
+
+    freshness: Freshness
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler, with the store's and the log's errors told as problems."""
@@ -86,16 +99,17 @@ class QueryRoute(APIRoute):
             try:
                 return await handler(request)
             except StoreUnavailable as error:
-                detail = "The read models cannot be reached just now. Send the request again."
-                raise Problem("behind", detail, stale=True) from error
+                detail = "The read models cannot be read just now. Commands are taken; ask again shortly."
+                as_of = self.freshness.as_of
+                raise Problem("read-models-unavailable", detail, as_of=as_of, stale=True) from error
             except LogUnavailable as error:
                 detail = "The log, which holds part of the answer, cannot be read just now. Try again."
                 raise Problem("log-unavailable", detail) from error
             except LogCorrupt as error:
                 _log.error("a query meets damage: %s", error)
                 detail = (
-                    "A record that the answer needs is damaged, so it is not given. The server's operator must "
-                    "put back a backup; the server's log names the place."
+                    "A record that the answer needs is damaged, so it is not given. The server's operator "
+                    "must put back a backup; the server's log names the place."
                 )
                 raise Problem("log-damaged", detail) from error
 

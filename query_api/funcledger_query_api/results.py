@@ -9,7 +9,7 @@ from starlette.responses import Response, StreamingResponse
 from funcledger_query_api.answers import POSITION, binary
 from funcledger_query_api.collecting import Collector
 from funcledger_query_api.parameters import WAIT_LIMIT, Id, Strict
-from funcledger_query_api.queries import Queries, QueryRoute, SeenHeader, token_of
+from funcledger_query_api.queries import Queries, SeenHeader, token_of
 from funcledger_query_api.seen import Seen
 from funcledger_query_api.sending import answer_frame
 from funcledger_query_api.stream import ResultStream
@@ -24,7 +24,10 @@ Reader = Annotated[Principal, allow("tasks:read")]
 IDS_LIMIT = 10_000
 #: Most batches of one stream.
 BATCHES_LIMIT = 1000
-_FRAME = "A frame: JSON head {tasks, unknown, position}, then each task's `size` bytes of payload."
+_FRAME = (
+    "A frame: JSON head {tasks, unknown, position}, then each task's `size` bytes of payload. The head has "
+    "`as_of` (ms since 1970) and `stale` where the read models do not keep up."
+)
 _STREAM = (
     "Delimited frames: JSON head {tasks, position, resume}, then payloads; empty ones are signs of life. "
     "`position` is what the client has seen (Funcledger-Position), `resume` where its next stream goes on; "
@@ -44,8 +47,8 @@ def router(queries: Queries) -> APIRouter:
     routes = APIRouter(
         prefix="/v1/results",
         tags=["results"],
-        route_class=QueryRoute,
-        responses=problems("behind", "log-unavailable"),
+        route_class=queries.route_class,
+        responses=problems("behind", "read-models-unavailable", "log-unavailable"),
     )
 
     @routes.post(
@@ -63,7 +66,8 @@ def router(queries: Queries) -> APIRouter:
         collector = Collector(queries, who.id, wait)
         await collector.collect(dict.fromkeys(asked.task_ids))
         position = await collector.position(token)
-        body = answer_frame(collector.tasks, collector.payloads, collector.unknown, str(position))
+        warning = queries.freshness.warning() if wait.read else {}
+        body = answer_frame(collector.tasks, collector.payloads, collector.unknown, str(position), **warning)
         return Response(body, headers={POSITION: str(position)}, media_type=frames.MEDIA_TYPE)
 
     @routes.get(

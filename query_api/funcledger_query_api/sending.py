@@ -13,10 +13,14 @@ _encode = msgspec.json.Encoder().encode
 
 
 def answer_frame(
-    tasks: Sequence[SentTask], payloads: Sequence[bytes], unknown: Sequence[str], position: str
+    tasks: Sequence[SentTask],
+    payloads: Sequence[bytes],
+    unknown: Sequence[str],
+    position: str,
+    **more: Any,
 ) -> bytes:
     """The answer to a request for results."""
-    return _frame({"tasks": tasks, "unknown": unknown, "position": position}, payloads)
+    return _frame({**more, "tasks": tasks, "unknown": unknown, "position": position}, payloads)
 
 
 def stream_frame(tasks: Sequence[SentTask], payloads: Sequence[bytes], seen: Seen, **more: Any) -> bytes:

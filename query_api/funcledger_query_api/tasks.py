@@ -7,13 +7,13 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from funcledger_event_log.records import Token
-from funcledger_query_api.answers import answer, described
+from funcledger_query_api.answers import described
 from funcledger_query_api.history import History, events_of
 from funcledger_query_api.listing import TaskList
 from funcledger_query_api.liveness import offline_among
 from funcledger_query_api.lookup import tasks_of
 from funcledger_query_api.parameters import PathId, TaskFilters, Wait
-from funcledger_query_api.queries import Queries, QueryRoute, SeenHeader, token_of
+from funcledger_query_api.queries import Queries, SeenHeader, token_of
 from funcledger_query_api.views import TaskView, landed_view, listed, status_view
 from funcledger_query_api.waiting import TaskWait
 from funcledger_read_models.documents import TASK_HISTORY, TaskHistory
@@ -42,8 +42,8 @@ def router(queries: Queries) -> APIRouter:
     routes = APIRouter(
         prefix="/v1/tasks",
         tags=["tasks"],
-        route_class=QueryRoute,
-        responses=problems("task-not-found", "behind"),
+        route_class=queries.route_class,
+        responses=problems("task-not-found", "behind", "read-models-unavailable"),
     )
 
     @routes.get("", summary="List tasks", responses=described(TaskPage, "A page of tasks."))
@@ -53,7 +53,7 @@ def router(queries: Queries) -> APIRouter:
         token = await queries.catch_up(seen)
         views, cursor = await TaskList(queries.store, who.id, filters).page()
         position = await queries.position(token)
-        return answer(TaskPage([listed(view) for view in views], cursor, str(position)), position)
+        return queries.answer(TaskPage([listed(view) for view in views], cursor, str(position)), position)
 
     @routes.get("/{task_id}", summary="How a task stands", responses=described(TaskView, "The task."))
     async def status(task_id: PathId, who: Reader, wait: Wait = 0, seen: SeenHeader = None) -> Response:
@@ -63,7 +63,7 @@ def router(queries: Queries) -> APIRouter:
         with queries.waits.poll(who, wait):
             await waiting.settle(token, wait)
         view, position = await _status(queries, waiting, task_id, token)
-        return answer(view, position)
+        return queries.answer(view, position)
 
     @routes.get("/{task_id}/history", summary="Everything on the log about a task",
                 responses=described(History, "Its events."))  # fmt: skip
@@ -76,7 +76,7 @@ def router(queries: Queries) -> APIRouter:
             raise not_found(task_id)
         events = await events_of(queries.log, document)
         position = await queries.position(token)
-        return answer(History(task_id=task_id, events=events, position=str(position)), position)
+        return queries.answer(History(task_id=task_id, events=events, position=str(position)), position)
 
     return routes
 

@@ -35,6 +35,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "internal": (500, "Something went wrong in the server"),
     "log-damaged": (500, "Part of the log is damaged"),
     "behind": (503, "The server has not caught up yet"),
+    "read-models-unavailable": (503, "The read models cannot be read"),
     "log-unavailable": (503, "The log cannot be reached"),
     "outcome-unknown": (503, "Whether the request took effect is not known"),
     "log-full": (507, "The log has no space left"),

@@ -110,5 +110,8 @@ async def test_a_store_that_cannot_be_reached_is_told_and_live_results_still_com
         _, tasks = await asking
         assert tasks[task.task_id][1] == b"live"
         response = await side.client.get(f"/v1/endpoints/{ENDPOINT}")
-        assert (response.status_code, response.json()["type"]) == (503, "urn:funcledger:problem:behind")
+        problem = response.json()
+        assert (response.status_code, problem["stale"]) == (503, True)
+        assert problem["type"] == "urn:funcledger:problem:read-models-unavailable"
+        assert int(response.headers["Retry-After"]) >= 1
         assert "gone" not in response.text

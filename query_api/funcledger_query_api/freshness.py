@@ -1,0 +1,95 @@
+"""How old the answers are: whether the read models keep up with the log, and up to when they surely do."""
+
+import asyncio
+import contextlib
+import logging
+from typing import Any
+
+from funcledger_event_log.port import EventLog, LogError
+from funcledger_event_log.records import Token, TopicPartition
+from funcledger_query_api.progress import Progress
+from funcledger_read_models.port import StoreError
+from funcledger_schemas import clock
+
+_log = logging.getLogger(__name__)
+
+#: Seconds between looks.
+INTERVAL = 1.0
+#: Read models that have not passed within so many seconds what was on the log are stale.
+STALE_AFTER = 5.0
+#: What an answer is made of. Heartbeats come all the time and say nothing of who is behind.
+_TOPICS = ("functions", "endpoints", "tasks", "results")
+
+
+class Freshness:
+    """Looks every second; queries ask it and wait for nothing (FAULTS 15 and 21).
+
+    ``as_of`` is a time, in milliseconds since 1970: all that was on the log by then is in the read models.
+    """
+
+    def __init__(self, log: EventLog, progress: Progress) -> None:
+        self._log = log
+        self._progress = progress
+        #: Ends of the log that the read models have to pass, and when they were taken.
+        self._ends: Token | None = None
+        self._taken_at = 0
+        self._taken = self._fresh = _seconds()
+        self._looking: asyncio.Task[None] | None = None
+        self.as_of: int | None = None
+
+    @property
+    def stale(self) -> bool:
+        """Whether the read models have stopped to keep up, or cannot be asked."""
+        return _seconds() - self._fresh > STALE_AFTER
+
+    def warning(self) -> dict[str, Any]:
+        """What an answer says beside itself: nothing, as long as the read models keep up."""
+        return {"as_of": self.as_of, "stale": True} if self.stale else {}
+
+    async def start(self) -> None:
+        """Begin to look."""
+        self._looking = asyncio.create_task(self._look_for_ever(), name="read models' freshness")
+
+    async def stop(self) -> None:
+        """Look no more."""
+        if self._looking is not None:
+            self._looking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._looking
+
+    async def _look_for_ever(self) -> None:
+        told = False
+        while True:
+            try:
+                await self.look()
+            except (LogError, StoreError) as error:
+                _log.debug("how old the read models are cannot be told: %s", error)
+            if self.stale is not told:
+                told = self.stale
+                _log.warning("the read models %s", "are stale" if told else "keep up again")
+            await clock.sleep(INTERVAL)
+
+    async def look(self) -> None:
+        """See whether the read models have come to where the log is, or was at an earlier look.
+
+        Raises:
+            LogError, StoreError: it cannot be seen.
+        """
+        if self._ends is None:
+            self._taken_at, self._taken = clock.millis(), _seconds()
+            self._ends = await self._ends_now()
+        await self._progress.now()
+        if not self._progress.lag(self._ends):
+            self.as_of, self._fresh, self._ends = self._taken_at, self._taken, None
+
+    async def _ends_now(self) -> Token:
+        ends = Token()
+        for topic in _TOPICS:
+            for partition, end in (await self._log.ends(topic)).items():
+                ends.advance(TopicPartition(topic, partition), end)
+        return ends
+
+
+def _seconds() -> float:
+    """By a clock that never jumps, unlike the one that ``as_of`` is told by."""
+    return clock.current().monotonic_ns() / 1e9
