@@ -16,7 +16,7 @@ from tests.chaos.stack import Stack, Victim
 #: How often a strike only freezes its victim, and how often it takes another one along.
 _FREEZES, _PAIRS = 0.25, 0.15
 #: How often an agent is superseded by one more, and how often the present one is frozen meanwhile.
-_RIVALS, _ASLEEP = 0.04, 0.5
+_RIVALS, _ASLEEP = 0.06, 0.5
 #: Seconds between looks at who is there.
 _LOOK = 0.1
 

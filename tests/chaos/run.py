@@ -104,7 +104,7 @@ class Progress:
         self._count = 0
 
     def acknowledged(self) -> int:
-        """So far, counting those that an executor was given and has an outcome of."""
+        """So far, counting those that an executor has taken over."""
         if not self._path.exists():
             return 0
         with self._path.open("rb") as file:
