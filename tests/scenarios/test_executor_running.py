@@ -4,8 +4,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from tests.support.axes import Running
 from tests.support.poll import until_sync
-from tests.support.service import Service, service
 
 from funcledger import Executor
 
@@ -16,13 +16,14 @@ def nap(seconds: float) -> float:
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Service]:
-    with service() as started, started.endpoint("lab", workers=1):
-        yield started
+def narrow(running: Running) -> Iterator[Running]:
+    """A deployment with an endpoint of one worker."""
+    with running.endpoint("narrow", workers=1):
+        yield running
 
 
-def test_of_several_calls_on_one_worker_only_the_first_is_running(running: Service) -> None:
-    with running.client() as client, Executor("lab", client) as executor:
+def test_of_several_calls_on_one_worker_only_the_first_is_running(narrow: Running) -> None:
+    with narrow.client() as client, Executor("narrow", client) as executor:
         first, second = executor.submit(nap, 1.0), executor.submit(nap, 0.01)
         assert not first.running()
         until_sync(lambda: first.running(), 10)
@@ -37,11 +38,11 @@ def test_of_several_calls_on_one_worker_only_the_first_is_running(running: Servi
         assert not second.running()
 
 
-def test_another_program_that_loads_a_group_knows_what_runs(running: Service) -> None:
-    with running.client() as client, Executor("lab", client) as executor:
+def test_another_program_that_loads_a_group_knows_what_runs(narrow: Running) -> None:
+    with narrow.client() as client, Executor("narrow", client) as executor:
         slow, waiting = executor.submit(nap, 1.5), executor.submit(nap, 0.01)
         until_sync(lambda: slow.running(), 10)
-        with running.client() as other, Executor("lab", other) as second:
+        with narrow.client() as other, Executor("narrow", other) as second:
             futures = {each.task_id: each for each in second.reload_tasks(executor.task_group_id)}
             until_sync(lambda: futures[slow.task_id].running(), 10)
             assert not futures[waiting.task_id].running()

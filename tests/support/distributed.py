@@ -124,3 +124,15 @@ def run_topics(stack: Stack, *words: str) -> "subprocess.CompletedProcess[str]":
         timeout=120,
         check=False,
     )
+
+
+def run_service(stack: Stack, role: str, **changed: str) -> "subprocess.CompletedProcess[str]":
+    """``funcledger serve`` with other settings than the stack's, to its end."""
+    return subprocess.run(
+        funcledger("serve", role, "--port", "0"),
+        env=stack.environment(role) | changed,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )

@@ -70,6 +70,11 @@ class NativeProcess:
         """Whether it is there."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def exit_code(self) -> int | None:
+        """What it ended with; None while it runs, or was never started."""
+        return self._process.poll() if self._process is not None else None
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, such as SIGSTOP and SIGCONT."""
         os.kill(self.pid, number)
