@@ -8,9 +8,9 @@ import argparse
 import time
 
 import psutil
+
 from benchmarks.measures import ENDPOINT, noop
 from benchmarks.server import server
-
 from funcledger import Client
 
 #: Tasks of a batch: as many as a scientist's sweep may have, so that a million are many batches.

@@ -41,15 +41,16 @@ class Fold:
     model: Model
     handlers: Mapping[type[Event], Handler]
     of_void: Mapping[type[Event], Handler] = field(default_factory=dict)
-    #: The key of the document that an entry touches.
-    key: Callable[[Entry[Any]], Key] = lambda entry: entry.key
+    #: The key of the document that an entry touches, None where it is the entry's own.
+    key: Callable[[Entry[Any]], Key] | None = None
 
 
 def apply(fold: Fold, steps: Iterable[Step], documents: dict[Key, Document]) -> dict[Key, Document]:
     """Take the steps in order over ``documents``, which are brought up to date; those that changed."""
     changed: dict[Key, Document] = {}
+    handlers, of_void = fold.handlers, fold.of_void
     for key, entry in steps:
-        handler = (fold.of_void if entry.void else fold.handlers).get(type(entry.event))
+        handler = (of_void if entry.void else handlers).get(type(entry.event))
         document = handler(documents.get(key), entry) if handler is not None else None
         if document is not None:
             documents[key] = changed[key] = document

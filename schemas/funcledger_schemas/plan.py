@@ -84,9 +84,8 @@ _READ = {
     "double": "({0},) = _read_double(_it, _at)\n_at += 8",
 }
 #: What one event says as the one before: one text in memory does for all of them.
-_REPEATED = frozenset(
-    "actor owner endpoint_id batch_id function_id function_hash payload_format worker kind instance_id".split()
-)
+_REPEATED = ("actor", "owner", "endpoint_id", "instance_id", "batch_id", "function_id", "function_hash",
+             "payload_format", "worker", "kind")  # fmt: skip
 _SHARED = _SLICE + "{0} = _shared(_it[_from:_at]) if _n < 160 else _it[_from:_at].decode()"
 _OPTIONAL = """
 _n = _it[_at]
