@@ -5,7 +5,8 @@ partitions, two owners, agents that are taken over and wake again, the keeper, c
 from collections.abc import Callable
 from typing import Any
 
-from funcledger_event_log.records import NewRecord, Record
+from tests.support.page import Page
+
 from funcledger_schemas import events as e
 from funcledger_schemas.events import Event
 
@@ -20,13 +21,11 @@ def partition_of(endpoint_id: str) -> int:
     return ENDPOINTS.index(endpoint_id) // 2
 
 
-class Teller:
+class Teller(Page):
     """Appends events to a log of lists; every move takes two small numbers that choose its details."""
 
     def __init__(self) -> None:
-        self.records: list[Record] = []
-        self._ends: dict[tuple[str, int], int] = {}
-        self._ids = 0
+        super().__init__()
         self._tasks: list[dict[str, Any]] = []
         self._keys: set[tuple[str, str, str]] = set()
         self._registered: set[str] = set()
@@ -35,30 +34,6 @@ class Teller:
 
     def rest(self, a: int, b: int) -> None:
         """Nothing happens: what Hypothesis shrinks to."""
-
-    def append(self, event: Event, partition: int = 0) -> int:
-        """Append an event, the same one as often as wished; returns its offset."""
-        return self._append(NewRecord.of(event, partition))
-
-    def _append(self, new: NewRecord) -> int:
-        where = new.topic, new.partition
-        offset = self._ends[where] = self._ends.get(where, -1) + 1
-        # One append in three is in the same millisecond as the one before.
-        time = 1_700_000_000_000 + len(self.records) * 2 // 3
-        self.records.append(Record(*where, offset, time, new.key, new.headers, new.value))
-        return offset
-
-    def copy(self, a: int, b: int) -> None:
-        """A record is appended again, as a producer may whose first append seemed to fail."""
-        if self.records:
-            record = self.records[-1 - (a * 7 + b) % len(self.records)]
-            self._append(NewRecord(record.topic, record.partition, record.key, record.headers, record.value))
-
-    def base(self, actor: str = "user:ann") -> dict[str, Any]:
-        """What every event has."""
-        self._ids += 1
-        event_id = f"00000000-0000-7000-8000-{self._ids:012x}"
-        return {"event_id": event_id, "occurred_at": 1_700_000_000_000_000 - self._ids, "actor": actor}
 
     def submit(self, a: int, b: int) -> None:
         """A new task; ids are the same for both owners, as nothing forbids."""
@@ -222,11 +197,6 @@ class Teller:
             self._registered.add(about_id)
             self.append(moves[4 + a % 2]())
         self.append(moves[a % len(moves)]())
-
-    def noise(self, a: int, b: int) -> None:
-        """A record that nobody can read."""
-        topic = ["tasks", "results", "functions", "heartbeats"][b % 4]
-        self._append(NewRecord(topic, 0, b"?", (), bytes([a]) * b))
 
     def _about(self, kind: type[Any], task: dict[str, Any], b: int | None = None, /, **fields: Any) -> None:
         if kind is not e.TaskCancelRequested:
