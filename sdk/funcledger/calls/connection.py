@@ -1,0 +1,52 @@
+"""A connection to a server, which every call of a client stands on."""
+
+from typing import Self
+
+from funcledger.endpoints import Endpoints
+from funcledger.functions import Functions
+from funcledger.results import Results
+from funcledger.settings import find_server
+from funcledger.sharing import Shares
+
+
+class Connection:
+    """One server, and what asks it for functions, endpoints, results and shares."""
+
+    def __init__(
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        *,
+        patience: float = 60.0,
+        room_timeout: float | None = None,
+    ) -> None:
+        from funcledger.transport import Transport  # brings httpx2 and tenacity, so not with the import
+
+        self.transport = Transport(find_server(url, token), patience=patience, room_timeout=room_timeout)
+        self.functions = Functions(self.transport)
+        self.endpoints = Endpoints(self.transport)
+        self.results = Results(self.transport)
+        self.shares = Shares(self.transport)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.transport.server.url!r})"
+
+    def version_check(self) -> dict[str, str]:
+        """The versions of this SDK and of the server."""
+        from importlib.metadata import version
+
+        return {"sdk": version("funcledger"), "server": str(self.transport.get("/version")["version"])}
+
+    def logout(self) -> None:
+        """Forget the token; this client can do nothing more."""
+        self.transport.forget_token()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.transport.close()

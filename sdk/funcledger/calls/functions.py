@@ -1,0 +1,74 @@
+"""What a client can be asked about functions."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from funcledger.calls.connection import Connection
+from funcledger.functions import description_of, serialise_function
+from funcledger.names import Id, as_id
+
+
+class FunctionCalls(Connection):
+    """Register, read, search, share and delete functions."""
+
+    def register_function(
+        self,
+        function: Callable[..., Any],
+        function_name: str | None = None,
+        container_uuid: object = None,
+        description: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        public: bool = False,
+        group: str | None = None,
+        searchable: object = None,
+    ) -> str:
+        """Store a function with all it refers to; its id. The description defaults to the docstring.
+
+        ``container_uuid`` and ``searchable`` are accepted as older programs pass them, and mean nothing.
+        """
+        return self.functions.register(
+            serialise_function(function),
+            name=function_name,
+            description=description_of(function) if description is None else description,
+            metadata=metadata,
+            public=public,
+            group=group,
+        )
+
+    def register_source_code(
+        self,
+        source: str,
+        function_name: str,
+        description: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        public: bool = False,
+        group: str | None = None,
+    ) -> str:
+        """Store a function given as source that defines ``function_name``; its id."""
+        return self.functions.register_source(
+            source, function_name, description=description, metadata=metadata, public=public, group=group
+        )
+
+    def get_function(self, function_id: Id) -> dict[str, Any]:
+        """What is known of a function: name, description, metadata, source and so on."""
+        return self.functions.get(function_id)
+
+    def get_functions(self, role: str | None = None) -> list[dict[str, Any]]:
+        """The functions you may run; with role "owner" only your own."""
+        return self.functions.search(None, role, 0, 1000)
+
+    def search_function(self, text: str, offset: int = 0, limit: int = 10) -> list[dict[str, Any]]:
+        """Functions you may run whose name or description hold ``text``."""
+        return self.functions.search(text, "any", offset, limit)
+
+    def delete_function(self, function_id: Id) -> None:
+        """Delete a function; tasks submitted before still run."""
+        self.functions.delete(function_id)
+
+    def share_function(self, function_id: Id, *, user: str | None = None, group: str | None = None) -> None:
+        """Let a user or a group run a function."""
+        self.shares.add("functions", as_id(function_id, "function_id"), user, group)
+
+    def unshare_function(self, function_id: Id, *, user: str | None = None, group: str | None = None) -> None:
+        """Take that back."""
+        self.shares.remove("functions", as_id(function_id, "function_id"), user, group)
