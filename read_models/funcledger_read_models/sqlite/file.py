@@ -27,8 +27,9 @@ _TUNING = (
     # Pages written again and again are copied into the file once in 64 MB, and with two syncs each time.
     "PRAGMA wal_autocheckpoint = 8000",
     "PRAGMA journal_size_limit = 67108864",
-    "PRAGMA cache_size = -65536",
 )
+#: Pages kept by a connection, in KiB. New documents lie together, and the system keeps the file's pages too.
+WRITER_CACHE, READER_CACHE = 32_768, 8_192
 
 
 class UnusableFile(StoreError):
@@ -39,13 +40,13 @@ class WornFile(UnusableFile):
     """Raised for read models that are damaged or another version's: all they held is in the log."""
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """A tuned connection in autocommit mode, for use by one thread at a time."""
+def connect(path: Path, cache: int) -> sqlite3.Connection:
+    """A tuned connection in autocommit mode, for use by one thread at a time; ``cache`` in KiB."""
     connection = sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, cached_statements=_CACHED
     )
     try:
-        for pragma in _TUNING:
+        for pragma in (*_TUNING, f"PRAGMA cache_size = -{cache}"):
             connection.execute(pragma)
     except BaseException:
         connection.close()

@@ -6,10 +6,8 @@ from typing import Any
 
 from funcledger_read_models.checks import Where, check_query
 from funcledger_read_models.documents import Key, Model
-from funcledger_read_models.sqlite.statements import index, indexed
+from funcledger_read_models.sqlite.statements import COMMON, RARE, index, indexed
 
-#: What nearly all documents come to, so that looking for it by index would lead to nearly all of them.
-_COMMON = "success"
 #: Filters that leave the fewest documents come first; the others are alike.
 _FINEST = ("batch_id", "status")
 
@@ -44,6 +42,7 @@ def page(
     if (finest := _finest(model, where)) is not None:
         # SQLite knows nothing of how values are spread, and would rather walk through every key.
         text += f" INDEXED BY {index(model, finest)}"
+        conditions += [RARE] if finest == "status" else []
     if conditions:
         text += f" WHERE {' AND '.join(conditions)}"
     return f"{text} ORDER BY {order} LIMIT ?", [*parameters, limit]
@@ -59,7 +58,7 @@ def _finest(model: Model, where: Where) -> str | None:
 
 def _is_narrow(name: str, wanted: str | bool | Collection[str]) -> bool:
     # Of several values at once, all that match must be sorted, so they should be few.
-    return wanted != _COMMON if isinstance(wanted, str | bool) else name == "status" and _COMMON not in wanted
+    return wanted != COMMON if isinstance(wanted, str | bool) else name == "status" and COMMON not in wanted
 
 
 def due(model: Model, before: int, limit: int) -> tuple[str, list[Any]]:

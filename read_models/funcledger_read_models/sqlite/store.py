@@ -15,7 +15,14 @@ from funcledger_read_models.documents import Document, Key, Model
 from funcledger_read_models.packing import unpacker
 from funcledger_read_models.port import Documents, Positions, StoreUnavailable
 from funcledger_read_models.sqlite import queries
-from funcledger_read_models.sqlite.file import connect, prepare, read_positions, translated
+from funcledger_read_models.sqlite.file import (
+    READER_CACHE,
+    WRITER_CACHE,
+    connect,
+    prepare,
+    read_positions,
+    translated,
+)
 from funcledger_read_models.sqlite.statements import pieces, select
 from funcledger_read_models.sqlite.writer import Writer
 
@@ -60,7 +67,7 @@ class SqliteStore:
     @classmethod
     def writer(cls, path: Path) -> Writer:
         """The writing side of a file that is ours."""
-        connection = connect(path)
+        connection = connect(path, WRITER_CACHE)
         try:
             prepare(connection, path)
         except BaseException:
@@ -146,7 +153,7 @@ class SqliteStore:
         """This thread's connection for reading."""
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = self._local.connection = connect(self._path)
+            connection = self._local.connection = connect(self._path, READER_CACHE)
             self._connections.append(connection)
         return connection
 
