@@ -83,7 +83,7 @@ def _engine(settings: EndpointSettings, where: EndpointDir) -> Engine:
     return LocalEngine(settings.workers, output=where.log_file, limits=limits, alone=True)
 
 
-def _log_of(settings: EndpointSettings, where: EndpointDir, stack: AsyncExitStack) -> EndpointLog:
+async def _log_of(settings: EndpointSettings, where: EndpointDir, stack: AsyncExitStack) -> EndpointLog:
     """The endpoint's view of the log: through the gateway, or of its partition itself."""
     view: EndpointLog
     if settings.direct is None:
@@ -103,7 +103,7 @@ def _log_of(settings: EndpointSettings, where: EndpointDir, stack: AsyncExitStac
 
 async def _run(where: EndpointDir, settings: EndpointSettings, *, attached: bool) -> int:
     async with AsyncExitStack() as stack:
-        log = _log_of(settings, where, stack)
+        log = await _log_of(settings, where, stack)
         agent = Agent(log, _engine(settings, where), AgentSettings(drain=settings.drain))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,5 +1,6 @@
 """The log and the read models that settings name, opened; adapters are chosen here and nowhere else."""
 
+import dataclasses
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,8 +31,9 @@ class Backends:
 
         Raises:
             DataDirError: the embedded log cannot be opened.
+            SettingsError: an external schema registry refuses our schemas, or cannot be reached.
         """
-        log = _kafka(self._settings) if self._settings.log == "kafka" else await _embedded(folder)
+        log = await kafka_log(self._settings) if self._settings.log == "kafka" else await _embedded(folder)
         self._stack.push_async_callback(log.close)
         self._log = log
         return log
@@ -64,11 +66,29 @@ async def _embedded(folder: Path) -> EventLog:
         raise DataDirError(str(error)) from error
 
 
-def _kafka(settings: Settings) -> EventLog:
+async def kafka_log(settings: Settings) -> EventLog:
+    """The log on Kafka, once the schemas are registered where a registry is named.
+
+    Raises:
+        SettingsError: the registry refuses them, or cannot be reached.
+    """
     require("kafka", "the log on Kafka")
     from funcledger_event_log.kafka import KafkaLog
 
-    return KafkaLog(kafka_settings(settings))
+    ids = await _schema_ids(settings)
+    return KafkaLog(dataclasses.replace(kafka_settings(settings), schema_ids=ids))
+
+
+async def _schema_ids(settings: Settings) -> dict[str, int]:
+    """An external registry's ids, none where there is no such registry."""
+    from funcledger_event_log.kafka.registry import RegistryRefused, RegistryUnavailable, register
+
+    if not settings.schema_registry_url:
+        return {}
+    try:
+        return await register(settings.schema_registry_url.reveal(), settings.kafka_topic_prefix)
+    except (RegistryRefused, RegistryUnavailable) as error:
+        raise SettingsError(str(error)) from error
 
 
 async def _mongo(settings: Settings) -> ReadModelStore:

@@ -18,6 +18,7 @@ from funcledger_gateway.fencing import EpochTail
 from funcledger_gateway.keeper import Keeper
 from funcledger_gateway.routes import routers as gateway_routers
 from funcledger_projectors.runner import Projector
+from funcledger_query_api import schema_registry
 from funcledger_query_api.api import QuerySide
 from funcledger_read_models.port import ReadModelStore, StoreError
 from funcledger_web import catalogue as catalogues
@@ -97,16 +98,17 @@ class CommandApi(Role):
 
 
 class QueryApi(Role):
-    """Status, results, streams."""
+    """Status, results, streams; and the schemas, unless another registry has them (``topic_prefix`` None)."""
 
-    def __init__(self, log: EventLog, store: ReadModelStore, waits: Waits) -> None:
+    def __init__(self, log: EventLog, store: ReadModelStore, waits: Waits, topic_prefix: str | None) -> None:
+        self._schemas = [] if topic_prefix is None else [schema_registry.router(topic_prefix)]
         self._side = QuerySide(log, store, waits=waits)
         self._store = store
         super().__init__(self._side)
 
     def routers(self) -> list[APIRouter]:
         """As the role says."""
-        return self._side.routers()
+        return self._side.routers() + self._schemas
 
     async def missing(self) -> Sequence[str]:
         """As the role says."""

@@ -73,7 +73,7 @@ class Services:
         if store and "projectors" in roles:
             made.append(Projectors(log, store, assignment or Everything(), metrics.registry))
         if store and "query-api" in roles:
-            made.append(QueryApi(log, store, waits))
+            made.append(QueryApi(log, store, waits, _topic_prefix(settings)))
         services = cls(log, made)
         await services._start()
         services.app = application(
@@ -123,6 +123,13 @@ async def _create_topics(log: EventLog, partitions: int) -> None:
     for topic in TOPICS:
         present = await log.partitions(topic)
         await log.create_topic(topic, max(present, partitions if topic in BY_ENDPOINT else 1))
+
+
+def _topic_prefix(settings: Settings) -> str | None:
+    """What the topics' names begin with where the log is; None with a schema registry that is not ours."""
+    if settings.schema_registry_url:
+        return None
+    return settings.kafka_topic_prefix if settings.log == "kafka" else ""
 
 
 def _hosts(settings: Settings) -> list[str]:

@@ -86,6 +86,8 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     #: mongodb:// address, with account and password where one is needed.
     mongo_uri: Secret = Secret("mongodb://127.0.0.1:27017/")
     mongo_database: str = "funcledger"
+    #: An external schema registry with Confluent's API; records carry its ids. May hold an account.
+    schema_registry_url: Secret = Secret()
     #: A private file of users and their tokens; see docs/production.md.
     tokens_file: Path | None = None
     #: The same as text: name=SHA-256 of the token, comma-separated.

@@ -11,7 +11,7 @@ from funcledger_schemas.events import Event, TaskEvent
 #: Header names and values, in the order they are written.
 Headers = tuple[tuple[str, bytes], ...]
 
-TYPE_PREFIX = "funcledger.events."
+TYPE_PREFIX = manifest.NAMESPACE
 TOPICS = ("functions", "endpoints", "tasks", "results", "heartbeats", "dead_letters", "audit")
 #: Topics whose partition is the endpoint's own; the others have one partition, so one order.
 BY_ENDPOINT = frozenset({"tasks", "results", "heartbeats"})

@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 
 _HERE = resources.files("funcledger_schemas")
 
+#: What every event's full name, and a record's ``ce_type``, begins with.
+NAMESPACE = "funcledger.events."
+
 
 class Entry(NamedTuple):
     """One schema: its id in Confluent's wire format, its event, version, and topic."""
@@ -20,6 +23,10 @@ class Entry(NamedTuple):
     def dataschema(self) -> str:
         """The CloudEvents ``dataschema`` by which our own readers find this schema."""
         return f"urn:funcledger:schema:{self.name}:{self.version}"
+
+    def subject(self, prefix: str = "") -> str:
+        """What a schema registry calls the event: TopicRecordNameStrategy, ``prefix`` being the topics'."""
+        return f"{prefix}{self.topic}-{NAMESPACE}{self.name}"
 
 
 @cache

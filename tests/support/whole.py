@@ -11,6 +11,7 @@ from funcledger_event_log.memory import MemoryLog
 from funcledger_gateway.door import Door
 from funcledger_gateway.fencing import EpochTail
 from funcledger_gateway.routes import routers as gateway_routers
+from funcledger_query_api import schema_registry
 from funcledger_query_api.api import QuerySide
 from funcledger_read_models.memory import MemoryStore
 from funcledger_web.catalogue import TOPICS, Catalogue
@@ -22,4 +23,9 @@ async def whole_app() -> FastAPI:
     tail = Tail(log, TOPICS, catalogue.apply, name="catalogue")
     door = Door(log, EpochTail(log, Fence(), {}), catalogue, tail)
     query = QuerySide(log, MemoryStore())
-    return app_of(*command_routers(log, catalogue, tail), *query.routers(), *gateway_routers(door))
+    return app_of(
+        *command_routers(log, catalogue, tail),
+        *query.routers(),
+        schema_registry.router(),
+        *gateway_routers(door),
+    )

@@ -1,1 +1,1 @@
-"""The real broker and a MongoDB-compatible server as plain processes, where there is no container engine."""
+"""The real broker, database and schema registry as plain processes, where there is no container engine."""

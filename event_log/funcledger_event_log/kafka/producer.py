@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from funcledger_event_log.kafka.admin import ANSWER_TIMEOUT
 from funcledger_event_log.kafka.errors import worst
+from funcledger_event_log.kafka.prefixes import Prefixes
 from funcledger_event_log.kafka.settings import KafkaSettings
 from funcledger_event_log.port import LogUnavailable
 from funcledger_event_log.records import NewRecord, Position
@@ -77,6 +78,7 @@ class Writer:
     def __init__(self, settings: KafkaSettings, build: Callable[[dict[str, Any]], Producer]) -> None:
         self._settings = settings
         self._build = build
+        self._prefixes = Prefixes(settings.schema_ids)
         self._broken = False
         self._closed = False
         self._waiting_bytes = 0
@@ -171,7 +173,7 @@ class Writer:
         headers: list[Any] = list(record.headers)
         self._producer.produce(
             self._settings.topic(record.topic),
-            value=record.value,
+            value=self._prefixes.value_of(record),
             key=record.key,
             partition=record.partition,
             headers=headers,
