@@ -9,7 +9,7 @@ from starlette.responses import Response
 from funcledger_command_api.answers import EndpointAnswer, EndpointRegisteredAnswer, answer
 from funcledger_command_api.commands import Commands, Seen, traceparent
 from funcledger_command_api.models import EndpointJson, Id, settings_text
-from funcledger_command_api.ownership import own_endpoint
+from funcledger_command_api.ownership import own_endpoint, tell
 from funcledger_event_log.records import NewRecord, Position, Token
 from funcledger_schemas import clock
 from funcledger_schemas.events import EndpointDeleted, EndpointRegistered
@@ -53,15 +53,8 @@ def router(commands: Commands) -> APIRouter:
     async def delete(request: Request, endpoint_id: Id, who: Writer, seen: Seen = None) -> Response:
         """Its credential opens nothing any more, and nothing can be sent to it."""
         await commands.catch_up(seen)
-        endpoint = await own_endpoint(commands, who, endpoint_id)
-        event = EndpointDeleted(
-            event_id=new_id(),
-            occurred_at=clock.micros(),
-            actor=who.actor,
-            endpoint_id=endpoint_id,
-            owner=endpoint.owner,
-        )
-        token = await commands.append_and_see(NewRecord.of(event, 0, traceparent(request)))
+        await own_endpoint(commands, who, endpoint_id)
+        token = await tell(commands, request, who, EndpointDeleted, endpoint_id=endpoint_id)
         return answer(200, token, EndpointAnswer(position=str(token), endpoint_id=endpoint_id))
 
     return routes

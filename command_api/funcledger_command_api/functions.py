@@ -10,7 +10,7 @@ from funcledger_command_api import bodies
 from funcledger_command_api.answers import FunctionAnswer, answer
 from funcledger_command_api.commands import Commands, Seen, traceparent
 from funcledger_command_api.models import FunctionHead, FunctionJson, Id, settings_text
-from funcledger_command_api.ownership import own_function
+from funcledger_command_api.ownership import own_function, tell
 from funcledger_event_log.records import NewRecord, Position, Token
 from funcledger_schemas import clock
 from funcledger_schemas.events import FunctionDeleted, FunctionRegistered
@@ -55,15 +55,8 @@ def router(commands: Commands) -> APIRouter:
     async def delete(request: Request, function_id: Id, who: Writer, seen: Seen = None) -> Response:
         """It can no longer be found or run; tasks submitted before keep running."""
         await commands.catch_up(seen)
-        function = await own_function(commands, who, function_id)
-        event = FunctionDeleted(
-            event_id=new_id(),
-            occurred_at=clock.micros(),
-            actor=who.actor,
-            function_id=function_id,
-            owner=function.owner,
-        )
-        token = await commands.append_and_see(NewRecord.of(event, 0, traceparent(request)))
+        await own_function(commands, who, function_id)
+        token = await tell(commands, request, who, FunctionDeleted, function_id=function_id)
         return answer(200, token, FunctionAnswer(position=str(token), function_id=function_id))
 
     return routes

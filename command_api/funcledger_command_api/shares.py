@@ -6,13 +6,10 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from funcledger_command_api.answers import EndpointAnswer, FunctionAnswer, answer
-from funcledger_command_api.commands import Commands, Seen, traceparent
+from funcledger_command_api.commands import Commands, Seen
 from funcledger_command_api.models import Id, Name
-from funcledger_command_api.ownership import own_endpoint, own_function
-from funcledger_event_log.records import NewRecord
-from funcledger_schemas import clock
+from funcledger_command_api.ownership import own_endpoint, own_function, tell
 from funcledger_schemas.events import EndpointShared, EndpointUnshared, FunctionShared, FunctionUnshared
-from funcledger_schemas.ids import new_id
 from funcledger_web.auth import Principal, allow
 from funcledger_web.documentation import problems
 
@@ -36,17 +33,10 @@ def router(commands: Commands) -> APIRouter:
         request: Request, function_id: Id, kind: Kind, grantee: Name, who: FunctionWriter, seen: Seen = None
     ) -> Response:
         await commands.catch_up(seen)
-        owned = await own_function(commands, who, function_id)
-        event = (FunctionShared if request.method == "PUT" else FunctionUnshared)(
-            event_id=new_id(),
-            occurred_at=clock.micros(),
-            actor=who.actor,
-            function_id=function_id,
-            owner=owned.owner,
-            grantee_kind=kind,
-            grantee=grantee,
-        )
-        token = await commands.append_and_see(NewRecord.of(event, 0, traceparent(request)))
+        await own_function(commands, who, function_id)
+        told = FunctionShared if request.method == "PUT" else FunctionUnshared
+        share = {"grantee_kind": kind, "grantee": grantee}
+        token = await tell(commands, request, who, told, function_id=function_id, **share)
         return answer(200, token, FunctionAnswer(position=str(token), function_id=function_id))
 
     @routes.put(_ENDPOINT, response_model=EndpointAnswer, summary="Share an endpoint")
@@ -55,17 +45,10 @@ def router(commands: Commands) -> APIRouter:
         request: Request, endpoint_id: Id, kind: Kind, grantee: Name, who: EndpointWriter, seen: Seen = None
     ) -> Response:
         await commands.catch_up(seen)
-        owned = await own_endpoint(commands, who, endpoint_id)
-        event = (EndpointShared if request.method == "PUT" else EndpointUnshared)(
-            event_id=new_id(),
-            occurred_at=clock.micros(),
-            actor=who.actor,
-            endpoint_id=endpoint_id,
-            owner=owned.owner,
-            grantee_kind=kind,
-            grantee=grantee,
-        )
-        token = await commands.append_and_see(NewRecord.of(event, 0, traceparent(request)))
+        await own_endpoint(commands, who, endpoint_id)
+        told = EndpointShared if request.method == "PUT" else EndpointUnshared
+        share = {"grantee_kind": kind, "grantee": grantee}
+        token = await tell(commands, request, who, told, endpoint_id=endpoint_id, **share)
         return answer(200, token, EndpointAnswer(position=str(token), endpoint_id=endpoint_id))
 
     return routes
