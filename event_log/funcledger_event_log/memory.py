@@ -1,10 +1,10 @@
 """The log in memory, for tests: nothing survives the process, everything else is as the port says."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from funcledger_event_log.checks import check_metadata, check_sizes, check_start, unknown
-from funcledger_event_log.following import Bells, follow
+from funcledger_event_log.checks import check_metadata, check_sizes
+from funcledger_event_log.in_process import InProcessLog
 from funcledger_event_log.port import Committed, LogUnavailable
 from funcledger_event_log.records import NewRecord, Position, Record, TopicPartition
 from funcledger_schemas import clock
@@ -24,25 +24,20 @@ class _Stored(NamedTuple):
         return Record(*where, offset, self.timestamp, self.key, self.headers, self.value)
 
 
-class MemoryLog:
+class MemoryLog(InProcessLog[list[_Stored]]):
     """An ``EventLog`` of lists."""
 
     #: Nothing has to be fetched from elsewhere.
     fetch = None
 
     def __init__(self) -> None:
-        self.bells = Bells()
-        self._partitions: dict[TopicPartition, list[_Stored]] = {}
+        super().__init__({})
         self._committed: dict[tuple[str, TopicPartition], Committed] = {}
 
     async def create_topic(self, topic: str, partitions: int) -> None:
         """As the port says."""
         for partition in range(partitions):
             self._partitions.setdefault(TopicPartition(topic, partition), [])
-
-    async def partitions(self, topic: str) -> int:
-        """As the port says."""
-        return sum(where.topic == topic for where in self._partitions)
 
     async def append(self, records: Sequence[NewRecord]) -> list[Position]:
         """As the port says."""
@@ -51,7 +46,7 @@ class MemoryLog:
         check_sizes(records)
         wheres = [TopicPartition(record.topic, record.partition) for record in records]
         for where in wheres:
-            self._stored(where)
+            self._partition(where)
         positions = [self._write(where, record) for where, record in zip(wheres, records, strict=True)]
         self.bells.ring(dict.fromkeys(wheres))
         return positions
@@ -60,22 +55,6 @@ class MemoryLog:
         stored = self._partitions[where]
         stored.append(_Stored(clock.millis(), record.key, record.headers, record.value))
         return Position(*where, len(stored) - 1)
-
-    def _stored(self, where: TopicPartition) -> list[_Stored]:
-        stored = self._partitions.get(where)
-        if stored is None:
-            raise unknown(where)
-        return stored
-
-    def follow(
-        self, start: Mapping[TopicPartition, int], *, max_records: int = 1000, max_bytes: int = 8 << 20
-    ) -> AsyncGenerator[list[Record]]:
-        """As the port says."""
-        return follow(self, start, max_records, max_bytes)
-
-    def check(self, start: Mapping[TopicPartition, int]) -> None:
-        """Raise for what cannot be followed."""
-        check_start(start, dict.fromkeys(self._partitions, 0))
 
     def take(self, where: TopicPartition, offset: int, records: int, size: int) -> list[Record]:
         """Records from an offset on, for a follower."""
@@ -92,7 +71,7 @@ class MemoryLog:
         return [self._read(TopicPartition(topic, partition), at) for topic, partition, at in positions]
 
     def _read(self, where: TopicPartition, offset: int) -> Record | None:
-        stored = self._stored(where)
+        stored = self._partition(where)
         return stored[offset].record(where, offset) if 0 <= offset < len(stored) else None
 
     async def ends(self, topic: str) -> dict[int, int]:
@@ -101,14 +80,10 @@ class MemoryLog:
             where.partition: len(held) for where, held in self._partitions.items() if where.topic == topic
         }
 
-    async def starts(self, topic: str) -> dict[int, int]:
-        """As the port says."""
-        return dict.fromkeys(await self.ends(topic), 0)
-
     async def commit(self, consumer: str, where: TopicPartition, offset: int, metadata: str = "") -> None:
         """As the port says."""
         check_metadata(metadata)
-        self._stored(where)
+        self._partition(where)
         self._committed[consumer, where] = Committed(offset, metadata)
 
     async def committed(self, consumer: str, where: TopicPartition) -> Committed | None:

@@ -1,12 +1,12 @@
 """The embedded log as its users see it: what is asked on the event loop, and what is told back to it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from funcledger_event_log.checks import check_metadata, check_sizes, check_start, unknown
-from funcledger_event_log.following import Bells, follow
+from funcledger_event_log.checks import check_metadata, check_sizes
+from funcledger_event_log.in_process import InProcessLog
 from funcledger_event_log.port import Committed, LogError, LogUnavailable
 from funcledger_event_log.recent import RecentRecords, take
 from funcledger_event_log.records import NewRecord, Position, Record, TopicPartition
@@ -21,14 +21,13 @@ TAIL_BYTES = 64 * 1024 * 1024
 WAITING_BYTES = 64 * 1024 * 1024
 
 
-class SqliteLog:
+class SqliteLog(InProcessLog[Partition]):
     """An ``EventLog`` in one directory, for one process and one event loop; made by :meth:`open`."""
 
     def __init__(self, storage: Storage, loop: asyncio.AbstractEventLoop, tail_bytes: int) -> None:
-        self.bells = Bells()
+        super().__init__(storage.partitions)
         self._storage = storage
         self._loop = loop
-        self._partitions = storage.partitions
         self._recent = RecentRecords(tail_bytes)
         self._waiting = 0
         self._gathered: list[Request[Any]] = []
@@ -59,15 +58,11 @@ class SqliteLog:
             if where not in self._partitions:
                 self._partitions[where] = Partition(where, partition_id, 0)
 
-    async def partitions(self, topic: str) -> int:
-        """As the port says."""
-        return sum(where.topic == topic for where in self._partitions)
-
     async def append(self, records: Sequence[NewRecord]) -> list[Position]:
         """As the port says."""
         size = check_sizes(records)
-        for where in {(record.topic, record.partition) for record in records}:
-            self._partition(*where)
+        for topic, partition in {(record.topic, record.partition) for record in records}:
+            self._partition(TopicPartition(topic, partition))
         return await self._submit(Append(records, size)) if records else []
 
     async def _submit(self, request: Request[T]) -> T:
@@ -100,23 +95,6 @@ class SqliteLog:
             self._waiting -= request.size
             request.resolve(error)
 
-    def _partition(self, topic: str, number: int) -> Partition:
-        where = TopicPartition(topic, number)
-        partition = self._partitions.get(where)
-        if partition is None:
-            raise unknown(where)
-        return partition
-
-    def follow(
-        self, start: Mapping[TopicPartition, int], *, max_records: int = 1000, max_bytes: int = 8 << 20
-    ) -> AsyncGenerator[list[Record]]:
-        """As the port says."""
-        return follow(self, start, max_records, max_bytes)
-
-    def check(self, start: Mapping[TopicPartition, int]) -> None:
-        """Raise for what cannot be followed."""
-        check_start(start, dict.fromkeys(self._partitions, 0))
-
     def take(self, where: TopicPartition, offset: int, records: int, size: int) -> list[Record] | None:
         """Records from an offset on, for a follower; None when they are no longer in memory."""
         return take(self._partitions[where], offset, records, size)
@@ -130,7 +108,7 @@ class SqliteLog:
         found: dict[Position, Record] = {}
         missing = []
         for position in positions:
-            partition = self._partition(position.topic, position.partition)
+            partition = self._partition(TopicPartition(position.topic, position.partition))
             if (record := partition.tail.get(position.offset)) is not None:
                 found[position] = record
             elif 0 <= position.offset < partition.end:
@@ -147,14 +125,10 @@ class SqliteLog:
             if where.topic == topic
         }
 
-    async def starts(self, topic: str) -> dict[int, int]:
-        """As the port says."""
-        return dict.fromkeys(await self.ends(topic), 0)
-
     async def commit(self, consumer: str, where: TopicPartition, offset: int, metadata: str = "") -> None:
         """As the port says."""
         check_metadata(metadata)
-        self._partition(*where)
+        self._partition(where)
         await self._submit(CommitPosition(consumer, where, offset, metadata))
 
     async def committed(self, consumer: str, where: TopicPartition) -> Committed | None:
