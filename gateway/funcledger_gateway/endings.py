@@ -1,6 +1,7 @@
 """How the keeper ends a task: the same event whenever it is asked, so that saying it twice is a copy."""
 
 import hashlib
+from typing import Any
 from uuid import UUID, uuid5
 
 from funcledger_read_models.documents import TaskStatus
@@ -20,31 +21,13 @@ def ending(task: TaskStatus) -> TaskCancelled | TaskFailed:
 
 
 def _cancelled(task: TaskStatus) -> TaskCancelled:
-    return TaskCancelled(
-        event_id=_event_id(task, "cancelled"),
-        occurred_at=clock.micros(),
-        actor="keeper",
-        endpoint_id=task.endpoint_id,
-        owner=task.owner,
-        task_id=task.task_id,
-        batch_id=task.batch_id,
-        epoch=None,
-        attempt=task.attempts,
-        reason="Cancelled on request while no agent of the endpoint was running.",
-    )
+    reason = "Cancelled on request while no agent of the endpoint was running."
+    return TaskCancelled(**_about(task, "cancelled"), reason=reason)
 
 
 def _expired(task: TaskStatus) -> TaskFailed:
     return TaskFailed(
-        event_id=_event_id(task, "expired"),
-        occurred_at=clock.micros(),
-        actor="keeper",
-        endpoint_id=task.endpoint_id,
-        owner=task.owner,
-        task_id=task.task_id,
-        batch_id=task.batch_id,
-        epoch=None,
-        attempt=task.attempts,
+        **_about(task, "expired"),
         kind=EXPIRED,
         message=_why(task),
         error_type=None,
@@ -57,6 +40,21 @@ def _expired(task: TaskStatus) -> TaskFailed:
         payload_size=0,
         payload=b"",
     )
+
+
+def _about(task: TaskStatus, how: str) -> dict[str, Any]:
+    """What every ending says; no epoch, so that it counts whatever agent is in force."""
+    return {
+        "event_id": _event_id(task, how),
+        "occurred_at": clock.micros(),
+        "actor": "keeper",
+        "endpoint_id": task.endpoint_id,
+        "owner": task.owner,
+        "task_id": task.task_id,
+        "batch_id": task.batch_id,
+        "epoch": None,
+        "attempt": task.attempts,
+    }
 
 
 def _why(task: TaskStatus) -> str:
