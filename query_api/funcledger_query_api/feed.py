@@ -11,7 +11,7 @@ from funcledger_query_api.doubts import Doubts
 from funcledger_query_api.landed import Landed
 from funcledger_query_api.progress import Progress
 from funcledger_query_api.recent import RecentKeys
-from funcledger_query_api.subscription import MAX_BYTES, Subscription
+from funcledger_query_api.subscription import MAX_BYTES, TOTAL_BYTES, Budget, Subscription
 from funcledger_read_models.documents import (
     ENDPOINT_HEALTH,
     TASK_STATUS,
@@ -46,9 +46,16 @@ class OutcomeFeed:
     """
 
     def __init__(
-        self, log: EventLog, store: ReadModelStore, progress: Progress, *, remembered: int = REMEMBERED
+        self,
+        log: EventLog,
+        store: ReadModelStore,
+        progress: Progress,
+        *,
+        remembered: int = REMEMBERED,
+        total_bytes: int = TOTAL_BYTES,
     ) -> None:
         self._log, self._store = log, store
+        self._budget = Budget(total_bytes)
         self._doubts = Doubts(store, progress)
         self._epochs = Epochs()
         self._begun: set[Key] = set()
@@ -101,7 +108,7 @@ class OutcomeFeed:
         max_bytes: int = MAX_BYTES,
     ) -> Iterator[Subscription]:
         """The first outcomes from now on of an owner's tasks, by batch id or by task id."""
-        reader = Subscription(self.position, max_bytes)
+        reader = Subscription(self.position, max_bytes, self._budget)
         wanted = [("batch", owner, each) for each in set(batches)]
         wanted += [("task", owner, each) for each in set(tasks)]
         for key in wanted:
@@ -113,6 +120,7 @@ class OutcomeFeed:
             yield reader
         finally:
             self._all.discard(reader)
+            reader.drop()
             for key in wanted:
                 self._leave(key, reader)
 
@@ -202,6 +210,8 @@ class OutcomeFeed:
     def _hand_on(self, landed: Landed, readers: Sequence[Subscription]) -> None:
         for reader in readers:
             reader.offer(landed)
+        while self._budget.exceeded:
+            max(self._all, key=lambda reader: reader.held).drop()
         if landed.first is None:
             self._doubts.ask(landed, readers)
 

@@ -16,7 +16,7 @@ from funcledger_schemas.lifecycle import Status
 
 FINISHED = tuple(status.value for status in Status if status.finished)
 #: Most results of one piece, and most bytes of their payloads (beyond the first result).
-_PIECE, _PIECE_BYTES = 500, 8 * 1024 * 1024
+_PIECE, _PIECE_BYTES = 500, 1024 * 1024
 _PAGE = 2000
 
 #: Results beside their payloads; None where the log is damaged: who asks for that one by name is told.

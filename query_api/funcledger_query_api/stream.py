@@ -21,8 +21,8 @@ from funcledger_schemas.frames import KEEP_ALIVE
 _log = logging.getLogger(__name__)
 #: Seconds of silence after which a sign of life is sent.
 SILENCE = 5.0
-#: Most bytes of a frame, beyond its first item.
-FRAME_BYTES = 8 * 1024 * 1024
+#: Most bytes of a frame, beyond its first item: what a reader that does not read keeps in memory.
+FRAME_BYTES = 1024 * 1024
 
 
 class ResultStream:

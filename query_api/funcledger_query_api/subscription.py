@@ -11,8 +11,23 @@ from funcledger_schemas.limits import BODY_LIMIT
 #: Most outcomes and bytes that wait for a slow reader; then its stream ends and it comes again.
 MAX_ITEMS = 20_000
 MAX_BYTES = BODY_LIMIT
+#: Most bytes that wait for all readers together, counted once for each of them.
+TOTAL_BYTES = 8 * BODY_LIMIT
 #: Seconds that a task runs before its reader is told that it does.
 BEGUN_PAUSE = 0.1
+
+
+class Budget:
+    """What waits in all subscriptions of a process; beyond ``limit`` bytes somebody has to let go."""
+
+    def __init__(self, limit: int = TOTAL_BYTES) -> None:
+        self._limit = limit
+        self.held = 0
+
+    @property
+    def exceeded(self) -> bool:
+        """Whether that has come."""
+        return self.held > self._limit
 
 
 class Subscription:
@@ -21,8 +36,9 @@ class Subscription:
     ``start`` is the feed's position when it began: every first outcome from there on is offered.
     """
 
-    def __init__(self, start: Token, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, start: Token, max_bytes: int = MAX_BYTES, budget: Budget | None = None) -> None:
         self.start = start
+        self._budget = budget or Budget()
         #: Set once nothing more will be queued, because the reader is too slow or the feed stops.
         self.closed = False
         #: Tasks that are running and whose reader does not know it yet.
@@ -43,7 +59,7 @@ class Subscription:
             self.close()
             return
         self._queue.append(landed)
-        self._held += landed.size
+        self._hold(landed.size)
         if landed.first is not None:
             self._woken.set()
 
@@ -62,6 +78,21 @@ class Subscription:
         self._begun.clear()
         return taken
 
+    def _hold(self, size: int) -> None:
+        self._held += size
+        self._budget.held += size
+
+    @property
+    def held(self) -> int:
+        """Bytes that wait here."""
+        return self._held
+
+    def drop(self) -> None:
+        """Let go of what is queued, and close: its reader was not sent it, and comes again for it."""
+        self._queue.clear()
+        self._hold(-self._held)
+        self.close()
+
     def close(self) -> None:
         """Queue no more; what is queued can still be taken."""
         self.closed = True
@@ -79,7 +110,7 @@ class Subscription:
         taken: list[Landed] = []
         while self._queue and (first := self._queue[0].first) is not None and max_bytes > 0:
             landed = self._queue.popleft()
-            self._held -= landed.size
+            self._hold(-landed.size)
             max_bytes -= landed.size
             if first:
                 taken.append(landed)
