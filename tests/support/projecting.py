@@ -1,4 +1,4 @@
-"""Folds an embedded log into read models in a process of its own, and says how much memory that took.
+"""Folds an embedded log into read models in a process of its own; says when it begins, and what that took.
 
 Arguments: the log's directory, the read models' file.
 """
@@ -23,6 +23,8 @@ async def fold(directory: Path, file: Path) -> dict[str, float]:
     peak = before
     projector = Projector(log, store)
     behind = await projector.lag()
+    sys.stdout.write("folding\n")
+    sys.stdout.flush()
     await projector.start()
     while await projector.lag():
         assert projector.failed is None, projector.failed
