@@ -91,6 +91,29 @@ def test_row_29_a_process_that_is_never_the_same_for_long_is_ended_with_its_work
     until_sync(still, 20.0)
 
 
+def test_row_29_what_a_user_sets_for_a_call_reaches_it_and_what_is_met_is_said(server: Standalone) -> None:
+    with server.client() as client:
+        with Executor("local", client, memory="200 MB") as executor:
+            with pytest.raises(MemoryError, match=r"out of memory: the task's limit is 200 MB \(`memory`\)"):
+                executor.submit(bombs.hoard, 1000).result(30)
+            assert executor.submit(bombs.hoard, 50).result(30) == 50
+        batch = client.create_batch(memory=200_000_000, resource_specification={"cores": 1})
+        batch.add(1000, endpoint_id="local", function_id=client.register_function(bombs.hoard))
+        (task,) = client.batch_run(batch)
+        with pytest.raises(MemoryError, match="the task's limit is 200 MB"):
+            client.get_result(task, timeout=30)
+        with pytest.raises(errors.InvalidRequest, match="'2GB' or '512 MiB'"):
+            client.create_batch(memory="much")
+
+
+def test_row_29_memory_a_call_takes_with_its_children_is_told_as_such(server: Standalone, note: Path) -> None:
+    with server.client() as client, Executor("local", client, memory="300 MB") as executor:
+        future = executor.submit(bombs.hoard_in_children, 3, 150, str(note))
+        with pytest.raises(errors.LimitExceeded, match="of memory; the task's limit is 300 MB"):
+            future.result(30)
+        until_sync(lambda: not any(map(alive, noted(note))), 10.0)
+
+
 def test_row_29_what_ended_meanwhile_does_not_stay_as_a_zombie(
     server: Standalone, executor: Executor, note: Path
 ) -> None:
