@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,28 @@ def kill_itself(_: object) -> None:
     import os
 
     os.kill(os.getpid(), 9)
+
+
+def run_out_of_memory(_: object) -> None:
+    """As C code does that does not look at what malloc gives it."""
+    import ctypes
+    import pathlib
+    import resource
+
+    libc = ctypes.CDLL(None)
+    libc.malloc.restype = ctypes.c_void_p
+    libc.malloc.argtypes = [ctypes.c_size_t]
+    used = int(pathlib.Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + (64 << 20), used + (64 << 20)))
+    ctypes.memset(libc.malloc(1 << 30), 0, 1)
+
+
+def grow_and_be_killed(_: object) -> None:
+    """As the system's OOM killer would have it."""
+    import os
+
+    filled = bytearray(os.urandom(1 << 20)) * 200
+    os.kill(os.getpid() * bool(filled), 9)
 
 
 def close_everything(_: object) -> None:
@@ -76,6 +99,12 @@ def with_a_child(path: str) -> None:
         (leave, "exited with code 7"),
         (segfault, "signal 11 (SIGSEGV)"),
         (kill_itself, "signal 9 (SIGKILL)"),
+        pytest.param(
+            run_out_of_memory,
+            "signal 11 (SIGSEGV)",
+            marks=pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
+        ),
+        (grow_and_be_killed, "signal 9 (SIGKILL); its peak memory was 2"),
         (close_everything, "exited with code 1"),
         (write_everywhere, "signal 9 (SIGKILL)"),
     ],
@@ -103,6 +132,47 @@ async def test_row10_row11_a_poison_task_fails_alone_and_its_neighbours_finish(
     assert await endpoint.story(fatal.task_id) == [
         "TaskStarted", "TaskAttemptFailed", "TaskStarted", "TaskFailed",
     ]  # fmt: skip
+
+
+def leave_by_exit(_: object) -> None:
+    import sys
+
+    sys.exit("enough")
+
+
+def allocate_too_much(_: object) -> int:
+    """Under a limit on its address space, taken away again."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (4 << 30, before[1]))
+    try:
+        return len(bytearray(16 << 30))
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+@pytest.mark.parametrize(
+    ("function", "error"), [(leave_by_exit, "SystemExit"), (allocate_too_much, "MemoryError")]
+)
+async def test_row10_what_python_itself_raises_is_an_outcome_and_costs_no_worker(
+    function: Callable[..., Any], error: str
+) -> None:
+    """``sys.exit`` and an allocation over the limit: told with a traceback; eight neighbours finish."""
+    endpoint = await Endpoint.create()
+    async with endpoint.agent(1):
+        await endpoint.value(await endpoint.submit(square, 1))
+        (before,) = workers()
+        tasks = [await endpoint.submission(square, n) for n in range(8)]
+        raising = await endpoint.submission(function, 0)
+        await endpoint.append(*tasks[:4], raising, *tasks[4:])
+        outcomes = await endpoint.outcomes([event.task_id for event in (*tasks, raising)])
+        (after,) = workers()
+    assert before.pid == after.pid
+    failed = outcomes.pop(raising.task_id)
+    assert (failed.kind, failed.error_type, failed.attempt) == ("Exception", error, 1)
+    assert error in failed.traceback
+    assert {type(event).__name__ for event in outcomes.values()} == {"TaskCompleted"}
 
 
 async def test_row11_a_function_known_as_short_that_kills_its_worker_takes_no_neighbour_along() -> None:

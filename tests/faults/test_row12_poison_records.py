@@ -3,11 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+from prometheus_client import CollectorRegistry
 from tests.support.folding import caught_up, log_with, projecting, replayed
+from tests.support.poll import until
 from tests.support.seeds import seeded
 from tests.support.stores import dump, sqlite
 from tests.support.teller import ENDPOINTS, Teller
 
+from funcledger_compose.lag import LagMetric
 from funcledger_event_log.memory import MemoryLog
 from funcledger_event_log.records import NewRecord, Position, TopicPartition
 from funcledger_read_models.documents import TASK_STATUS
@@ -73,6 +76,23 @@ async def test_row12_each_is_dead_lettered_once_and_a_rebuild_appends_nothing(tm
         await caught_up(projector)
     assert await dump(rebuilt) == live == await replayed(log)
     assert (await log.ends("dead_letters"))[0] == len(where)
+
+
+async def test_row12_an_operator_sees_how_many_there_are_and_that_nothing_is_held_up() -> None:
+    """As the server's metrics tell it."""
+    teller, log = Teller(), await log_with()
+    for record in poison().values():
+        await log.append([record])
+    teller.submit(0, 0)
+    await log.append([NewRecord.of(teller.records[0].event(), 0)])
+    registry = CollectorRegistry()
+    async with projecting(log, MemoryStore()) as projector:
+        await caught_up(projector)
+        metric = LagMetric(log, projector, registry)
+        await metric.start()
+        await until(lambda: registry.get_sample_value("funcledger_dead_letters") == len(REASONS))
+        assert registry.get_sample_value("funcledger_projector_lag_records") == 0
+        await metric.stop()
 
 
 def letters(log: MemoryLog) -> dict[Position, str]:
