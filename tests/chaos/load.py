@@ -9,7 +9,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, wait
 from itertools import count
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -24,8 +24,8 @@ from funcledger import Client, Executor, errors
 
 #: Tasks a thread leaves unfinished before it waits for some.
 _WINDOW = 250
-#: Seconds that anything acknowledged may take to end.
-_PATIENCE = 400.0
+#: Seconds that everything may take to end once there are enough tasks.
+_PATIENCE = 180.0
 _LOST: dict[type[Exception], str] = {
     errors.TaskLost: "TaskLost",
     errors.WorkerDied: "WorkerDied",
@@ -40,6 +40,9 @@ class Load:
         self.side = str(folder / "executions")
         self.journal = Journal(folder / "client")
         self.enough = Event()
+        #: A thread has met what it should not: the others need not go on either.
+        self.broken = Event()
+        self._deadline: float | None = None
         self._chance = random.Random(seed)
         self.menu = Menu(random.Random(seed + 1))
         self._tasks, self._pace, self._begun = tasks, tasks / seconds, time.monotonic()
@@ -65,7 +68,14 @@ class Load:
         return []
 
     def _finished(self) -> bool:
-        return self.enough.is_set() and self._ordered >= self._tasks
+        return self.broken.is_set() or (self.enough.is_set() and self._ordered >= self._tasks)
+
+    def left(self) -> float:
+        """Seconds that are left to wait for outcomes; all there is while tasks are still submitted."""
+        if not self._finished():
+            return _PATIENCE
+        self._deadline = self._deadline or time.monotonic() + _PATIENCE
+        return max(0.0, self._deadline - time.monotonic())
 
     def sending(self, orders: Iterable[Order]) -> int:
         """Record what is about to be submitted; the submission's number."""
@@ -128,8 +138,7 @@ class Batches:
                 continue  # it ends as it will
 
     def _collect(self, task_ids: list[str]) -> None:
-        deadline = time.monotonic() + _PATIENCE
-        while time.monotonic() < deadline:
+        while self._load.left():
             try:
                 infos = self._client.get_batch_result(task_ids, timeout=20.0)
             except errors.ServiceUnavailable:
@@ -170,9 +179,8 @@ class Executors:
             futures += [self._submit(executor, order) for order in orders]
             if not orders:
                 break
-        deadline = time.monotonic() + _PATIENCE
         for number, future in futures:
-            self._await(number, future, deadline)
+            self._await(number, future)
         return bool(futures)
 
     def _submit(self, executor: Executor, order: Order) -> tuple[int, Any]:
@@ -185,9 +193,13 @@ class Executors:
             future.cancel()
         return number, future
 
-    def _await(self, number: int, future: "Future[Any]", deadline: float) -> None:
+    def _await(self, number: int, future: "Future[Any]") -> None:
         task_id = future.task_id  # type: ignore[attr-defined]  # it is one of ours
-        got = self._outcome(future, deadline)
+        while not future.done() and self._load.left():
+            wait([future], timeout=1.0)
+        if not future.done():
+            return  # the record lacks it, as the auditor will say
+        got = self._outcome(future)
         if isinstance(got, Got):
             self._load.journal.write("got", tasks={task_id: got})
         elif not got:
@@ -195,10 +207,10 @@ class Executors:
         else:
             self._load.journal.write("unknown", submission=number, error=got)
 
-    def _outcome(self, future: "Future[Any]", deadline: float) -> Got | str:
+    def _outcome(self, future: "Future[Any]") -> Got | str:
         """What the future says; else why it may not have arrived, or nothing when it was not even sent."""
         try:
-            value = future.result(max(0.0, deadline - time.monotonic()))
+            value = future.result(0)
         except CancelledError as error:
             # Cancelled before it was sent, a future has nothing to say.
             return Got("cancelled", None, None) if error.args else ""
@@ -216,6 +228,7 @@ def _watched(load: Load, run: Callable[[], None]) -> Callable[[], None]:
             run()
         except BaseException as error:
             load.journal.write("surprised", error=repr(error))
+            load.broken.set()
             raise
 
     return watched

@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from tests.chaos.auditor.checks import Case, findings, unannounced
+from tests.chaos.auditor.case import Case
+from tests.chaos.auditor.checks import findings, unannounced
 
 #: Findings of one law that are shown.
 _SHOWN = 10

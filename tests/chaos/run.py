@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
 
-from tests.chaos.auditor.checks import Case
+from tests.chaos.auditor.case import Case
 from tests.chaos.auditor.evidence import Evidence, read_client, read_executions, read_killer
 from tests.chaos.auditor.facts import facts_of
 from tests.chaos.journal import Journal

@@ -4,73 +4,17 @@ import hashlib
 import pickle
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
-from itertools import pairwise
+from collections.abc import Iterator
 
-from tests.chaos.auditor.evidence import Call, Evidence, Execution, Got, shown
+from tests.chaos.auditor.case import Case, starts_of
+from tests.chaos.auditor.evidence import Call, Execution, Got, shown
 from tests.chaos.auditor.facts import Fact
-from tests.chaos.auditor.life import Story, Task, told
+from tests.chaos.auditor.life import Task
 
 _MS = 1_000_000
 #: How long, in ns, a worker may go on after its agent was killed, until the kernel has told it.
 _DYING = 100 * _MS
 _PID = re.compile(r"process (\d+)")
-
-
-class Case:
-    """A run: the log's facts, the story they tell, and the evidence beside them."""
-
-    def __init__(self, facts: Sequence[Fact], evidence: Evidence) -> None:
-        self.facts, self.evidence = facts, evidence
-        self.story: Story = told(facts)
-
-    @cached_property
-    def tokens(self) -> dict[str, int]:
-        """The token of each task on the log: the first argument of its call."""
-        return {
-            task.task_id: _opened(task.submissions[0])[0][0]
-            for task in self.story.tasks.values()
-            if task.submissions
-        }
-
-    def call(self, task: Task) -> Call | None:
-        """What the client meant by the task."""
-        return self.evidence.client.calls.get(self.tokens.get(task.task_id, -1))
-
-    @cached_property
-    def killed(self) -> dict[int, int]:
-        """Processes that were killed, and when."""
-        return {strike.pid: strike.at for strike in self.evidence.strikes if strike.signal == "SIGKILL"}
-
-    @cached_property
-    def superseded(self) -> set[int]:
-        """Agents that did not die: they were rivals, or a rival took the endpoint over from them."""
-        rivals = {strike.pid for strike in self.evidence.strikes if strike.signal == "RIVAL"}
-        found = set()
-        for endpoint_id, starts in self.story.epochs.items():
-            pids = [self.agents.get((endpoint_id, start.offset), 0) for start in starts]
-            found |= {pid for pid, after in pairwise(pids) if {pid, after} & rivals}
-        return found
-
-    @cached_property
-    def agents(self) -> dict[tuple[str, int], int]:
-        """By endpoint and epoch the agent's process: the youngest there was when it said that it starts."""
-        seen = sorted((each.created, each.pid) for each in self.evidence.processes if each.role == "agent")
-        found = {}
-        for endpoint_id, starts in self.story.epochs.items():
-            for start in starts:
-                # Linux tells when a process was created to a hundredth of a second.
-                before = [pid for created, pid in seen if created <= start["occurred_at"] * 1000 + 10 * _MS]
-                if before:
-                    found[endpoint_id, start.offset] = before[-1]
-        return found
-
-
-def _opened(fact: Fact) -> tuple[tuple[int, ...], dict[str, object]]:
-    """The arguments, which the load sends as plain pickles."""
-    arguments: tuple[tuple[int, ...], dict[str, object]] = pickle.loads(fact["payload"])
-    return arguments
 
 
 def acknowledged_means_durable(case: Case) -> Iterator[str]:
@@ -255,32 +199,18 @@ def no_run_without_its_start(case: Case) -> Iterator[str]:
 def unannounced(case: Case) -> Iterator[tuple[Task, Execution]]:
     """The runs for which their agent has no TaskStarted on the log."""
     for task, lines in _runs(case):
-        said = Counter(_agent(case, start) for start in [*task.starts, *_starts(task.void)])
+        said = Counter(case.agents.get((start["endpoint_id"], start["epoch"])) for start in starts_of(task))
         for line in lines:
             said[line.agent] -= 1
             if said[line.agent] < 0:
                 yield task, line
 
 
-def _agent(case: Case, fact: Fact) -> int | None:
-    return case.agents.get((fact["endpoint_id"], fact["epoch"]))
-
-
-def _starts(facts: Iterable[Fact]) -> list[Fact]:
-    return [fact for fact in facts if fact.name == "TaskStarted"]
-
-
 def _runs(case: Case) -> Iterator[tuple[Task, list[Execution]]]:
-    """Each task that was run with its lines, in the order of time; the agent is the worker's parent."""
-    parents = {each.pid: each.parent for each in case.evidence.processes if each.role == "worker"}
-    agents = {each.pid for each in case.evidence.processes if each.role == "agent"}
-    lines = defaultdict(list)
-    for line in sorted(case.evidence.executions, key=lambda line: line.at):
-        orphan = line.agent not in agents
-        lines[line.token].append(line._replace(agent=parents.get(line.worker, 0)) if orphan else line)
+    """Each task that was run, with its lines."""
     for task_id, token in case.tokens.items():
-        if token in lines:
-            yield case.story.tasks[task_id], lines[token]
+        if token in case.lines:
+            yield case.story.tasks[task_id], case.lines[token]
 
 
 def at_most_once_is_once(case: Case) -> Iterator[str]:

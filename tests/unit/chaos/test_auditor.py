@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.chaos.auditor.checks import Case, findings
+from tests.chaos.auditor.case import Case
+from tests.chaos.auditor.checks import findings
 from tests.chaos.auditor.evidence import (
     Call,
     Evidence,
