@@ -6,6 +6,7 @@ elsewhere psutil looks through all processes.
 
 import contextlib
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterable
@@ -16,6 +17,9 @@ import psutil
 
 _LINUX = sys.platform == "linux" and Path(f"/proc/self/task/{os.getpid()}/children").exists()
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+#: Kernels before 5.4 tell shares without their kind.
+_SHARE = re.compile(rb"^Pss: *([0-9]+) kB$", re.MULTILINE)
+_SHARES = re.compile(rb"^Pss_(?:Anon|Shmem): *([0-9]+) kB$", re.MULTILINE)
 #: Rounds of stopping what has been found before all of it is killed: what is stopped starts nothing more.
 _ROUNDS = 20
 
@@ -52,15 +56,16 @@ def members(roots: Iterable[int]) -> list[int]:
 def weigh(roots: Iterable[int], limit: int) -> Weight:
     """What these and their descendants take. Memory is exact where it could be over ``limit`` bytes.
 
-    What processes have in common counts once for each of them at first, which is quick to find out; only
-    when that is over the limit are shared pages divided among those who share them.
+    At first all that is resident counts, and for each process what it has in common with others: that is
+    quick to find out. Only when it is over the limit are files left out, which take no memory that others
+    could not have, and shared pages divided among those who share them.
     """
     family = members(roots)
     threads, resident = 0, 0
     for pid in family:
         threads += _threads(pid)
         resident += _resident(pid)
-    if limit and resident > limit and len(family) > 1:
+    if limit and resident > limit:
         resident = sum(_share(pid) for pid in family)
     return Weight(threads, resident)
 
@@ -124,12 +129,12 @@ def _resident(pid: int) -> int:
 
 
 def _share(pid: int) -> int:
-    """The process's share of what it has in memory: a page that two have counts half for each."""
-    with contextlib.suppress(OSError, ValueError):
+    """The process's share of memory that is no file: a page that two have counts half for each."""
+    with contextlib.suppress(OSError):
         if _LINUX:
             text = _read(f"/proc/{pid}/smaps_rollup")
-            start = text.index(b"\nPss:") + 5
-            return int(text[start : text.index(b"kB", start)]) * 1024
+            if found := _SHARES.findall(text) or _SHARE.findall(text):
+                return 1024 * sum(map(int, found))
     return _resident(pid)
 
 

@@ -10,6 +10,8 @@ from funcledger_schemas.sizes import show_size
 PROCESSES = 4096
 #: A worker that has called nothing yet takes some tens of MB.
 LEAST_MEMORY = 128 * 1000**2
+#: Beyond the limit on memory, for saying that it was met; in bytes.
+RESERVE = 64 * 1024 * 1024
 #: A worker is one process; what it calls may well want a few threads.
 LEAST_PROCESSES = 4
 #: Where a task's own limit stands in its resource specification, in bytes.

@@ -10,6 +10,7 @@ from funcledger_endpoint.engine import Listener, Loss
 from funcledger_endpoint.local import frames
 from funcledger_endpoint.local.cell import NO_LIMIT
 from funcledger_endpoint.local.limits import (
+    RESERVE,
     Limits,
     memory_asked,
     memory_in_force,
@@ -176,7 +177,7 @@ class Slot:
         why = None
         if self._limits.processes is not None and found.processes > self._limits.processes:
             why = too_many(found.processes, self._limits.processes)
-        elif memory and found.memory > memory:
+        elif memory and found.memory > memory + RESERVE:
             why = f"the call and what it had started took {show_size(found.memory)} of memory; {whose}"
         if why is not None:
             self._ending = Loss("LimitExceeded", why)

@@ -6,10 +6,8 @@ import resource
 import sys
 from pathlib import Path
 
-from funcledger_endpoint.local.limits import Limits, memory_in_force
+from funcledger_endpoint.local.limits import RESERVE, Limits, memory_in_force
 
-#: Beyond the limit, for saying that it was met; in bytes.
-_RESERVE = 64 * 1024 * 1024
 #: Private memory that can be written to: what malloc gives. Not reserved addresses, nor files mapped.
 _MEMORY = resource.RLIMIT_DATA
 _INFINITY = resource.RLIM_INFINITY
@@ -26,7 +24,7 @@ class WorkerLimits:
         self._hard = resource.getrlimit(_MEMORY)[1]
         self._soft = self._hard
         if limits.memory:
-            self._hard = _lower(self._hard, limits.memory + _RESERVE)
+            self._hard = _lower(self._hard, limits.memory + RESERVE)
             resource.setrlimit(_MEMORY, (_lower(self._hard, limits.memory), self._hard))
         if tasks_of_user:
             hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
@@ -46,7 +44,7 @@ class WorkerLimits:
         if not isinstance(error, MemoryError) or not self._limit:
             return
         self._met = True
-        resource.setrlimit(_MEMORY, (_lower(self._hard, self._limit + _RESERVE), self._hard))
+        resource.setrlimit(_MEMORY, (_lower(self._hard, self._limit + RESERVE), self._hard))
         sentence = f"out of memory: {self._whose}"
         if error.args:
             error.add_note(sentence)

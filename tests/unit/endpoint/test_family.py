@@ -1,6 +1,7 @@
 """A worker's family is found, weighed and ended: from /proc, and by psutil where there is none."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -46,6 +47,14 @@ def test_members_are_found_and_weighed(parent: tuple[int, int]) -> None:
     found = family.weigh([parent[0]], 1)
     assert found.processes == 2
     assert 90_000_000 < found.memory < 200_000_000
+
+
+def test_on_an_older_kernel_shares_are_told_without_their_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    new = family.weigh([os.getpid()], 1).memory
+    assert new > 5_000_000
+    if family._LINUX:
+        monkeypatch.setattr(family, "_SHARES", re.compile(rb"^Pss_Unheard: ([0-9]+)$"))
+        assert family.weigh([os.getpid()], 1).memory >= new * 0.9
 
 
 def test_a_family_is_ended_whole(parent: tuple[int, int]) -> None:

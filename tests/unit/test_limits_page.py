@@ -1,0 +1,46 @@
+"""docs/limits.md says what is so: every number on it is compared with the code."""
+
+from pathlib import Path
+
+import pytest
+
+from funcledger.submission import MOST_TASKS
+from funcledger_command_api.models import SETTINGS_LIMIT, TASKS_LIMIT
+from funcledger_compose.settings import Settings
+from funcledger_endpoint.local.limits import PROCESSES
+from funcledger_endpoint.settings import AgentSettings
+from funcledger_query_api.parameters import WAIT_LIMIT
+from funcledger_query_api.results import BATCHES_LIMIT, IDS_LIMIT
+from funcledger_query_api.subscription import MAX_BYTES, MAX_ITEMS, TOTAL_BYTES
+from funcledger_schemas.limits import BODY_LIMIT, PAYLOAD_LIMIT, TRACEBACK_LIMIT
+from funcledger_web.limits import GRACE, MIN_RATE
+
+PAGE = (Path(__file__).parents[2] / "docs" / "limits.md").read_text()
+MIB, GIB = 1024**2, 1024**3
+SERVER, AGENT = Settings(data_dir=Path()), AgentSettings()
+
+
+@pytest.mark.parametrize(
+    ("what", "says"),
+    [
+        ("serialised", f"{PAYLOAD_LIMIT // MIB} MiB ({PAYLOAD_LIMIT:,} bytes)"),
+        ("a traceback", f"{TRACEBACK_LIMIT // 1024} KiB"),
+        ("a request's body", f"{BODY_LIMIT // MIB} MiB"),
+        ("time for a body", f"{GRACE:g} s, and 1 s for each {MIN_RATE // 1024} KiB"),
+        ("tasks in a request", f"{TASKS_LIMIT:,} | | 422; the SDK sends {MOST_TASKS:,} at a time"),
+        ("resource specification", f"{SETTINGS_LIMIT // 1024} KiB of JSON"),
+        ("tasks in a request for results", f"{IDS_LIMIT:,} "),
+        ("batches in one stream", f"{BATCHES_LIMIT:,} "),
+        ("a long poll", f"{WAIT_LIMIT:g} s"),
+        ("unfinished tasks", f"{SERVER.backlog_tasks:,} | `backlog_tasks`"),
+        ("bytes of them", f"{SERVER.backlog_bytes // GIB} GiB | `backlog_bytes`"),
+        ("requests of one user", f"{SERVER.request_rate:g} a second, {SERVER.request_burst:,} at once"),
+        ("streams and long polls", f"{SERVER.open_waits} | `open_waits`"),
+        ("one slow reader", f"{MAX_ITEMS:,}, and {MAX_BYTES // MIB} MiB"),
+        ("all slow readers", f"{TOTAL_BYTES // MIB} MiB"),
+        ("an agent holds", f"{AGENT.read_ahead:,}, and {AGENT.read_ahead_bytes // MIB} MiB"),
+        ("processes and threads of a worker", f"{PROCESSES:,} | `processes`"),
+    ],
+)
+def test_the_page_of_limits_says_what_the_code_keeps(what: str, says: str) -> None:
+    assert any(what in line and says in line for line in PAGE.splitlines() if line.startswith("| ")), says
