@@ -172,7 +172,22 @@ def test_row_16_what_an_attacker_would_try_is_read_or_refused_as_by_fastavro(kin
 
 
 #: By type, what it does not take or takes only with fastavro's leave.
-STRANGE: list[Any] = [None, True, 3, 3.5, -1, 2**63, -(2**63) - 1, 2**1100, "3", "\ud800", b"3", [], object()]
+STRANGE: list[Any] = [
+    None,
+    True,
+    3,
+    3.0,
+    3.5,
+    -1,
+    2**63,
+    -(2**63) - 1,
+    2**1100,
+    "3",
+    "\ud800",
+    b"3",
+    [],
+    object(),
+]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
