@@ -9,7 +9,8 @@ from collections import defaultdict
 from typing import Any
 
 import hypothesis.strategies as st
-from hypothesis import settings
+import pytest
+from hypothesis import HealthCheck, settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 from tests.support.clocks import Shifted
 from tests.support.endpoint import PARTITION, Endpoint
@@ -22,10 +23,10 @@ from funcledger_event_log.records import NewRecord
 from funcledger_gateway.keeper import Keeper
 from funcledger_projectors.runner import Projector
 from funcledger_query_api.history import events_of
-from funcledger_read_models.documents import TASK_HISTORY, TASK_RESULTS, TASK_STATUS
+from funcledger_read_models.documents import TASK_HISTORY, TASK_RESULTS, TASK_STATUS, Model
 from funcledger_read_models.memory import MemoryStore
 from funcledger_schemas import clock
-from funcledger_schemas.events import EndpointRegistered
+from funcledger_schemas.events import EndpointRegistered, Event
 from funcledger_schemas.ids import new_id
 from funcledger_schemas.lifecycle import OUTCOMES
 
@@ -142,15 +143,26 @@ class Races(RuleBasedStateMachine):
         if self.all:
             self.do(self._check())
 
+    async def _snapshot(self) -> tuple[list[Event], dict[Model, list[Any]]]:
+        """The results on the log, and the documents that reflect exactly these: agents go on meanwhile."""
+        models = (TASK_STATUS, TASK_RESULTS, TASK_HISTORY)
+        while True:
+            await self._catch_up()
+            events = await self.endpoint.results()
+            found = {model: list(await self.store.find(model, limit=10_000)) for model in models}
+            ends = await self.endpoint.log.ends("results")
+            if await self.projector.lag() == 0 and len(events) == ends[PARTITION]:
+                return events, found
+
     async def _check(self) -> None:
-        await self._catch_up()
+        events, found = await self._snapshot()
         on_the_log: dict[str, list[int]] = defaultdict(list)
-        for offset, event in enumerate(await self.endpoint.results()):
+        for offset, event in enumerate(events):
             if type(event).__name__ in OUTCOMES:
-                on_the_log[event.task_id].append(offset)
-        statuses: dict[str, Any] = {each.task_id: each for each in await _every(self.store, TASK_STATUS)}
-        results: dict[str, Any] = {each.task_id: each for each in await _every(self.store, TASK_RESULTS)}
-        for history in await _every(self.store, TASK_HISTORY):
+                on_the_log[getattr(event, "task_id", "")].append(offset)
+        statuses: dict[str, Any] = {each.task_id: each for each in found[TASK_STATUS]}
+        results: dict[str, Any] = {each.task_id: each for each in found[TASK_RESULTS]}
+        for history in found[TASK_HISTORY]:
             told = await events_of(self.endpoint.log, history)
             outcomes = [entry for entry in told if entry.type in OUTCOMES]
             assert [entry.offset for entry in outcomes] == on_the_log[history.task_id], "the losers are kept"
@@ -184,9 +196,13 @@ class Races(RuleBasedStateMachine):
         assert await dump(rebuilt) == await dump(self.store)
 
 
-async def _every(store: MemoryStore, model: Any) -> list[Any]:
-    return list(await store.find(model, limit=10_000))
+class LongRaces(Races):
+    """The same, for as long as there is time."""
 
 
 TestRow29CancelRacesWithCompletion = Races.TestCase
-TestRow29CancelRacesWithCompletion.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+TestRow29CancelRacesWithCompletion.settings = settings(
+    max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+TestRow29CancelRacesAtLength = pytest.mark.timeout(900)(pytest.mark.slow(LongRaces.TestCase))
+TestRow29CancelRacesAtLength.settings = settings(max_examples=500, stateful_step_count=40, deadline=None)
