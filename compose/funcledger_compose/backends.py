@@ -75,12 +75,16 @@ async def kafka_log(settings: Settings) -> EventLog:
     require("kafka", "the log on Kafka")
     from funcledger_event_log.kafka import KafkaLog
 
-    ids = await _schema_ids(settings)
+    ids = await schema_ids(settings)
     return KafkaLog(dataclasses.replace(kafka_settings(settings), schema_ids=ids))
 
 
-async def _schema_ids(settings: Settings) -> dict[str, int]:
-    """An external registry's ids, none where there is no such registry."""
+async def schema_ids(settings: Settings) -> dict[str, int]:
+    """An external registry's ids, none where there is no such registry.
+
+    Raises:
+        SettingsError: it refuses our schemas, or cannot be reached.
+    """
     from funcledger_event_log.kafka.registry import RegistryRefused, RegistryUnavailable, register
 
     if not settings.schema_registry_url:

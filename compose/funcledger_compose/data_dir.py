@@ -25,6 +25,7 @@ class DataDir:
         self.format_file = path / "format.json"
         self.backup_manifest = path / "backup.json"
         self._token = path / "token"
+        self._moved = path / "moved.txt"
         self._server = path / "server.json"
         self._steps = steps
 
@@ -54,6 +55,11 @@ class DataDir:
             raise DataDirError(
                 f"{self.path} is a backup, which a server would change. Restore it into a directory of its "
                 f"own: funcledger restore {self.path} --data-dir NEW"
+            )
+        if self._moved.exists():
+            raise DataDirError(
+                f"the history in {self.path} was moved to {self._moved.read_text().strip()} and goes on "
+                f"there. Remove {self._moved} to use the directory all the same: the two then drift apart"
             )
         if not self.format_file.exists() and not self.log.exists():
             Format(self.newest).write(self.format_file)
@@ -95,6 +101,10 @@ class DataDir:
         yield from (file for file in (self._token,) if file.exists())
         for name in ("config.toml", "credential"):
             yield from sorted(self.endpoints.glob(f"*/{name}"))
+
+    def mark_moved(self, where: str) -> None:
+        """Refuse to be opened from now on: what happened here goes on elsewhere."""
+        write_private(self._moved, where + "\n")
 
     def token(self) -> str:
         """The user's token, made when there is none yet: 256 random bits behind a prefix."""

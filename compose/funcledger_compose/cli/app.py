@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from funcledger_compose.cli import backup, endpoint, serve, task, token, topics, up
+from funcledger_compose.cli import backup, endpoint, migrate, serve, task, token, topics, up
 
 app = typer.Typer(
     name="funcledger",
@@ -17,6 +17,7 @@ app.command("up")(up.up)
 app.command("demo", hidden=True)(up.demo)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
+app.command("migrate")(migrate.migrate)
 app.add_typer(endpoint.app, name="endpoint")
 app.add_typer(task.app, name="task")
 app.add_typer(serve.app, name="serve")

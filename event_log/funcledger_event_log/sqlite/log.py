@@ -136,6 +136,10 @@ class SqliteLog(InProcessLog[Partition]):
         partition = self._partitions.get(where)
         return await self._storage.readers.committed(consumer, partition) if partition else None
 
+    async def consumers(self) -> list[tuple[str, TopicPartition, Committed]]:
+        """Every consumer's positions, for whoever moves the log elsewhere."""
+        return await self._storage.readers.consumers()
+
     async def ready(self) -> bool:
         """As the port says: open, and what was written last could be written."""
         return not self.bells.closed and self._storage.writable

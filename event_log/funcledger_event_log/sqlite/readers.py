@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
 
 from funcledger_event_log.port import Committed
-from funcledger_event_log.records import Position, Record
+from funcledger_event_log.records import Position, Record, TopicPartition
 from funcledger_event_log.sqlite.chunks import Entry, Row, unpack
 from funcledger_event_log.sqlite.database import Database, chunk_id
 from funcledger_event_log.sqlite.errors import READ_ERRORS, damaged, of_read
@@ -24,6 +24,11 @@ THREADS = 4
 _CHUNKS = """
 SELECT id, records, timestamp, checksum, body FROM chunks
 WHERE id >= (SELECT max(id) FROM chunks WHERE id BETWEEN :start AND :at) AND id < :end ORDER BY id
+"""
+
+_CONSUMERS = """
+SELECT consumer, topic, partitions.partition, offset, metadata
+FROM consumers JOIN partitions ON partitions.id = consumers.partition ORDER BY 1, 2, 3
 """
 
 
@@ -55,6 +60,17 @@ class Readers:
     async def committed(self, consumer: str, partition: Partition) -> Committed | None:
         """The position a consumer has kept."""
         return await self._run(lambda: self._committed(consumer, partition))
+
+    async def consumers(self) -> list[tuple[str, TopicPartition, Committed]]:
+        """Every position that anybody has kept."""
+        return await self._run(self._consumers)
+
+    def _consumers(self) -> list[tuple[str, TopicPartition, Committed]]:
+        found = self._connection().execute(_CONSUMERS).fetchall()
+        return [
+            (consumer, TopicPartition(topic, partition), Committed(offset, metadata))
+            for consumer, topic, partition, offset, metadata in found
+        ]
 
     async def _run(self, work: Callable[[], T]) -> T:
         try:
