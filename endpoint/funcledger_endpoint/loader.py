@@ -43,4 +43,4 @@ class Loader:
                 task.submission = event
             elif not task.closed:
                 self._gone(task)
-        self._backlog.load({task.owner for task in lean})
+        self._backlog.load(dict.fromkeys(task.owner for task in lean))

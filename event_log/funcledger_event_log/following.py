@@ -35,20 +35,21 @@ class Bells:
     """The bells of all followers, by partition, so that an append wakes only those it concerns."""
 
     def __init__(self) -> None:
-        self._by_partition: dict[TopicPartition, set[Bell]] = {}
+        #: Those hung first ring first, so that equal runs wake followers in equal order.
+        self._by_partition: dict[TopicPartition, dict[Bell, None]] = {}
         self.closed = False
 
     def hang(self, partitions: Iterable[TopicPartition]) -> Bell:
         """A bell that rings for these partitions."""
         bell = Bell(partitions)
         for where in bell.rung:
-            self._by_partition.setdefault(where, set()).add(bell)
+            self._by_partition.setdefault(where, {})[bell] = None
         return bell
 
     def take_down(self, bell: Bell, partitions: Iterable[TopicPartition]) -> None:
         """Let go of a bell that hung for these partitions."""
         for where in partitions:
-            self._by_partition[where].discard(bell)
+            self._by_partition[where].pop(bell, None)
 
     def ring(self, partitions: Iterable[TopicPartition]) -> None:
         """Wake everybody who follows one of these."""
