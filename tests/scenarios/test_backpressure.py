@@ -77,7 +77,9 @@ def test_cancelling_reaches_the_server_while_more_tasks_wait_for_room() -> None:
         first = [executor.submit(add, n) for n in range(LIMIT)]
         until_sync(lambda: len(client.get_tasks(limit=1000)) == LIMIT, 20.0)
         later = [executor.submit(add, n) for n in range(3)]
-        until_sync(lambda: all(future.running() for future in later), 20.0)
+        sender = executor._sender
+        assert sender is not None
+        until_sync(lambda: {future.task_id for future in later} & sender._under_way, 20.0)
         assert not first[0].cancel()  # it has been sent, so the server is asked
         until_sync(lambda: first[0].done(), 30.0)
         assert first[0].cancelled()
