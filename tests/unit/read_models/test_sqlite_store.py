@@ -107,7 +107,7 @@ async def test_damage_is_refused_at_once_or_where_the_file_is_too_large_for_that
     with (tmp_path / "db").open("r+b") as file:
         file.seek(8192)
         file.write(b"\xff" * 8192 * 8)
-    with pytest.raises(UnusableFile, match="damaged.*Delete it"):
+    with pytest.raises(UnusableFile, match=r"damaged.*Delete it"):
         await SqliteStore.open(tmp_path / "db")
     monkeypatch.setattr("funcledger_read_models.sqlite.file._CHECKED", 0)
     store = await SqliteStore.open(tmp_path / "db")
