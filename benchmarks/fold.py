@@ -96,8 +96,8 @@ async def _longest_stall() -> float:
     try:
         while True:
             begun = time.perf_counter()
-            await asyncio.sleep(0.001)
-            longest = max(longest, time.perf_counter() - begun)
+            await asyncio.sleep(0.005)
+            longest = max(longest, time.perf_counter() - begun - 0.005)
     except asyncio.CancelledError:
         return longest
 
