@@ -15,7 +15,9 @@ from funcledger_endpoint.outbox import Outbox
 from funcledger_endpoint.progress import Progress
 from funcledger_endpoint.report import Report
 from funcledger_endpoint.task import Key, Task
+from funcledger_endpoint.trace import trace
 from funcledger_event_log.records import DecodeError, Record
+from funcledger_schemas import clock, tracing
 from funcledger_schemas.events import Event, TaskCancelRequested, TaskStarted, TaskSubmitted
 from funcledger_schemas.lifecycle import Life, Outcome
 
@@ -60,11 +62,8 @@ class Desk:
         self._facts, self._progress, self._lives = facts, progress, lives
 
     def go(self) -> None:
-        """All that was in the log has been taken: start tasks."""
-        for key, life in self._lives.items():
-            if life.outcome is not None:
-                self._finished.add(key)
-        self._lives = {}
+        """All that was in the log has been taken, as far as can be told: start tasks."""
+        self._forget()
         self._quiet.clear()
         self._going = True
         self.dispatch()
@@ -96,7 +95,20 @@ class Desk:
                 self._submitted(record, event)
             elif isinstance(event, TaskCancelRequested):
                 self._cancel((event.owner, event.task_id))
+        self._forget()
         self.dispatch()
+
+    def _forget(self) -> None:
+        """Once nothing of it can come any more, what the log says of tasks matters for late copies alone.
+
+        Not before: a feed that is silent may be one whose gateway is away.
+        """
+        if not self._lives or not self._progress.caught_up:
+            return
+        for key, life in self._lives.items():
+            if life.outcome is not None:
+                self._finished.add(key)
+        self._lives = {}
 
     def _submitted(self, record: Record, event: TaskSubmitted) -> None:
         task = Task.of(record.offset, record.timestamp, event)
@@ -107,6 +119,8 @@ class Desk:
         if life is not None and life.outcome is not None:
             self._finished.add(key)
             return
+        if tracing.spans is not None:
+            task.taken_at = clock.current().time_ns()
         self._open[key] = task
         self._progress.opened(task.offset)
         self._next_deadline = min(task.deadline, self._next_deadline or task.deadline)
@@ -238,8 +252,11 @@ class Desk:
                 self._started(event)
             elif isinstance(event, Outcome):
                 key = (event.owner, event.task_id)
-                self._progress.finished(self._open.pop(key).offset)
+                task = self._open.pop(key)
+                self._progress.finished(task.offset)
                 self._finished.add(key)
+                if tracing.spans is not None:
+                    trace(tracing.spans, task, event)
         self.dispatch()
 
     def _started(self, event: TaskStarted) -> None:

@@ -45,6 +45,11 @@ class Progress:
         #: Tasks' offsets, and the end of results known when they were first read.
         self._read: deque[tuple[int, int]] = deque([(tasks, mark.results)])
 
+    @property
+    def caught_up(self) -> bool:
+        """Whether every task was read that may be known from an agent before this one."""
+        return self._next >= self._tasks_end
+
     def read(self, first: int, end: int) -> None:
         """Tasks from ``first`` up to ``end`` have been read."""
         if first >= self._tasks_end and self._read[-1][1] < self.results_end:
