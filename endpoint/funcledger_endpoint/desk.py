@@ -15,9 +15,7 @@ from funcledger_endpoint.outbox import Outbox
 from funcledger_endpoint.progress import Progress
 from funcledger_endpoint.report import Report
 from funcledger_endpoint.task import Key, Task
-from funcledger_endpoint.trace import trace
 from funcledger_event_log.records import DecodeError, Record
-from funcledger_schemas import clock, tracing
 from funcledger_schemas.events import Event, TaskCancelRequested, TaskStarted, TaskSubmitted
 from funcledger_schemas.lifecycle import Life, Outcome
 
@@ -119,8 +117,6 @@ class Desk:
         if life is not None and life.outcome is not None:
             self._finished.add(key)
             return
-        if tracing.spans is not None:
-            task.taken_at = clock.current().time_ns()
         self._open[key] = task
         self._progress.opened(task.offset)
         self._next_deadline = min(task.deadline, self._next_deadline or task.deadline)
@@ -252,11 +248,8 @@ class Desk:
                 self._started(event)
             elif isinstance(event, Outcome):
                 key = (event.owner, event.task_id)
-                task = self._open.pop(key)
-                self._progress.finished(task.offset)
+                self._progress.finished(self._open.pop(key).offset)
                 self._finished.add(key)
-                if tracing.spans is not None:
-                    trace(tracing.spans, task, event)
         self.dispatch()
 
     def _started(self, event: TaskStarted) -> None:
