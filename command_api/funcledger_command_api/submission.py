@@ -9,6 +9,7 @@ from funcledger_command_api.bodies import payload_too_large
 from funcledger_command_api.models import Terms, settings_text
 from funcledger_command_api.recent import Key
 from funcledger_event_log.records import NewRecord
+from funcledger_schemas import tracing
 from funcledger_schemas.envelope import Headers
 from funcledger_schemas.events import TaskSubmitted
 from funcledger_schemas.ids import new_id
@@ -98,6 +99,7 @@ def records(lot: Lot, batch: Batch, function: Function, endpoint: Endpoint) -> I
     """The records of a lot's TaskSubmitted events, one after the other."""
     terms, owner, actor = lot.terms, batch.who.id, batch.who.actor
     resources, settings = settings_text(terms.resource_specification), settings_text(terms.endpoint_config)
+    spans = tracing.spans
     columns = zip(lot.task_ids, lot.indexes, lot.payloads, lot.hashes, lot.digests, strict=True)
     for task_id, index, payload, payload_sha256, digest in columns:
         event = TaskSubmitted(
@@ -123,4 +125,5 @@ def records(lot: Lot, batch: Batch, function: Function, endpoint: Endpoint) -> I
             payload_size=len(payload),
             payload=payload,
         )
-        yield NewRecord.of(event, endpoint.partition, batch.extra)
+        extra = batch.extra if spans is None else batch.extra or spans.headers(task_id)
+        yield NewRecord.of(event, endpoint.partition, extra)

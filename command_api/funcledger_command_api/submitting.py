@@ -11,7 +11,7 @@ from funcledger_command_api.ownership import endpoint_not_found, function_not_fo
 from funcledger_command_api.recent import Clash, Key, Known, Recent
 from funcledger_command_api.submission import Batch, Lot
 from funcledger_event_log.records import NewRecord, Token
-from funcledger_schemas import clock
+from funcledger_schemas import clock, tracing
 from funcledger_schemas.limits import BODY_LIMIT
 from funcledger_web.auth import Principal
 from funcledger_web.catalogue import Endpoint, Function
@@ -107,7 +107,18 @@ class Submitter:
             raise
         self._backlog.landed(asked, token)
         answer.set_result(token)
+        if (spans := tracing.spans) is not None:
+            _trace(spans, batch, aimed)
         return token
+
+
+def _trace(spans: tracing.Spans, batch: Batch, aimed: Sequence[Aimed]) -> None:
+    """Each task's root span: from the request to its being on the log."""
+    end = clock.current().time_ns()
+    for lot, (_function, endpoint) in aimed:
+        about = {"endpoint_id": endpoint.endpoint_id, "owner": batch.who.id, "batch_id": batch.batch_id}
+        for task_id in lot.task_ids:
+            spans.root(task_id, batch.occurred_at * 1000, end, **about)
 
 
 def _asked(aimed: Sequence[Aimed]) -> dict[str, Asked]:

@@ -2,14 +2,17 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from contextlib import AsyncExitStack
 
 import httpx2
 
+from funcledger_compose import tracing
 from funcledger_compose.allocator import keep_memory
 from funcledger_compose.endpoint_dir import EndpointDir, EndpointDirError, EndpointSettings
+from funcledger_compose.logs import configure_logging
 from funcledger_compose.settings import load
 from funcledger_compose.worker_limits import limits_of
 from funcledger_endpoint.agent import FENCED_EXIT_CODE, Agent
@@ -57,10 +60,8 @@ def run_agent(where: EndpointDir, *, attached: bool) -> int:
     """
     keep_memory()
     settings = where.settings()
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
-    )
-    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    configure_logging(settings.log_level, os.environ.get("FUNCLEDGER_LOG_FORMAT", "text"))
+    tracing.configure("endpoint")
     with where.running(), asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_run(where, settings, attached=attached))
 

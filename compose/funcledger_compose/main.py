@@ -11,6 +11,7 @@ PROBES = {
     "endpoint": ("fastavro", "httptools", "msgspec", "psutil"),
     "kafka": ("confluent_kafka",),
     "mongo": ("motor", "pymongo"),
+    "tracing": ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"),
 }
 
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from funcledger_compose import tracing
 from funcledger_compose.backends import Backends
 from funcledger_compose.roles import WITHOUT_STORE
 from funcledger_compose.services import Services
@@ -37,7 +38,8 @@ def serve(settings: Settings, role: str) -> None:
             f"a {role} of its own shares its log and read models with others: set FUNCLEDGER_LOG=kafka and "
             "FUNCLEDGER_READ_MODELS=mongo. On one machine, `funcledger up` runs everything"
         )
-    configure(settings.log_level)
+    configure(settings.log_level, settings.log_format)
+    tracing.configure(role)
     with uvicorn_loop() as runner:
         runner.run(_serve(settings, role))
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import logging
 import signal
 import socket
 import sys
@@ -14,14 +13,13 @@ import uvicorn
 
 from funcledger_compose.allocator import keep_memory
 from funcledger_compose.data_dir import DataDirError
+from funcledger_compose.logs import configure_logging
 from funcledger_compose.services import Services
 
 
-def configure(log_level: str) -> None:
+def configure(log_level: str, log_format: str = "text") -> None:
     """Logging, and what suits a busy server of Python's own settings."""
-    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
-    for chatty in ("uvicorn.error", "httpx2"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    configure_logging(log_level, log_format)
     keep_memory()
     # The log's writer must get its turn between the loop's callbacks, or commits wait for many of them.
     sys.setswitchinterval(0.0001)

@@ -64,6 +64,8 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     partitions: int = 16
     #: debug, info, warning or error.
     log_level: str = "info"
+    #: How the process logs: text, or json (one object a line, with the ids of task and trace).
+    log_format: Literal["text", "json"] = "text"
     #: Where events are kept: sqlite (in the data directory) or kafka.
     log: Literal["sqlite", "kafka"] = "sqlite"
     #: Where read models are kept: sqlite (in the data directory) or mongo.

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from contextlib import AsyncExitStack
 
+from funcledger_compose import tracing
 from funcledger_compose.backends import Backends
 from funcledger_compose.data_dir import DataDir, DataDirError
 from funcledger_compose.local_endpoint import NAME, LocalEndpoint
@@ -25,7 +26,8 @@ def serve(settings: Settings, *, endpoint: bool) -> None:
     Raises:
         DataDirError: the directory, what is in it, or the port cannot be used; the message says what to do.
     """
-    configure(settings.log_level)
+    configure(settings.log_level, settings.log_format)
+    tracing.configure("server")
     try:
         with uvicorn_loop() as runner:
             runner.run(_serve(settings, endpoint=endpoint))

@@ -15,7 +15,9 @@ from funcledger_endpoint.outbox import Outbox
 from funcledger_endpoint.progress import Progress
 from funcledger_endpoint.report import Report
 from funcledger_endpoint.task import Key, Task
+from funcledger_endpoint.trace import trace
 from funcledger_event_log.records import DecodeError, Record
+from funcledger_schemas import clock, tracing
 from funcledger_schemas.events import Event, TaskCancelRequested, TaskStarted, TaskSubmitted
 from funcledger_schemas.lifecycle import Life, Outcome
 
@@ -117,6 +119,8 @@ class Desk:
         if life is not None and life.outcome is not None:
             self._finished.add(key)
             return
+        if tracing.spans is not None:
+            task.taken_at = clock.current().time_ns()
         self._open[key] = task
         self._progress.opened(task.offset)
         self._next_deadline = min(task.deadline, self._next_deadline or task.deadline)
@@ -217,6 +221,9 @@ class Desk:
         if task.cancelled:
             self._close(task, self._facts.cancelled(task, _ASKED))
             return
+        _log.warning(
+            "task %s: %s: %s", task.task_id, loss.kind, loss.message, extra={"task_id": task.task_id}
+        )
         if loss.kind in _RETRIED:
             loss = loss._replace(message=f"attempt {task.attempts} of {task.max_attempts}: {loss.message}")
         if loss.kind in _RETRIED and task.attempts < task.max_attempts:
@@ -248,8 +255,11 @@ class Desk:
                 self._started(event)
             elif isinstance(event, Outcome):
                 key = (event.owner, event.task_id)
-                self._progress.finished(self._open.pop(key).offset)
+                task = self._open.pop(key)
+                self._progress.finished(task.offset)
                 self._finished.add(key)
+                if tracing.spans is not None:
+                    trace(tracing.spans, task, event)
         self.dispatch()
 
     def _started(self, event: TaskStarted) -> None:

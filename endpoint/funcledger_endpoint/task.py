@@ -33,6 +33,8 @@ class Task(msgspec.Struct, gc=False, eq=False):
     durable: bool = False
     cancelled: bool = False
     closed: bool = False
+    #: When the agent took it up, in ns since 1970; only where it is traced.
+    taken_at: int = 0
 
     @classmethod
     def of(cls, offset: int, timestamp: int, event: TaskSubmitted) -> "Task":

@@ -10,7 +10,10 @@ from funcledger_event_log.ownership import check_own
 from funcledger_event_log.port import Committed, EventLog
 from funcledger_event_log.records import NewRecord, Position, Record, TopicPartition
 from funcledger_event_log.stubs import Credit, stub
-from funcledger_schemas.events import Event, TaskSubmitted
+from funcledger_schemas import clock, tracing
+from funcledger_schemas.envelope import Headers
+from funcledger_schemas.events import Event, TaskEvent, TaskSubmitted
+from funcledger_schemas.lifecycle import Outcome
 
 #: Records are fetched so many at a time, so that no more than so many payloads are held at once.
 AT_ONCE = 16
@@ -100,7 +103,10 @@ class DirectEndpointLog:
             CredentialRefused: it is not this endpoint's to say.
         """
         check_own(event, self._identity.endpoint_id)
-        return NewRecord.of(event, self._identity.partition, value=value)
+        extra: Headers = ()
+        if (spans := tracing.spans) is not None and isinstance(event, TaskEvent):
+            extra = spans.headers(event.task_id)
+        return NewRecord.of(event, self._identity.partition, extra, value)
 
     async def append_records(self, records: Sequence[NewRecord]) -> list[int]:
         """As :meth:`append`, of records that :meth:`seal` made."""
@@ -110,7 +116,11 @@ class DirectEndpointLog:
         fence = self._fencing.fence
         for event in events:
             fence.check(event)
+        began = clock.current().time_ns()
         positions = await self._log.append(records)
+        if (spans := tracing.spans) is not None:
+            ended = [event.task_id for event in events if isinstance(event, Outcome)]
+            spans.hop("report", ended, began, clock.current().time_ns())
         ends = [offset + 1 for topic, _, offset in positions if topic == self._results.topic]
         await self._fencing.passed(events, max(ends, default=None))
         return [

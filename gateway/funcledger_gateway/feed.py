@@ -11,6 +11,7 @@ from funcledger_event_log.endpoint_wire import pack_feed
 from funcledger_event_log.port import LogCorrupt, LogError
 from funcledger_event_log.records import Record
 from funcledger_event_log.stubs import stub
+from funcledger_schemas import clock, envelope, tracing
 from funcledger_schemas.frames import KEEP_ALIVE, delimit
 
 _log = logging.getLogger(__name__)
@@ -35,7 +36,10 @@ async def feed(
             if not done:
                 yield KEEP_ALIVE
                 continue
-            yield delimit(pack_feed(step.result()))
+            batch = step.result()
+            if (spans := tracing.spans) is not None:
+                _trace(spans, batch)
+            yield delimit(pack_feed(batch))
             step = asyncio.ensure_future(anext(batches))
     except LogError as error:
         # The agent opens the feed again, and is told then.
@@ -46,6 +50,15 @@ async def feed(
         step.cancel()
         await asyncio.gather(end, step, return_exceptions=True)
         await batches.aclose()
+
+
+def _trace(spans: tracing.Spans, batch: Sequence[Record]) -> None:
+    """From a submission's being on the log to its being sent to the agent."""
+    now = clock.current().time_ns()
+    for record in batch:
+        if record.type == "TaskSubmitted":
+            task_id = envelope.header(record.headers, "ce_subject") or ""
+            spans.hop("deliver", [task_id], record.timestamp * 1_000_000, now)
 
 
 async def whole(view: DirectEndpointLog, offsets: Sequence[int]) -> AsyncGenerator[list[Record]]:

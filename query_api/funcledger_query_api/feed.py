@@ -22,6 +22,7 @@ from funcledger_read_models.documents import (
     TaskStatus,
 )
 from funcledger_read_models.port import ReadModelStore
+from funcledger_schemas import clock, tracing
 from funcledger_schemas.envelope import TYPE_PREFIX, Headers
 from funcledger_schemas.events import EndpointStarted, TaskCancelled, TaskCompleted, TaskFailed, TaskStarted
 from funcledger_schemas.lifecycle import OUTCOMES, Epochs, Outcome
@@ -188,6 +189,8 @@ class OutcomeFeed:
         if key in self._finished:
             return
         self._finish(key, record)
+        if (spans := tracing.spans) is not None and self._is_new(record):
+            spans.hop("answer", [event.task_id], record.timestamp * 1_000_000, clock.current().time_ns())
         first = True if key in self._begun else None
         self._begun.discard(key)
         readers = self._readers_of(event)

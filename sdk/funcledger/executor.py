@@ -2,6 +2,7 @@
 
 import atexit
 import concurrent.futures
+import time
 from collections.abc import Callable, Mapping, Sequence
 from threading import Condition, Lock
 from typing import Any
@@ -17,6 +18,7 @@ from funcledger.results import Answer
 from funcledger.sender import Cancellation, Sender, Submission
 from funcledger.submission import MOST_TASKS, NewTask, TaskOptions, resources, serialise
 from funcledger.tasks import error_of, is_finished, value_of
+from funcledger_schemas import tracing
 from funcledger_schemas.ids import new_id
 
 #: How long, in seconds, the end of a program waits for the last submissions to go out.
@@ -177,7 +179,10 @@ class Executor(concurrent.futures.Executor):
         for task, payload in answers:
             future = self._futures.pop(task["task_id"], None) if is_finished(task) else None
             if future is not None:
+                began = time.time_ns()
                 _resolve(future, task, payload or b"")
+                if (spans := tracing.spans) is not None:
+                    spans.hop("result", [future.task_id], began, time.time_ns())
         self._end_if_idle()
 
     def _end(self, future: TaskFuture, error: Exception | None) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from funcledger.errors import TaskNotFound, TaskPending
 from funcledger.names import Id, as_id
 from funcledger.tasks import TaskInfo, info, is_finished, outcome
+from funcledger_schemas import tracing
 from funcledger_schemas.frames import cut, unpack
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Results:
         """Each task once when it is finished, and what is unfinished at the end of ``timeout``."""
         deadline = None if timeout is None else time.monotonic() + timeout
         open_ids = list(dict.fromkeys(task_ids))
+        began = time.time_ns()
         while open_ids:
             left = LONGEST_POLL if deadline is None else max(0.0, deadline - time.monotonic())
             again = []
@@ -69,6 +71,8 @@ class Results:
                     if payload is None or (not is_finished(task) and left > 0):
                         again.append(task["task_id"])
                     else:
+                        if (spans := tracing.spans) is not None and is_finished(task):
+                            spans.hop("result", [task["task_id"]], began, time.time_ns())
                         yield task, payload
             open_ids = again
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from funcledger.errors import ArgumentsTooLarge, InvalidRequest
 from funcledger_payloads import dump_arguments, dump_json
+from funcledger_schemas import tracing
 from funcledger_schemas.frames import pack
 from funcledger_schemas.limits import BODY_LIMIT, PAYLOAD_LIMIT
 from funcledger_schemas.sizes import parse_size
@@ -108,7 +109,10 @@ def send(
         _check_known(transport, group[0].options)
     head = {"batch_id": batch_id, "batch_size": batch_size, "groups": [_head(group) for group in groups]}
     frame = pack(head, [task.payload for group in groups for task in group])
+    began = time.time_ns()
     answer = transport.request("POST", "/v1/tasks", frame=frame, sleep=sleep)
+    if (spans := tracing.spans) is not None:
+        spans.hop("submit", [task.task_id for task in tasks], began, time.time_ns())
     transport.seen.merge(answer.json().get("position"))
 
 

@@ -1,12 +1,15 @@
 """A connection to a server, which every call of a client stands on."""
 
+import os
 from typing import Self
 
 from funcledger.endpoints import Endpoints
+from funcledger.errors import InvalidRequest
 from funcledger.functions import Functions
 from funcledger.results import Results
 from funcledger.settings import find_server
 from funcledger.sharing import Shares
+from funcledger_schemas import tracing
 
 
 class Connection:
@@ -22,6 +25,10 @@ class Connection:
     ) -> None:
         from funcledger.transport import Transport  # brings httpx2 and tenacity, so not with the import
 
+        try:
+            tracing.enable_as_told(os.environ)
+        except ValueError as error:
+            raise InvalidRequest(f"{error}.") from None
         self.transport = Transport(find_server(url, token), patience=patience, room_timeout=room_timeout)
         self.functions = Functions(self.transport)
         self.endpoints = Endpoints(self.transport)
