@@ -6,9 +6,12 @@ schema by the number in a value's first bytes.
 
 import asyncio
 import functools
+import os
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,12 +21,15 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 from hypothesis import HealthCheck, Phase, find, settings
-from tests.support import parts
+from tests.support import distributed, parts
 from tests.support.apps import ADA, app_of
 from tests.support.events import event_classes, events_of
 from tests.support.logs import at, collect
 from tests.support.server import serving
+from tests.support.standalone import funcledger
 
+from funcledger.errors import RequestError
+from funcledger_compose.native.stack import COMPOSE_FILE
 from funcledger_event_log.kafka import KafkaLog, KafkaSettings
 from funcledger_event_log.kafka.registry import RegistryRefused, RegistryUnavailable, register
 from funcledger_event_log.records import NewRecord
@@ -193,3 +199,70 @@ async def test_who_is_no_registry_or_not_there_is_said_without_the_password() ->
     assert "hunter2" not in str(caught.value)
     with pytest.raises(RegistryRefused, match="is not the address"):
         await register("registry:8080")
+
+
+async def test_a_service_does_not_start_where_a_schema_is_incompatible() -> None:
+    prefix = f"t{new_id()}."
+    other = {"type": "record", "name": "AccessRefused", "namespace": "funcledger.events", "fields": [
+        {"name": "actor", "type": "int"}
+    ]}  # fmt: skip
+    await _post(manifest.latest("AccessRefused").subject(prefix), msgspec.json.encode(other).decode())
+    told = {
+        "FUNCLEDGER_LOG": "kafka",
+        "FUNCLEDGER_READ_MODELS": "mongo",
+        "FUNCLEDGER_KAFKA_BOOTSTRAP": parts.kafka().address,
+        "FUNCLEDGER_KAFKA_TOPIC_PREFIX": prefix,
+        "FUNCLEDGER_SCHEMA_REGISTRY_URL": address(),
+    }
+    done = await asyncio.to_thread(
+        subprocess.run,
+        funcledger("serve", "command-api", "--port", "0"),
+        env=os.environ | told,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "refuses AccessRefused, version 1" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_the_overlay_with_a_registry_registers_and_writes_its_numbers(tmp_path: Path) -> None:
+    stack = distributed.started(
+        tmp_path, files=(COMPOSE_FILE, COMPOSE_FILE.with_name("compose.registry.yaml"))
+    )
+    try:
+        url = stack.environment("gateway")["FUNCLEDGER_SCHEMA_REGISTRY_URL"]
+        with SchemaRegistryClient({"url": url}) as client:
+            numbers = {name: client.get_latest_version(name).schema_id for name in client.get_subjects()}
+        prefix = stack.environment("gateway").get("FUNCLEDGER_KAFKA_TOPIC_PREFIX", "funcledger.")
+        assert numbers.keys() == {entry.subject(prefix) for entry in manifest.entries()}
+        deployment = distributed.Deployment(stack, tmp_path)
+        with deployment.endpoint("lab"), deployment.client() as client_of_ours:
+            function = client_of_ours.register_function(pow)
+            task = client_of_ours.run(7, 2, endpoint_id="lab", function_id=function)
+            assert client_of_ours.get_result(task, timeout=60) == 49
+            with pytest.raises(RequestError, match="No route"):
+                client_of_ours.transport.get("/schema-registry/subjects")
+        written = asyncio.run(_numbers(stack.environment("gateway")["FUNCLEDGER_KAFKA_BOOTSTRAP"], prefix))
+        assert written
+        assert all(numbers[subject] == number for subject, number in written)
+    finally:
+        stack.stop()
+
+
+async def _numbers(bootstrap: str, prefix: str) -> set[tuple[str, int]]:
+    """Subject and number of every record of ``tasks`` and ``results``."""
+    log = KafkaLog(KafkaSettings(bootstrap, prefix=prefix))
+    found = set()
+    try:
+        for topic in ("functions", "endpoints", "tasks", "results"):
+            for partition, end in (await log.ends(topic)).items():
+                for record in await collect(log, {at(partition, topic): 0}, end) if end else []:
+                    entry = manifest.latest(record.type or "")
+                    found.add((entry.subject(prefix), int.from_bytes(record.value[1:5], "big")))
+    finally:
+        await log.close()
+    return found

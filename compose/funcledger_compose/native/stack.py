@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx2
 
-from funcledger_compose.native import kafka, mongo
+from funcledger_compose.native import kafka, mongo, registry
 from funcledger_compose.native.build import RECIPES
 from funcledger_compose.native.composed import ComposeError, Service, services
 from funcledger_compose.native.door import door
@@ -135,6 +135,9 @@ class Stack:
     def _database(self, _service: Service) -> NativeProcess:
         return mongo.mongo(self._mongo)
 
+    def _registry(self, service: Service) -> NativeProcess:
+        return registry.registry(self.folder / service.name)
+
     def _door(self, service: Service) -> NativeProcess:
         told = {key: self._placed(value) for key, value in service.environment.items()}
         return door(self.folder / "door", self._port, told)
@@ -174,7 +177,12 @@ class Stack:
         )
 
 
-_PARTS = {"apache/kafka": Stack._kafka, "mongo": Stack._database, "caddy": Stack._door}
+_PARTS = {
+    "apache/kafka": Stack._kafka,
+    "mongo": Stack._database,
+    "caddy": Stack._door,
+    "apicurio/apicurio-registry": Stack._registry,
+}
 
 
 def _funcledger(service: Service) -> list[str]:
