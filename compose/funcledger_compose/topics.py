@@ -6,6 +6,7 @@ from funcledger_compose.backends import kafka_settings
 from funcledger_compose.settings import Settings, SettingsError
 from funcledger_event_log.kafka.admin import Admin
 from funcledger_event_log.kafka.cluster import Cluster, Finding, TopicState, findings
+from funcledger_event_log.kafka.positions import POSITIONS
 from funcledger_event_log.kafka.topics import Topics
 from funcledger_schemas.envelope import BY_ENDPOINT, TOPICS
 
@@ -25,6 +26,7 @@ async def make(settings: Settings, partitions: int) -> None:
     topics = Topics(known, Admin(known))
     for topic in _ORDER:
         await topics.create(topic, partitions if topic in BY_ENDPOINT else 1)
+    await topics.create(POSITIONS, 1)
 
 
 async def look(settings: Settings) -> tuple[list[TopicState], list[Finding]]:
@@ -41,7 +43,7 @@ async def look(settings: Settings) -> tuple[list[TopicState], list[Finding]]:
         for state in missing
     ]
     there = [state for state in states if state.partitions]
-    return states, found + findings(there, await cluster.offsets_retention())
+    return states, found + findings(there)
 
 
 async def check(settings: Settings) -> None:

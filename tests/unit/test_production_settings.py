@@ -102,8 +102,7 @@ def state(topic: str, **config: str) -> TopicState:
 
 
 def test_topics_as_we_make_them_leave_nothing_to_say() -> None:
-    assert findings([state(topic) for topic in TOPICS], 5_256_000) == []
-    assert findings([state(topic) for topic in TOPICS], None) == []
+    assert findings([state(topic) for topic in TOPICS]) == []
 
 
 @pytest.mark.parametrize(
@@ -119,14 +118,7 @@ def test_topics_as_we_make_them_leave_nothing_to_say() -> None:
 def test_a_topic_that_does_not_suit_us_is_named_with_what_to_do(
     found: TopicState, says: str, fatal: bool
 ) -> None:
-    (finding,) = findings([found], 5_256_000)
+    (finding,) = findings([found])
     assert says in finding.text
     assert f"funcledger.{found.topic}" in finding.text
     assert finding.fatal is fatal
-
-
-def test_positions_must_be_kept_as_long_as_the_log() -> None:
-    (finding,) = findings([state("tasks")], 10_080)
-    assert "offsets.retention.minutes to at least 525600" in finding.text
-    assert not finding.fatal
-    assert findings([state("tasks", retention_ms=str(7 * 86_400_000))], 10_080) == []

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from funcledger_event_log.kafka.errors import translate
@@ -35,7 +35,10 @@ _SOON = {
 
 
 class Admin:
-    """One admin client; what fails for a moment only is asked again."""
+    """One admin client; what fails for a moment only is asked again.
+
+    Nothing of it may be asked of a group's coordinator: that can end the process (librdkafka issue 4605).
+    """
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._client = AdminClient(settings.client())
@@ -70,16 +73,7 @@ class Admin:
         for answer in answers:
             if isinstance(answer, BaseException):
                 raise answer
-            _raise_within(answer)
         return dict(zip(futures, answers, strict=True))
-
-    async def commit(self, group: ConsumerGroupTopicPartitions) -> None:
-        """Keep a group's positions."""
-        await self.ask(
-            lambda client, timeout: client.alter_consumer_group_offsets([group], request_timeout=timeout)[
-                group.group_id
-            ]
-        )
 
     async def tell(self, call: Callable[[AdminClient], "Future[Any]"], unless: int) -> None:
         """Have something done, unless it is done already, which ``unless`` is the code for."""
@@ -88,14 +82,6 @@ class Admin:
         except KafkaException as error:
             if error.args[0].code() != unless:
                 raise _told(error) from error
-
-
-def _raise_within(answer: Any) -> None:
-    """Positions that were not kept say so one by one."""
-    if isinstance(answer, ConsumerGroupTopicPartitions):
-        for part in answer.topic_partitions or ():
-            if part.error is not None:
-                raise KafkaException(part.error)
 
 
 def _told(error: KafkaException) -> Exception:

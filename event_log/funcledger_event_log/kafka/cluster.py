@@ -10,10 +10,8 @@ from confluent_kafka.admin import ConfigResource, ResourceType  # type: ignore[a
 
 from funcledger_event_log.kafka.admin import Admin
 from funcledger_event_log.kafka.settings import MESSAGE_BYTES, KafkaSettings
-from funcledger_event_log.port import LogUnavailable, UnknownPartition
+from funcledger_event_log.port import UnknownPartition
 
-#: Minutes that consumers' positions should stay where the log itself never expires: a year.
-_YEAR = 525_600
 #: Topics that are folded from their first record by every process: nothing of them may expire.
 _WHOLE = frozenset({"functions", "endpoints"})
 
@@ -73,34 +71,10 @@ class Cluster:
         )
         return {key: entry.value for key, entry in found.items() if entry.value is not None}
 
-    async def offsets_retention(self) -> int | None:
-        """Minutes for which the brokers keep an idle group's positions; None where they do not tell."""
-        try:
-            cluster = await self._admin.ask(
-                lambda admin, timeout: admin.describe_cluster(request_timeout=timeout)
-            )
-            config = await self._config(ResourceType.BROKER, str(cluster.nodes[0].id))
-        except LogUnavailable:
-            return None  # such questions may be an administrator's alone
-        return int(config.get("offsets.retention.minutes", 0)) or None
 
-
-def findings(states: Iterable[TopicState], offsets_retention: int | None) -> list[Finding]:
+def findings(states: Iterable[TopicState]) -> list[Finding]:
     """What does not suit us of topics that are there."""
-    found: list[Finding] = []
-    needed = _YEAR
-    for state in states:
-        found += _of_topic(state)
-        kept = int(state.config.get("retention.ms", -1))
-        if state.topic in ("tasks", "results") and kept >= 0:
-            needed = min(needed, kept // 60_000)
-    if offsets_retention is not None and offsets_retention < needed:
-        text = (
-            f"the brokers forget positions of idle endpoints after {offsets_retention} minutes, which costs "
-            f"such an endpoint a long start; set offsets.retention.minutes to at least {needed}"
-        )
-        found.append(Finding(text, fatal=False))
-    return found
+    return [finding for state in states for finding in _of_topic(state)]
 
 
 def _of_topic(state: TopicState) -> list[Finding]:

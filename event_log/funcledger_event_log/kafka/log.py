@@ -32,7 +32,7 @@ class KafkaLog:
         self.settings = settings
         admin = Admin(settings)
         self._topics = Topics(settings, admin)
-        self._positions = Positions(settings, admin)
+        self._positions = Positions(settings, self._topics, self._append_counted)
         self._writer = Writer(settings, producer)
         self._lanes = Lanes(settings)
         self._shared: SharedEnd | None = None
@@ -70,6 +70,9 @@ class KafkaLog:
     async def _append(self, records: Sequence[NewRecord], size: int) -> list[Position]:
         await self._check({TopicPartition(record.topic, record.partition) for record in records})
         return await self._writer.append(records, size)
+
+    async def _append_counted(self, records: Sequence[NewRecord]) -> list[Position]:
+        return await self._append(records, check_sizes(records))
 
     def _check_open(self) -> None:
         if self._closed:

@@ -1,58 +1,96 @@
-"""Consumers' positions, kept as Kafka keeps a group's offsets, with their metadata."""
+"""Consumers' positions, kept as records of a compacted topic: of each only the newest counts.
+
+Not as Kafka keeps a group's offsets: the admin client's calls for these end the whole process when the
+coordinator goes away under them (librdkafka issues 4605 and 5040), a consumer for each endpoint would be
+thousands, and brokers forget the offsets of a group that is idle for a week.
+"""
 
 import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from confluent_kafka import OFFSET_INVALID, Consumer, ConsumerGroupTopicPartitions, KafkaException
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from funcledger_event_log.kafka.admin import ANSWER_TIMEOUT, Admin
 from funcledger_event_log.kafka.settings import KafkaSettings
-from funcledger_event_log.port import Committed, LogUnavailable
-from funcledger_event_log.records import TopicPartition
+from funcledger_event_log.kafka.topics import Topics
+from funcledger_event_log.port import Committed, LogUnavailable, OutcomeUnknown, UnknownPartition
+from funcledger_event_log.records import NewRecord, Position, TopicPartition
+
+#: The topic they stand in.
+POSITIONS = "positions"
+#: Seconds in which what is there has to arrive.
+_PATIENCE = 10.0
+
+Append = Callable[[Sequence[NewRecord]], Awaitable[list[Position]]]
 
 
 class Positions:
-    """Positions of named consumers that assign partitions themselves.
+    """Writes positions through the log's producer; reads what is new of the topic when one is asked for."""
 
-    Commits go through the one admin client: a gateway keeps a position for every endpoint, and a client
-    for each would be thousands. Asking is rare, and takes a client of its own for the moment: the admin
-    client's way to ask ends the whole process when the coordinator is not ready (librdkafka issue 5040).
-    """
-
-    def __init__(self, settings: KafkaSettings, admin: Admin) -> None:
+    def __init__(self, settings: KafkaSettings, topics: Topics, append: Append) -> None:
         self._settings = settings
-        self._admin = admin
-        self._threads = ThreadPoolExecutor(2, thread_name_prefix="kafka-positions")
+        self._topics = topics
+        self._append = append
+        self._known: dict[bytes, Committed] = {}
+        self._next = 0
+        self._turn = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="kafka-positions")
 
     async def commit(self, consumer: str, where: TopicPartition, offset: int, metadata: str) -> None:
         """Keep the position."""
-        group = self._settings.group(consumer)
-        target = KafkaPartition(self._settings.topic(where.topic), where.partition, offset, metadata)
-        await self._admin.commit(ConsumerGroupTopicPartitions(group, [target]))
+        value = f"{offset} {metadata}".encode()
+        record = NewRecord(POSITIONS, 0, _key(consumer, where), (), value)
+        try:
+            await self._append([record])
+        except UnknownPartition:
+            await self._topics.create(POSITIONS, 1)
+            await self._append([record])
+        except OutcomeUnknown as error:
+            raise LogUnavailable(f"whether the position is kept is not known: {error}") from error
 
     async def committed(self, consumer: str, where: TopicPartition) -> Committed | None:
         """The position kept last."""
-        loop = asyncio.get_running_loop()
-        try:
-            found = await loop.run_in_executor(self._threads, self._ask, consumer, where)
-        except KafkaException as error:
-            raise LogUnavailable(f"the position could not be asked for: {error}") from error
-        if found.offset == OFFSET_INVALID:
-            return None
-        return Committed(found.offset, found.metadata or "")
+        async with self._turn:
+            end = (await self._topics.offsets(POSITIONS, at_end=True)).get(0, 0)
+            if self._next < end:
+                loop = asyncio.get_running_loop()
+                # Whoever asked may go away; the next one waits until the thread is done.
+                await asyncio.shield(loop.run_in_executor(self._thread, self._read_to, end))
+        return self._known.get(_key(consumer, where))
 
-    def _ask(self, consumer: str, where: TopicPartition) -> KafkaPartition:
-        client = Consumer(self._settings.consumer(consumer))
+    def _read_to(self, end: int) -> None:
+        consumer = Consumer(self._settings.consumer("positions") | {"enable.partition.eof": True})
+        start = self._next or OFFSET_BEGINNING
+        deadline = time.monotonic() + _PATIENCE
         try:
-            target = KafkaPartition(self._settings.topic(where.topic), where.partition)
-            found: KafkaPartition = client.committed([target], ANSWER_TIMEOUT)[0]
+            consumer.assign([KafkaPartition(self._settings.topic(POSITIONS), 0, start)])
+            while self._next < end:
+                for message in consumer.consume(1000, 0.2):
+                    self._note(message)
+                if time.monotonic() > deadline:
+                    raise LogUnavailable("the broker did not hand over positions in time")
+        except KafkaException as error:
+            raise LogUnavailable(f"positions could not be read: {error}") from error
         finally:
-            client.close()
-        if found.error is not None:
-            raise KafkaException(found.error)
-        return found
+            consumer.close()
+
+    def _note(self, message: Message) -> None:
+        error, offset = message.error(), message.offset()
+        if error is not None:
+            # The last ones before the end may have been compacted away.
+            if error.code() == KafkaError._PARTITION_EOF and offset is not None:
+                self._next = max(self._next, offset)
+            return
+        number, _, metadata = (message.value() or b"0 ").decode().partition(" ")
+        self._known[message.key() or b""] = Committed(int(number), metadata)
+        self._next = (offset or 0) + 1
 
     def close(self) -> None:
-        """Let go of the threads."""
-        self._threads.shutdown(wait=False)
+        """Let go of the thread."""
+        self._thread.shutdown(wait=False)
+
+
+def _key(consumer: str, where: TopicPartition) -> bytes:
+    return f"{consumer}/{where.topic}/{where.partition}".encode()

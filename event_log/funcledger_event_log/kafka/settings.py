@@ -97,11 +97,15 @@ class KafkaSettings:
         }
 
     def topic_config(self, topic: str) -> dict[str, str]:
-        """Settings of a new topic: the append time is the broker's, and nothing expires but heartbeats."""
+        """Settings of a new topic: the append time is the broker's, and nothing expires but heartbeats.
+
+        Of positions, which are not part of the record, only the newest are kept.
+        """
+        compacted = {"cleanup.policy": "compact", "segment.bytes": str(16 << 20)}
         return {
             "message.timestamp.type": "LogAppendTime",
             "max.message.bytes": str(MESSAGE_BYTES),
             "retention.ms": str(HEARTBEATS_KEPT) if topic == "heartbeats" else "-1",
             "cleanup.policy": "delete",
             "min.insync.replicas": str(max(1, self.replication - 1)),
-        }
+        } | (compacted if topic == "positions" else {})
