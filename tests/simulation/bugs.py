@@ -7,6 +7,7 @@ from typing import Any
 from unittest import mock
 
 from funcledger_command_api.commands import Commands
+from funcledger_endpoint import progress as endpoint_progress
 from funcledger_endpoint.backlog import Backlog, _Queue
 from funcledger_endpoint.desk import Desk
 from funcledger_endpoint.finished import Finished
@@ -141,6 +142,11 @@ async def _await_functions_only(what: str, call: Callable[[], Any]) -> Any:
         return never_awaited
 
 
+def _take_silence_for_the_end(self: endpoint_progress.Progress) -> bool:
+    """An agent whose feed is silent believes that it has read all its tasks, and forgets what it learnt."""
+    return True
+
+
 #: What each is called, and where it is planted.
 BUGS: dict[str, Callable[[], Any]] = {
     "acknowledge before append": lambda: mock.patch.object(Commands, "append", _acknowledge_before_append),
@@ -163,6 +169,9 @@ BUGS: dict[str, Callable[[], Any]] = {
     "take a copy for new": lambda: mock.patch.object(Copies, "possible", _take_a_copy_for_new),
     "await functions only": lambda: mock.patch(
         "funcledger_endpoint.functions.patiently", _await_functions_only
+    ),
+    "take silence for the end": lambda: mock.patch.object(
+        endpoint_progress.Progress, "caught_up", new=property(_take_silence_for_the_end)
     ),
     "read the state too early": lambda: mock.patch.object(
         Progress, "passed", _do_not_wait_for_the_read_models

@@ -85,13 +85,18 @@ class Deployment:
     def kill(self, name: str, seconds: float, why: str) -> None:
         """Kill a service or an endpoint's newest agent; it begins again after so long."""
         if name in self.services:
-            process = self.services[name].process
-            if process is not None and process.alive:
-                self._say(process.name, f"is killed: {why}")
-                process.kill()
-                self._loop.call_later(seconds, self.begin, name)
+            for each in SERVICES if self._plan.together else (name,):
+                self._kill_service(each, seconds, why)
         elif (agents := self.agents_of(name)).running:
             self.kill_agent(agents, agents.running[-1], seconds, why)
+
+    def _kill_service(self, name: str, seconds: float, why: str) -> None:
+        process = self.services[name].process
+        if process is not None and process.alive:
+            self._say(process.name, f"is killed: {why}")
+            process.kill()
+            # They come back one after the other, in any order.
+            self._loop.call_later(seconds * (0.5 + process.dice.random()), self.begin, name)
 
     def kill_agent(self, agents: Agents, running: Running, seconds: float, why: str) -> None:
         """Kill this one; one begins after so long, if there is none then."""

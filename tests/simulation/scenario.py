@@ -99,6 +99,8 @@ class Scenario:
     failing: float
     lossy: float
     skewed: bool
+    #: Whether the services are one server, which dies as a whole.
+    together: bool
     behaviours: dict[str, Behaviour] = field(default_factory=dict)
 
 
@@ -127,6 +129,7 @@ def scenario(seed: int) -> Scenario:
         failing=dice.choice((0.0, 0.0, 0.01, 0.05)) if hostile else 0.0,
         lossy=dice.choice((0.0, 0.0, 0.02)) if hostile else 0.0,
         skewed=dice.random() < 0.5,
+        together=dice.random() < 0.4,
     )
     made.behaviours = {task.task_id: task.behaviour for request in requests for task in request.tasks}
     return made

@@ -13,8 +13,8 @@ from tests.simulation.bugs import BUGS
 from tests.simulation.scenario import scenario
 from tests.simulation.world import World, quietly, run
 
-#: Those that fewer than one seed in three hundred shows.
-RARE = {"answer before the fence has passed", "take a copy for new"}
+#: What fewer than one seed in a thousand shows.
+RARE = {"take a copy for new"}
 _EVERY_RUN = 300
 _LONG_RUN = 5000
 
