@@ -102,3 +102,9 @@ def _results(about: dict[str, Any], partition: int) -> Iterator[NewRecord]:
     measured: dict[str, Any] = {"run_time": 0.001, "cpu_time": 0.001, "peak_memory": 31_457_280}
     completed = TaskCompleted(**{**base, "event_id": new_id()}, **measured, **_PAYLOAD)
     yield NewRecord.of(completed, partition)
+
+
+def one_task() -> list[NewRecord]:
+    """The records of one task, with 100 bytes of arguments and of result."""
+    about = {"endpoint_id": new_id(), "owner": "local", "task_id": new_id(), "batch_id": new_id()}
+    return [NewRecord.of(_submitted(about, 0), 0), *_results(about, 0)]
