@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from benchmarks.events import one_task
 
-LATEST = Path(__file__).with_name("latest.json")
+#: The profile on Kafka where it has been measured, else the embedded one.
+LATEST = [Path(__file__).with_name(name) for name in ("latest-kafka.json", "latest.json")]
 #: Records a task leaves when nothing goes wrong: submitted, started, completed.
 RECORDS = 3
 #: Seconds between two heartbeats of an endpoint, and what one record of them takes.
@@ -47,13 +48,14 @@ class Figures:
     partition_moves: Figure
 
 
-def figures(latest: Path = LATEST) -> Figures:
+def figures() -> Figures:
     """The figures of the last ``make bench``, and for what it does not measure those of the decisions."""
+    latest = next(path for path in LATEST if path.exists())
     found = json.loads(latest.read_text())
     cores = found["machine"]["cores"]
     return Figures(
         Figure(
-            found["noop_per_s"] / cores, f"latest.json: noop_per_s on {cores} cores, workers and client too"
+            found["noop_per_s"] / cores, f"{latest.name}: noop_per_s on {cores} cores, workers and client too"
         ),
         Figure(14_000, "decision 10: projector and MongoDB adapter, with a database that answers at once"),
         Figure(100e6, "assumed: bytes per second, in or out, of a broker with one gigabit"),
