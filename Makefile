@@ -38,8 +38,8 @@ check: $(DEV_READY) ## style, types and the rooms' import contracts
 chaos: $(DEV_READY) ## kill server, agent and workers 200 times under 20,000 tasks, audit the log, report (15 minutes)
 	@$(BIN)/python -m tests.chaos $(CHAOS)
 
-bench: $(DEV_READY) ## measure, print the table, write benchmarks/latest.json
-	@$(BIN)/python -m benchmarks
+bench: $(DEV_READY) ## measure, print the table, write benchmarks/latest.json; BENCH="--profile kafka" for the services on Kafka
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 lock: $(DEV_READY) ## renew the hashed locks from pyproject.toml
 	@$(PIP) uv

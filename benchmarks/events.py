@@ -30,7 +30,7 @@ async def filled(log: EventLog, events: int) -> None:
     for topic in envelope.TOPICS:
         await log.create_topic(topic, PARTITIONS if topic in envelope.BY_ENDPOINT else 1)
     gathered: list[NewRecord] = []
-    for record in _day(events // 3):
+    for record in day(events // 3):
         gathered.append(record)
         if len(gathered) == BATCH:
             await log.append(gathered)
@@ -38,7 +38,8 @@ async def filled(log: EventLog, events: int) -> None:
     await log.append(gathered)
 
 
-def _day(tasks: int) -> Iterator[NewRecord]:
+def day(tasks: int) -> Iterator[NewRecord]:
+    """The records of so many tasks, three each, as they come."""
     endpoints = [(new_id(), partition) for partition in range(ENDPOINTS)]
     for endpoint_id, partition in endpoints:
         yield NewRecord.of(_started(endpoint_id), partition)

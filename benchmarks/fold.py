@@ -32,8 +32,8 @@ from funcledger_schemas.ids import new_id
 PATIENCE = 60
 
 
-async def main(events: int, kind: str) -> None:
-    """Fold so many events into a store of this kind and say how long it took."""
+async def fold(events: int, kind: str) -> float:
+    """Fold so many events into a store of this kind and say how long it took; the seconds."""
     configure("warning")  # as servers do
     with tempfile.TemporaryDirectory(prefix="funcledger-bench-") as name:
         folder = Path(name)
@@ -43,16 +43,17 @@ async def main(events: int, kind: str) -> None:
             await filled(log, events)
             store, end = await _store(kind, folder)
             try:
-                await _measure(log, store)
+                took = await _measure(log, store)
             finally:
                 await end()
             size = await asyncio.to_thread(_size, folder, "read_models*")
             print(f"store of {size / 1e6:.0f} MB" if kind == "sqlite" else "")
+            return took
         finally:
             await log.close()
 
 
-async def _measure(log: SqliteLog, store: ReadModelStore) -> None:
+async def _measure(log: SqliteLog, store: ReadModelStore) -> float:
     process = psutil.Process()
     projector = Projector(log, store)
     total, before = await projector.lag(), process.memory_info().rss
@@ -71,6 +72,7 @@ async def _measure(log: SqliteLog, store: ReadModelStore) -> None:
     print(f"CPU {worked:.1f} s: {worked / total * 1e6:.1f} µs an event")
     print(f"memory grew by {(peak - before) / 1e6:.0f} MB to {peak / 1e6:.0f} MB")
     print(f"the event loop was kept waiting for at most {await stalls * 1000:.0f} ms")
+    return took
 
 
 async def _progress(projector: Projector) -> AsyncIterator[int]:
@@ -136,4 +138,4 @@ if __name__ == "__main__":
     parser.add_argument("events", type=int, nargs="?", default=300_000)
     parser.add_argument("--store", choices=("sqlite", "mongo"), default="sqlite")
     asked = parser.parse_args()
-    asyncio.run(main(asked.events, asked.store))
+    asyncio.run(fold(asked.events, asked.store))

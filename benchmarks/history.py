@@ -6,6 +6,7 @@ tenth of them the tasks per second, the CPU the server took for a task, and the 
 
 import argparse
 import time
+from typing import NamedTuple
 
 import psutil
 
@@ -17,8 +18,15 @@ from funcledger import Client
 BATCH = 1_000
 
 
-def main(tasks: int) -> None:
-    """Print a line for each tenth."""
+class History(NamedTuple):
+    """The server's resident bytes at the end, and its CPU for a task in the last tenth to the first's."""
+
+    resident: int
+    cost_ratio: float
+
+
+def measure(tasks: int) -> History:
+    """Print a line for each tenth; what they come to."""
     with server() as process:
         watched = psutil.Process(process.pid)
         client = Client()
@@ -27,10 +35,12 @@ def main(tasks: int) -> None:
         _run(client, function_id, BATCH)  # what is made at the first task is not of history's making
         first = last = _resident(watched)
         step = max(BATCH, tasks // 10 // BATCH * BATCH)
+        costs = []
         for done in range(step, tasks + 1, step):
             begun, cpu = time.perf_counter(), _cpu(watched)
             _run(client, function_id, step)
             took, worked = time.perf_counter() - begun, _cpu(watched) - cpu
+            costs.append(worked)
             now = _resident(watched)
             print(
                 f"{done:>10}{step / took:>12,.0f}{worked / step * 1e6:>9.0f}{now / 1e6:>9.0f}"
@@ -39,6 +49,7 @@ def main(tasks: int) -> None:
             )
             last = now
         print(f"grown by {(last - first) / 1e6:.0f} MB, {(last - first) / tasks:,.0f} bytes a task")
+        return History(last, costs[-1] / costs[0])
 
 
 def _run(client: Client, function_id: str, tasks: int) -> None:
@@ -63,4 +74,4 @@ def _resident(process: psutil.Process) -> int:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tasks", type=int, default=100_000)
-    main(parser.parse_args().tasks)
+    measure(parser.parse_args().tasks)
