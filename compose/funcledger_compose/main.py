@@ -17,7 +17,14 @@ PROBES = {
 
 def missing(extra: str) -> list[str]:
     """The modules of an extra that are not installed."""
-    return [name for name in PROBES[extra] if importlib.util.find_spec(name) is None]
+    return [name for name in PROBES[extra] if not _there(name)]
+
+
+def _there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # not even the package that it would be in
+        return False
 
 
 def require(extra: str, what: str) -> None:

@@ -191,3 +191,17 @@ def _kill(number: int) -> None:
     import os
 
     os.kill(os.getpid(), number)
+
+
+def test_without_the_extra_a_server_that_is_to_trace_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from funcledger_compose import main, tracing
+
+    monkeypatch.setitem(main.PROBES, "tracing", ("opentelemetry.nothing", "nothing_at_all.here"))
+    with pytest.raises(SystemExit):
+        tracing.configure("server", {"FUNCLEDGER_TRACE": "1"})
+    said = capsys.readouterr().err
+    assert "opentelemetry.nothing, nothing_at_all.here" in said
+    assert "pip install 'funcledger[tracing]'" in said
+    tracing.configure("server", {})
