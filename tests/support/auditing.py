@@ -1,0 +1,76 @@
+"""Holds the read models of running services against a fold of the whole log from its start."""
+
+import asyncio
+from collections import Counter, defaultdict
+from contextlib import aclosing
+
+from tests.support.folding import fold_into
+from tests.support.poll import until
+from tests.support.stores import dump
+
+from funcledger_compose.native.stack import Stack
+from funcledger_event_log.kafka import KafkaLog, KafkaSettings
+from funcledger_event_log.port import EventLog
+from funcledger_event_log.records import Record, TopicPartition
+from funcledger_projectors.runner import TOPICS
+from funcledger_read_models.memory import MemoryStore
+from funcledger_read_models.mongo import MongoStore
+from funcledger_schemas.lifecycle import OUTCOMES
+
+
+def audited(stack: Stack, timeout: float = 60) -> Counter[str]:
+    """How many outcomes each task has on the log, once the read models are found to be its fold.
+
+    For a deployment at rest: no agent runs, or there would always be a heartbeat more.
+    """
+    return asyncio.run(_audited(stack, timeout))
+
+
+async def _audited(stack: Stack, timeout: float) -> Counter[str]:
+    log = KafkaLog(KafkaSettings(stack.addresses("kafka")[0]))
+    store = await MongoStore.open(f"mongodb://{stack.addresses('mongo')[0]}/")
+    try:
+        records = await _whole(log)
+        ends = {
+            (topic, part): end for topic in TOPICS for part, end in (await log.ends(topic)).items() if end
+        }
+
+        async def caught_up() -> bool:
+            positions = await store.positions()
+            return all(positions.get(where, 0) >= end for where, end in ends.items())
+
+        await until(caught_up, timeout)
+        fresh = MemoryStore()
+        await fold_into(fresh, records.values())
+        assert await dump(store) == await dump(fresh)
+        return Counter(
+            str(_task(record)) for batch in records.values() for record in batch if record.type in OUTCOMES
+        )
+    finally:
+        await store.close()
+        await log.close()
+
+
+def _task(record: Record) -> str:
+    return dict(record.headers)["ce_subject"].decode()
+
+
+async def _whole(log: EventLog) -> dict[TopicPartition, list[Record]]:
+    """Every record of every partition."""
+    found: dict[TopicPartition, list[Record]] = defaultdict(list)
+    for topic in TOPICS:
+        starts, ends = await log.starts(topic), await log.ends(topic)
+        left = {number for number, end in ends.items() if end > starts[number]}
+        if not left:
+            continue
+        async with aclosing(
+            log.follow({TopicPartition(topic, each): starts[each] for each in left})
+        ) as batches:
+            async for batch in batches:
+                for record in batch:
+                    found[TopicPartition(topic, record.partition)].append(record)
+                    if record.offset + 1 >= ends[record.partition]:
+                        left.discard(record.partition)
+                if not left:
+                    break
+    return found
