@@ -70,7 +70,7 @@ def timed(work: Callable[[], Any]) -> tuple[Any, float]:
 
 def wait_online(client: Client, endpoint: str) -> dict[str, Any]:
     """The endpoint's status, once it is online: one that has just been started needs a moment."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while (status := client.get_endpoint_status(endpoint))["status"] != "online":
         if time.monotonic() > deadline:
             sys.exit(
