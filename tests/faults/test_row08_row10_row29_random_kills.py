@@ -27,7 +27,9 @@ def add_one(number: int) -> int:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 4])
-async def test_row08_row10_row29_whatever_is_killed_every_task_ends_once_with_the_right_value(seed: int) -> None:
+async def test_row08_row10_row29_whatever_is_killed_every_task_ends_once_with_the_right_value(
+    seed: int,
+) -> None:
     print(f"seed {seed}")
     chance = random.Random(seed)
     endpoint = await Endpoint.create()
