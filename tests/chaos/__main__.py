@@ -7,15 +7,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from tests.chaos.auditor.checks import findings
+from tests.chaos.distributed import Distributed
 from tests.chaos.embedded import Embedded
 from tests.chaos.report import report
 from tests.chaos.run import Plan, run
 from tests.chaos.stack import Stack
 
-PROFILES: dict[str, Callable[[Path], Stack]] = {"embedded": Embedded}
+PROFILES: dict[str, Callable[[Path], Stack]] = {
+    "embedded": Embedded,
+    "distributed": Distributed,
+    "distributed-direct": partial(Distributed, direct=True),
+}
 
 
 def main() -> int:

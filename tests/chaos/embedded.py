@@ -1,32 +1,23 @@
 """The stack ``embedded``: ``funcledger up`` with its agent and workers, on the log in its data directory."""
 
 import asyncio
-import hashlib
 import re
 import signal
 import subprocess
-from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 from tests.chaos.auditor.embedded import records
 from tests.chaos.auditor.facts import Raw
+from tests.chaos.rebuilding import rebuilt
 from tests.chaos.stack import Rebuilt, Victim
-from tests.support.folding import caught_up, projecting
 from tests.support.standalone import Standalone, funcledger
-from tests.support.stores import dump
 
 from funcledger_endpoint.agent import FENCED_EXIT_CODE
-from funcledger_event_log.port import EventLog
-from funcledger_event_log.records import TopicPartition
 from funcledger_event_log.sqlite import SqliteLog
-from funcledger_read_models.documents import TASK_RESULTS, TASK_STATUS, TaskResult, TaskStatus
-from funcledger_read_models.port import ReadModelStore
 from funcledger_read_models.sqlite import SqliteStore
-from funcledger_schemas.envelope import TOPICS
-from funcledger_schemas.proof import leaf_hash
 
 _AGENT_ENDED = re.compile(r"agent ended with (-?\d+)")
 
@@ -104,6 +95,9 @@ class Embedded:
             self._note_agent(int(code))
         return self._ended
 
+    def settle(self) -> None:
+        """As the port says; read models in the server itself keep up with what the client waits for."""
+
     def stop(self) -> None:
         """As the port says."""
         if self._rival is not None:
@@ -131,44 +125,8 @@ async def _rebuild(data: Path, folder: Path) -> Rebuilt:
     live = await SqliteStore.open(data / "read_models.db")
     fresh = await SqliteStore.open(folder / "rebuilt.db")
     try:
-        async with projecting(log, live) as projector:
-            await caught_up(projector, 60)
-        async with projecting(log, fresh, rebuild=True) as projector:
-            await caught_up(projector, 120)
-        ours, theirs = await dump(live), await dump(fresh)
-        differs = [
-            f"{model}: {len(set(ours[model]) ^ set(theirs[model]))} documents"
-            for model in ours
-            if ours[model] != theirs[model]
-        ]
-        return Rebuilt(await statuses(fresh), differs, await leaves(log))
+        return await rebuilt(log, live, fresh)
     finally:
         await fresh.close()
         await live.close()
         await log.close()
-
-
-async def statuses(store: ReadModelStore) -> dict[str, tuple[str, int, str | None]]:
-    """Every task's status, attempts and kind of failure."""
-    tasks = [each for each in await store.find(TASK_STATUS, limit=1_000_000) if isinstance(each, TaskStatus)]
-    results = [
-        each for each in await store.find(TASK_RESULTS, limit=1_000_000) if isinstance(each, TaskResult)
-    ]
-    kinds = {each.task_id: each.kind for each in results}
-    return {each.task_id: (each.status, each.attempts, kinds.get(each.task_id)) for each in tasks}
-
-
-async def leaves(log: EventLog) -> dict[str, str]:
-    """Per partition that has records, the SHA-256 over their leaf hashes."""
-    found: defaultdict[str, hashlib._Hash] = defaultdict(hashlib.sha256)
-    for topic in TOPICS:
-        for partition, end in (await log.ends(topic)).items():
-            if end:
-                async with aclosing(log.follow({TopicPartition(topic, partition): 0})) as batches:
-                    async for batch in batches:
-                        for record in batch:
-                            hashed = leaf_hash(record.key, record.headers, record.value)
-                            found[f"{topic}/{partition}"].update(hashed)
-                        if batch[-1].offset + 1 >= end:
-                            break
-    return {where: leaf.hexdigest() for where, leaf in found.items()}

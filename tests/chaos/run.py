@@ -46,6 +46,7 @@ def run(plan: Plan, stack: Stack, folder: Path) -> Case:
     try:
         _strike_under_load(plan, stack, killer, folder)
         with _tended(killer):
+            stack.settle()
             statuses = _statuses(stack)
     finally:
         stack.stop()

@@ -59,6 +59,10 @@ class Stack(Protocol):
         """Processes that ended otherwise than by SIGKILL or by being superseded, one sentence each."""
         ...
 
+    def settle(self) -> None:
+        """Return once the query side tells all that is on the log now, or has had its time."""
+        ...
+
     def stop(self) -> None:
         """End everything in good order."""
         ...

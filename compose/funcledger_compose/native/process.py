@@ -23,9 +23,9 @@ class NativeProcess:
     def __init__(
         self, command: list[str], port: int, log: Path, environment: Mapping[str, str] | None = None
     ) -> None:
-        """``environment`` in place of this process's own."""
+        """``environment`` in place of this process's own; it may be changed for the next start."""
         self._command = command
-        self._environment = environment
+        self.environment = environment
         self.port = port
         self.log = log
         self._process: subprocess.Popen[bytes] | None = None
@@ -43,22 +43,27 @@ class NativeProcess:
 
     def start(self, patience: float = 60.0) -> None:
         """Start, and return once the port answers."""
+        process = self.spawn()
+        deadline = time.monotonic() + patience
+        while not self._answers():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(
+                    f"{self._command[0]} did not start; it said:\n{self.log.read_text()[-2000:]}"
+                )
+            time.sleep(0.02)
+
+    def spawn(self) -> "subprocess.Popen[bytes]":
+        """Start, and do not wait."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=self._environment,
+                env=self.environment,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + patience
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(
-                    f"{self._command[0]} did not start; it said:\n{self.log.read_text()[-2000:]}"
-                )
-            time.sleep(0.02)
+        return self._process
 
     def _answers(self) -> bool:
         with socket.socket() as probe:

@@ -1,0 +1,76 @@
+"""Reads the topics with a plain Kafka consumer, partition by partition, as any other tool would."""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, Message, TopicPartition
+from tests.chaos.auditor.facts import Damaged, Raw
+
+#: A topic beside the log: endpoints' positions, which are no events.
+_BESIDE = "positions"
+#: Seconds without a record after which one is missing.
+_PATIENCE = 60.0
+
+
+def records(bootstrap: str, prefix: str) -> Iterator[Raw]:
+    """Every record of the topics whose names begin with ``prefix``, which no name here keeps.
+
+    Raises:
+        Damaged: a gap, a record that does not come, or one that was not stamped by the broker.
+    """
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "chaos-auditor",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+        }
+    )
+    with closing(consumer):
+        topics = consumer.list_topics(timeout=_PATIENCE).topics
+        for name in sorted(each for each in topics if each.startswith(prefix)):
+            if name != prefix + _BESIDE:
+                for partition in sorted(topics[name].partitions):
+                    yield from _partition(consumer, name, partition, name.removeprefix(prefix))
+
+
+def _partition(consumer: Consumer, name: str, partition: int, topic: str) -> Iterator[Raw]:
+    at = TopicPartition(name, partition, 0)
+    _, end = consumer.get_watermark_offsets(at, timeout=_PATIENCE)
+    consumer.assign([at])
+    for expected in range(end):
+        yield _raw(_next(consumer, f"{topic}/{partition}:{expected}"), topic, expected)
+    consumer.unassign()
+
+
+def _next(consumer: Consumer, where: str) -> Message:
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        message = consumer.poll(1.0)
+        if message is None:
+            continue
+        error = message.error()
+        if error is None:
+            return message
+        if not error.retriable():
+            raise Damaged(f"the record at {where} cannot be read: {error}")
+    raise Damaged(f"the record at {where} does not come")
+
+
+def _raw(message: Message, topic: str, expected: int) -> Raw:
+    partition, offset, key, value = message.partition(), message.offset(), message.key(), message.value()
+    where = f"{topic}/{partition}:{expected}"
+    if offset != expected or partition is None:
+        raise Damaged(f"a gap: in the place of {where} comes offset {offset}")
+    kind, timestamp = message.timestamp()
+    if kind != TIMESTAMP_LOG_APPEND_TIME:
+        raise Damaged(f"the record at {where} was not stamped when it was appended")
+    if not isinstance(key, bytes) or not isinstance(value, bytes):
+        raise Damaged(f"the record at {where} has no key or no value")
+    return Raw(topic, partition, offset, timestamp, key, _headers(message), value)
+
+
+def _headers(message: Message) -> tuple[tuple[str, bytes], ...]:
+    found: list[tuple[str, bytes]] = list(message.headers() or [])  # type: ignore[arg-type]  # they are
+    return tuple(found)

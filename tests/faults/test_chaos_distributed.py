@@ -1,0 +1,25 @@
+"""FAULTS 1 to 3, 5, 8, 10, 11, 13, 15, 23 to 25 and 29 at random: short ``make chaos`` on services apart."""
+
+from pathlib import Path
+
+import pytest
+from tests.chaos.auditor.checks import findings
+from tests.chaos.distributed import Distributed
+from tests.chaos.report import report
+from tests.chaos.run import Plan, run
+from tests.support import parts
+from tests.support.seeds import seeded
+
+from funcledger_compose.native.build import PartMissing
+
+
+@pytest.mark.distributed
+@pytest.mark.timeout(600)
+def test_whatever_is_killed_nothing_acknowledged_is_lost_and_nothing_ends_twice(tmp_path: Path) -> None:
+    plan = Plan(seeded().randrange(2**32), tasks=1000, kills=15, seconds=60)
+    try:
+        case = run(plan, Distributed(tmp_path), tmp_path)
+    except PartMissing as error:
+        parts.absent("the distributed services", str(error))
+    print(report(case, f"distributed, {plan}"))
+    assert findings(case) == {}
