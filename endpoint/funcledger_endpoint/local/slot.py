@@ -9,19 +9,12 @@ from typing import IO
 from funcledger_endpoint.engine import Listener, Loss
 from funcledger_endpoint.local import frames
 from funcledger_endpoint.local.cell import NO_LIMIT
-from funcledger_endpoint.local.limits import (
-    RESERVE,
-    Limits,
-    memory_asked,
-    memory_in_force,
-    too_many,
-    walltime_in_force,
-)
+from funcledger_endpoint.local.limits import Limits, memory_asked, memory_in_force, walltime_in_force
 from funcledger_endpoint.local.pace import Pace
+from funcledger_endpoint.local.scales import Scales
 from funcledger_endpoint.local.worker_process import Exit, WorkerProcess
 from funcledger_endpoint.report import Report
 from funcledger_endpoint.task import Task
-from funcledger_schemas.sizes import show_size
 
 #: Functions a worker keeps; the one called longest ago is forgotten first.
 _FUNCTIONS = 256
@@ -29,8 +22,6 @@ _FUNCTIONS = 256
 _WAITING_BYTES = 4 << 20
 #: Seconds a call may run before what waits behind it is taken back.
 _STUCK = 0.02
-#: Between two weighings there is at least so many times what one takes.
-_SHARE = 20
 #: Seconds that a lowered limit is given to be seen by the worker.
 _SETTLE = 0.002
 
@@ -59,8 +50,7 @@ class Slot:
         self._limits = limits
         self._listener: Listener
         self._process: WorkerProcess | None = None
-        #: When it may be weighed again, in seconds of the monotonic clock: large families less often.
-        self._weigh_at = 0.0
+        self._scales = Scales(limits)
         self._ready = False
         #: Why the process is being ended, while it is.
         self._ending: Loss | None = None
@@ -165,23 +155,12 @@ class Slot:
 
     def weigh(self) -> None:
         """See what the worker and all that its tasks have started take; end it at once when over a limit."""
-        process, now = self._process, time.monotonic()
-        if process is None or self._ending is not None or now < self._weigh_at:
+        if self._process is None or self._ending is not None:
             return
-        asked = memory_asked(self.queue[0][1].call.resource_specification) if self.queue else 0
-        memory, whose = memory_in_force(self._limits, asked)
-        if not memory and self._limits.processes is None:
-            return
-        found = process.weigh(memory)
-        self._weigh_at = time.monotonic() + _SHARE * (time.monotonic() - now)
-        why = None
-        if self._limits.processes is not None and found.processes > self._limits.processes:
-            why = too_many(found.processes, self._limits.processes)
-        elif memory and found.memory > memory + RESERVE:
-            why = f"the call and what it had started took {show_size(found.memory)} of memory; {whose}"
-        if why is not None:
+        asked = self.queue[0][1].call.resource_specification if self.queue else None
+        if (why := self._scales.over(self._process, asked)) is not None:
             self._ending = Loss("LimitExceeded", why)
-            process.kill()
+            self._process.kill()
 
     def recall(self) -> None:
         """Take back what the worker has not begun, a moment from now; until then nothing new comes here."""

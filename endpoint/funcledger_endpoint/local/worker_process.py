@@ -131,9 +131,9 @@ class WorkerProcess:
         """SIGKILL to its process group and to whatever else its tasks have started."""
         family.kill((self.pid, *self.orphans), self.pid)
 
-    def weigh(self, memory: int) -> family.Weight:
-        """What it and its tasks' processes take; memory is exact where it may be over so many bytes."""
-        return family.weigh((self.pid, *self.orphans), memory)
+    def weigh(self, memory: int, processes: int | None) -> family.Weight:
+        """What it and its tasks' processes take; memory is exact where that decides (``family.weigh``)."""
+        return family.weigh((self.pid, *self.orphans), memory, processes)
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -49,6 +49,23 @@ def test_members_are_found_and_weighed(parent: tuple[int, int]) -> None:
     assert 90_000_000 < found.memory < 200_000_000
 
 
+def test_shares_are_not_added_up_of_more_processes_than_there_may_be(
+    parent: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes a while, in which a fork bomb would grow."""
+    added: list[int] = []
+
+    def share(pid: int) -> int:
+        added.append(pid)
+        return 1
+
+    monkeypatch.setattr(family, "_share", share)
+    assert family.weigh([parent[0]], 1, 1).processes == 2
+    assert added == []
+    assert family.weigh([parent[0]], 1, 2) == (2, 2)
+    assert added == list(parent)
+
+
 def test_on_an_older_kernel_shares_are_told_without_their_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     new = family.weigh([os.getpid()], 1).memory
     assert new > 5_000_000
