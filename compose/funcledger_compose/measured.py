@@ -29,7 +29,7 @@ class MeasuredLog:
         self.follow, self.read = log.follow, log.read
         self.ends, self.starts = log.ends, log.starts
         self.commit, self.committed = log.commit, log.committed
-        self.ready, self.close = log.ready, log.close
+        self.time, self.ready, self.close = log.time, log.ready, log.close
 
     async def append(self, records: Sequence[NewRecord]) -> list[Position]:
         """As the port says."""

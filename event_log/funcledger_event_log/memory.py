@@ -90,6 +90,10 @@ class MemoryLog(InProcessLog[list[_Stored]]):
         """As the port says."""
         return self._committed.get((consumer, where))
 
+    async def time(self) -> int:
+        """As the port says."""
+        return clock.millis()
+
     async def ready(self) -> bool:
         """As the port says."""
         return not self.bells.closed

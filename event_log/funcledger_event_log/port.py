@@ -110,6 +110,16 @@ class EventLog(Protocol):
         """The position kept last, None when there is none."""
         ...
 
+    async def time(self) -> int:
+        """The log's time in ms: about, and never after, the append time of a record appended now.
+
+        Not to be had from the clock of whoever asks, where the log is elsewhere (FAULTS 18).
+
+        Raises:
+            LogUnavailable: the log does not say; try again later.
+        """
+        ...
+
     async def ready(self) -> bool:
         """Whether an append could be taken now."""
         ...

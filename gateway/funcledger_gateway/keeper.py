@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import cast
 
 from funcledger_event_log.port import EventLog, LogError
@@ -29,17 +29,9 @@ class Keeper:
     appended twice is a copy (law 3). Where an agent was quicker after all, the first outcome stands.
     """
 
-    def __init__(
-        self,
-        log: EventLog,
-        store: ReadModelStore,
-        *,
-        now: Callable[[], int] = clock.millis,
-        interval: float = INTERVAL,
-    ) -> None:
+    def __init__(self, log: EventLog, store: ReadModelStore, *, interval: float = INTERVAL) -> None:
         self._log = log
         self._store = store
-        self._now = now
         self._interval = interval
         self._limit = _PAGE
         #: Ends that the read models have to pass, and when they were taken.
@@ -73,9 +65,11 @@ class Keeper:
         """End what has to be ended now; how many tasks that were.
 
         Raises:
-            LogError, StoreError: some may have been ended; the next round ends the others.
+            LogError, StoreError: some may have been ended, none where the log does not tell the time; the
+                next round ends the others.
         """
-        now = self._now()
+        # Deadlines are append times, so this machine's clock has no say in them (FAULTS 18).
+        now = await self._log.time()
         self._began = self._began or now
         as_of = await self._as_of(now)
         if as_of is None:
@@ -118,7 +112,7 @@ class Keeper:
         if any(positions.get(where, 0) < end for where, end in self._ends.items()):
             return None
         self._ends = None
-        return self._ends_at if now - self._ends_at < OFFLINE_AFTER else None
+        return self._ends_at if 0 <= now - self._ends_at < OFFLINE_AFTER else None
 
     async def _ends_now(self) -> dict[tuple[str, int], int]:
         return {

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
+from tests.support.clocks import Shifted
 from tests.support.logs import ADAPTERS, LOGS, at, collect, new, values
 
 from funcledger_event_log.port import (
@@ -17,6 +18,7 @@ from funcledger_event_log.port import (
     UnknownPartition,
 )
 from funcledger_event_log.records import NewRecord, Position, TopicPartition
+from funcledger_schemas import clock
 from funcledger_schemas.limits import PAYLOAD_LIMIT, RECORD_LIMIT
 
 
@@ -186,6 +188,25 @@ async def test_timestamps_are_the_time_of_the_append(log: EventLog) -> None:
     [record] = await log.read([position])
     assert record is not None
     assert before <= record.timestamp <= time.time_ns() // 1_000_000
+
+
+async def test_row_18_the_log_tells_the_time_that_it_stamps_records_with(log: EventLog) -> None:
+    """Whatever the clock of whoever asks says; never later than what is appended after it.
+
+    Asking does not get in the way of consumers' positions, which the log on Kafka keeps beside it.
+    """
+    machine = Shifted(wall=3600)
+    await log.commit("one", at(0), 5, "first")
+    with clock.running_on(machine):
+        for _ in range(3):
+            told = await log.time()
+            [position] = await log.append([new(b"now")])
+            [record] = await log.read([position])
+            assert record is not None
+            assert 0 <= record.timestamp - told < 5000
+            assert await log.committed("one", at(0)) == Committed(5, "first")
+            assert await log.committed("time", at(0)) is None
+            machine.monotonic += 3600
 
 
 async def test_closing_finishes_what_was_accepted_and_ends_followers(log: EventLog) -> None:

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.support.clocks import Shifted
 from tests.support.endpoints import TestEndpoint, memory_log, say
 from tests.support.folding import caught_up, projecting
 from tests.support.poll import until_sync
@@ -16,6 +17,7 @@ from funcledger_gateway.keeper import Keeper
 from funcledger_read_models.documents import TASK_RESULTS, TaskResult
 from funcledger_read_models.liveness import OFFLINE_AFTER
 from funcledger_read_models.memory import MemoryStore
+from funcledger_schemas import clock
 
 
 def squared(x: int) -> int:
@@ -69,14 +71,16 @@ async def test_row09_however_far_a_task_had_come_the_keeper_ends_it_by_the_clock
         await say(
             log, *(endpoint.cancel_of(task) for task in (waiting, running)), partition=endpoint.partition
         )
-    now = time.time_ns() // 1_000_000
-    keeper = Keeper(log, store, now=lambda: now)
+    machine = Shifted()
+    keeper = Keeper(log, store)
     async with projecting(log, store) as projector:
         await caught_up(projector)
-        assert await keeper.round() == 0, "the agent may be alive"
+        with clock.running_on(machine):
+            assert await keeper.round() == 0, "the agent may be alive"
         for seconds in (OFFLINE_AFTER // 1000 + 1, 60, 60):
-            now += seconds * 1000
-            await keeper.round()
+            machine.wall += seconds
+            with clock.running_on(machine):
+                await keeper.round()
             await caught_up(projector)
     ends = {each.task_id: each for each in await store.find(TASK_RESULTS) if isinstance(each, TaskResult)}
     assert ends.keys() == {waiting.task_id, running.task_id}

@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.simulation.process import Killed, Process
 
+from funcledger_event_log.log_time import LogTime
 from funcledger_event_log.memory import MemoryLog
 from funcledger_event_log.port import Committed, LogUnavailable, OutcomeUnknown
 from funcledger_event_log.records import NewRecord, Position, Record, TopicPartition
@@ -54,6 +55,7 @@ class LogOf(_Way):
     ) -> None:
         super().__init__(process, point, weather)
         self._log, self._clock = log, its_clock
+        self._time = LogTime(self._ask_time)
 
     async def create_topic(self, topic: str, partitions: int) -> None:
         await self._log.create_topic(topic, partitions)
@@ -120,6 +122,14 @@ class LogOf(_Way):
     async def committed(self, consumer: str, where: TopicPartition) -> Committed | None:
         await self._asked()
         return await self._log.committed(consumer, where)
+
+    async def time(self) -> int:
+        return await self._time.now()
+
+    async def _ask_time(self) -> int:
+        await self._asked()
+        with clock.running_on(self._clock):
+            return await self._log.time()
 
     async def ready(self) -> bool:
         return True

@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import patch
 
 import pytest
-from tests.support.endpoints import TestEndpoint, memory_log
+from tests.support.clocks import Shifted
+from tests.support.commands import with_topics
+from tests.support.endpoints import TestEndpoint
 from tests.support.poll import until
 
 from funcledger_event_log.memory import MemoryLog
@@ -16,13 +19,23 @@ from funcledger_gateway.keeper import Keeper
 from funcledger_read_models.documents import ENDPOINT_HEALTH, TASK_STATUS, EndpointHealth, TaskStatus
 from funcledger_read_models.liveness import OFFLINE_AFTER
 from funcledger_read_models.memory import MemoryStore
+from funcledger_schemas import clock
 from funcledger_schemas.events import Event, TaskCancelled, TaskFailed
 
 NOW = 1_800_000_000_000
 ALIVE, DEAD = "alive", "dead"
 
 
-class FlakyLog(MemoryLog):
+class TimedLog(MemoryLog):
+    """A log whose clock stands still but for what it is moved by."""
+
+    now = NOW
+
+    async def time(self) -> int:
+        return self.now
+
+
+class FlakyLog(TimedLog):
     """A log that refuses so many appends."""
 
     refuse = 2
@@ -38,12 +51,11 @@ class FlakyLog(MemoryLog):
 class Kept:
     """A keeper over documents as the projectors would have saved them."""
 
-    log: MemoryLog
+    log: TimedLog
     store: MemoryStore = field(default_factory=MemoryStore)
-    now: int = NOW
 
     def keeper(self, **options: Any) -> Keeper:
-        return Keeper(self.log, self.store, now=lambda: self.now, **options)
+        return Keeper(self.log, self.store, **options)
 
     async def endpoint(self, endpoint_id: str, **fields: Any) -> None:
         document = EndpointHealth(endpoint_id=endpoint_id, **{"partition": 1, **fields})
@@ -65,7 +77,8 @@ class Kept:
 
 @pytest.fixture
 async def kept() -> Kept:
-    kept = Kept(await memory_log())
+    kept = Kept(TimedLog())
+    await with_topics(kept.log)
     await kept.endpoint(ALIVE, epochs=[0], started_at=NOW - 60_000, heartbeat_at=NOW - 1, heartbeat_epoch=0)
     await kept.endpoint(DEAD, epochs=[0], started_at=NOW - 60_000, heartbeat_at=NOW - OFFLINE_AFTER - 1)
     return kept
@@ -142,7 +155,7 @@ async def test_a_slow_projector_does_not_make_live_endpoints_look_dead(kept: Kep
     await kept.log.append([NewRecord.of(TestEndpoint().heartbeat(0), 1)])
     keeper = kept.keeper()
     assert await keeper.round() == 0
-    kept.now += OFFLINE_AFTER  # the projector has caught up, but with what was so long ago
+    kept.log.now += OFFLINE_AFTER  # the projector has caught up, but with what was so long ago
     await kept.store.save({}, {("heartbeats", 1): 1}, {})
     assert await keeper.round() == 0
     assert await keeper.round() == 1
@@ -153,7 +166,7 @@ async def test_a_running_task_is_left_alone_until_its_agent_has_had_time_to_be_h
     await kept.task(DEAD, running=True)
     keeper = kept.keeper()
     assert await keeper.round() == 0
-    kept.now += OFFLINE_AFTER + 1
+    kept.log.now += OFFLINE_AFTER + 1
     assert await keeper.round() == 1
 
 
@@ -168,10 +181,45 @@ async def test_tasks_of_live_endpoints_do_not_hide_those_behind_them(
     assert [await keeper.round() for _ in range(3)] == [0, 0, 1]
 
 
+@pytest.mark.parametrize("ahead", [3600, -3600])
+async def test_row_18_tasks_expire_by_the_logs_time_whatever_the_gateways_clock_says(
+    kept: Kept, ahead: float
+) -> None:
+    await kept.task(DEAD, deadline=NOW + 1000, attention_at=NOW + 1000)
+    away = kept.log.now - round(clock.millis() / 1000) * 1000  # so the wall clock is the log's, and off
+    with clock.running_on(Shifted(wall=away / 1000 + ahead)):
+        keeper = kept.keeper()
+        assert await keeper.round() == 0
+        kept.log.now += 999
+        assert await keeper.round() == 0
+        kept.log.now += 1
+        assert await keeper.round() == 1
+
+
+async def test_row_18_nothing_is_ended_while_the_log_does_not_tell_the_time(kept: Kept) -> None:
+    await kept.task(DEAD)
+    keeper = kept.keeper()
+    with patch.object(kept.log, "time", side_effect=LogUnavailable("away")), pytest.raises(LogUnavailable):
+        await keeper.round()
+    assert await kept.said() == []
+    assert await keeper.round() == 1
+
+
+async def test_row_18_a_log_set_back_does_not_make_live_endpoints_look_dead(kept: Kept) -> None:
+    """Ends of the log that were taken by a clock an hour ahead say nothing of who is alive now."""
+    await kept.task(ALIVE)
+    await kept.log.append([NewRecord.of(TestEndpoint().heartbeat(0), 1)])
+    keeper = kept.keeper()
+    kept.log.now += 3_600_000
+    assert await keeper.round() == 0
+    kept.log.now -= 3_600_000
+    await kept.store.save({}, {("heartbeats", 1): 1}, {})
+    assert [await keeper.round() for _ in range(2)] == [0, 0]
+
+
 async def test_it_goes_on_by_itself_after_the_log_was_away() -> None:
     log = FlakyLog()
-    for topic in ("results", "heartbeats"):
-        await log.create_topic(topic, 2)
+    await with_topics(log)
     kept = Kept(log)
     await kept.endpoint(DEAD)
     await kept.task(DEAD)

@@ -10,12 +10,14 @@ from confluent_kafka import Producer
 from funcledger_event_log.checks import check_metadata, check_sizes, check_start, unknown
 from funcledger_event_log.following import follow
 from funcledger_event_log.kafka.admin import Admin
+from funcledger_event_log.kafka.broker_time import BrokerTime
 from funcledger_event_log.kafka.lanes import Lanes
 from funcledger_event_log.kafka.positions import Positions
 from funcledger_event_log.kafka.producer import Writer
 from funcledger_event_log.kafka.settings import KafkaSettings
 from funcledger_event_log.kafka.shared import SharedEnd
 from funcledger_event_log.kafka.topics import Topics
+from funcledger_event_log.log_time import LogTime
 from funcledger_event_log.port import Committed, LogUnavailable, PositionGone
 from funcledger_event_log.records import NewRecord, Position, Record, TopicPartition
 
@@ -33,6 +35,7 @@ class KafkaLog:
         admin = Admin(settings)
         self._topics = Topics(settings, admin)
         self._positions = Positions(settings, self._topics, self._append_counted)
+        self._time = LogTime(BrokerTime(self._topics, self._stamp).ask)
         self._writer = Writer(settings, producer)
         self._lanes = Lanes(settings)
         self._shared: SharedEnd | None = None
@@ -73,6 +76,10 @@ class KafkaLog:
 
     async def _append_counted(self, records: Sequence[NewRecord]) -> list[Position]:
         return await self._append(records, check_sizes(records))
+
+    async def _stamp(self, record: NewRecord) -> int:
+        await self._check([TopicPartition(record.topic, record.partition)])
+        return await self._writer.stamp(record, check_sizes([record]))
 
     def _check_open(self) -> None:
         if self._closed:
@@ -160,6 +167,11 @@ class KafkaLog:
     async def committed(self, consumer: str, where: TopicPartition) -> Committed | None:
         """As the port says."""
         return await self._positions.committed(consumer, where)
+
+    async def time(self) -> int:
+        """As the port says: a broker's, asked once a minute."""
+        self._check_open()
+        return await self._time.now()
 
     async def ready(self) -> bool:
         """As the port says: the producer is whole and the cluster answers within a second."""

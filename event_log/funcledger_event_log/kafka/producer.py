@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, KafkaException, Message, Producer
 
 from funcledger_event_log.kafka.admin import ANSWER_TIMEOUT
 from funcledger_event_log.kafka.errors import worst
@@ -72,6 +72,21 @@ class _Request:
         self.done.set_result([Position(r.topic, r.partition, at) for r, at in pairs if at is not None])
 
 
+class _Stamped(_Request):
+    """The append of one record of which the broker's time is wanted."""
+
+    def __init__(self, record: NewRecord) -> None:
+        super().__init__([record])
+        self.timestamp: int | None = None
+
+    def answered(self, index: int, error: KafkaError | None, message: Message) -> None:
+        """Its delivery report; a time that is our own does not count."""
+        kind, timestamp = message.timestamp()
+        if kind == TIMESTAMP_LOG_APPEND_TIME:
+            self.timestamp = timestamp
+        super().answered(index, error, message)
+
+
 class Writer:
     """Appends through one idempotent producer, which is built anew after a fatal error."""
 
@@ -129,12 +144,23 @@ class Writer:
 
     async def append(self, records: Sequence[NewRecord], size: int) -> list[Position]:
         """Append ``size`` bytes and wait for every record's acknowledgement, as the port says."""
-        if not records:
-            return []
+        return await self._answer(records, size, _Request(records)) if records else []
+
+    async def stamp(self, record: NewRecord, size: int) -> int:
+        """Append a record of ``size`` bytes; the append time (ms) that the broker gave it."""
+        request = _Stamped(record)
+        await self._answer([record], size, request)
+        if request.timestamp is None:
+            topic = self._settings.topic(record.topic)
+            raise LogUnavailable(
+                f"{topic} keeps the writer's time; set message.timestamp.type=LogAppendTime for it"
+            )
+        return request.timestamp
+
+    async def _answer(self, records: Sequence[NewRecord], size: int, request: _Request) -> list[Position]:
         self._check_room(len(records), size)
         self._waiting_bytes += size
         self._waiting_records += len(records)
-        request = _Request(records)
         try:
             self._send(records, request)
             return await request.done

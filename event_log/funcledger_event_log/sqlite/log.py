@@ -13,6 +13,7 @@ from funcledger_event_log.records import NewRecord, Position, Record, TopicParti
 from funcledger_event_log.sqlite.partitions import Partition
 from funcledger_event_log.sqlite.requests import Append, CommitPosition, CreateTopic, Group, Request, T
 from funcledger_event_log.sqlite.storage import Storage
+from funcledger_event_log.sqlite.transaction import append_time
 from funcledger_event_log.sqlite.writer import Written
 
 #: Newest records kept in memory, in bytes.
@@ -139,6 +140,10 @@ class SqliteLog(InProcessLog[Partition]):
     async def consumers(self) -> list[tuple[str, TopicPartition, Committed]]:
         """Every consumer's positions, for whoever moves the log elsewhere."""
         return await self._storage.readers.consumers()
+
+    async def time(self) -> int:
+        """As the port says."""
+        return append_time()
 
     async def ready(self) -> bool:
         """As the port says: open, and what was written last could be written."""

@@ -15,6 +15,11 @@ from funcledger_event_log.sqlite.segment import LARGE, Segment
 _INSERT = "INSERT INTO chunks (id, records, timestamp, checksum, body) VALUES (?, ?, ?, ?, ?)"
 
 
+def append_time() -> int:
+    """The append time, in ms, of what is written now."""
+    return time.time_ns() // 1_000_000
+
+
 class Transaction:
     """Gathers what requests append, then stores it partition by partition. Lives in the writer's thread."""
 
@@ -28,7 +33,7 @@ class Transaction:
         self.written: dict[Partition, list[Record]] = {}
         self._large: list[bytes] = []
         self._segment_end = self._segment_start = segment.end
-        self._timestamp = time.time_ns() // 1_000_000
+        self._timestamp = append_time()
         connection.execute("BEGIN IMMEDIATE")
 
     def append(self, records: Sequence[NewRecord]) -> list[Position]:
