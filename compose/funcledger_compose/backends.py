@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from funcledger_compose.data_dir import DataDirError
+from funcledger_compose.data_dir import DataDirError, in_use
 from funcledger_compose.main import require
 from funcledger_compose.read_models_file import open_read_models
 from funcledger_compose.settings import Secret, Settings, SettingsError
@@ -62,7 +62,9 @@ class Backends:
 async def _embedded(folder: Path) -> EventLog:
     try:
         return await SqliteLog.open(folder)
-    except (LogInUse, LogCorrupt) as error:
+    except LogInUse as error:
+        raise DataDirError(in_use(error)) from error
+    except LogCorrupt as error:
         raise DataDirError(str(error)) from error
 
 

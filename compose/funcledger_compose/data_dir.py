@@ -13,6 +13,11 @@ class DataDirError(Exception):
     """Raised when a data directory cannot be used; the message says what to do."""
 
 
+def in_use(error: Exception) -> str:
+    """What to say, with what to do, when another process has a directory's log."""
+    return f"{error}. Stop that server, or name another directory with --data-dir."
+
+
 class DataDir:
     """A server's directory, made on first use, readable by its owner alone."""
 
@@ -72,7 +77,7 @@ class DataDir:
         try:
             upgrade(self.path, self.format_file, self._steps)
         except LogInUse as error:
-            raise DataDirError(str(error)) from error
+            raise DataDirError(in_use(error)) from error
 
     def format(self) -> int:
         """The directory's format.

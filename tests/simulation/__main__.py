@@ -28,7 +28,10 @@ def _options() -> argparse.Namespace:
 
 def _range(text: str) -> tuple[int, int]:
     first, _, end = text.partition(":")
-    return int(first), int(end)
+    try:
+        return int(first), int(end)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no range: write A:B, such as 0:5000") from None
 
 
 def _one(seed: int) -> int:

@@ -82,8 +82,8 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def check(folder: Path, manifest: Manifest) -> None:
-    """Read everything in a backup, or in a copy of it, and see that it is what was written.
+def check(folder: Path, manifest: Manifest, backup: Path) -> None:
+    """Read everything in ``folder``, a copy of ``backup``, and see that it is what was written.
 
     Raises:
         BackupError: something is missing or is not as the manifest says.
@@ -91,15 +91,15 @@ def check(folder: Path, manifest: Manifest) -> None:
     for name, expected in manifest.files.items():
         path = folder / name
         if not path.is_file():
-            raise _damaged(folder, f"{name} is missing")
+            raise _damaged(backup, f"{name} is missing")
         if describe(path) != expected:
-            raise _damaged(folder, f"{name} is not as it was written")
+            raise _damaged(backup, f"{name} is not as it was written")
     try:
         found = survey(DataDir(folder).log)
     except LogCorrupt as error:
-        raise _damaged(folder, what_is_wrong(error)) from error
+        raise _damaged(backup, what_is_wrong(error).replace(str(folder), str(backup))) from error
     if dict(found.records) != dict(manifest.records) or found.values != manifest.values:
-        raise _damaged(folder, "its log does not hold the records that were counted")
+        raise _damaged(backup, "its log does not hold the records that were counted")
 
 
 def what_is_wrong(error: LogCorrupt) -> str:
@@ -107,5 +107,5 @@ def what_is_wrong(error: LogCorrupt) -> str:
     return str(error).partition(". Stop")[0]
 
 
-def _damaged(folder: Path, why: str) -> BackupError:
-    return BackupError(f"the backup {folder} is damaged ({why}) and was not used. Take another backup.")
+def _damaged(backup: Path, why: str) -> BackupError:
+    return BackupError(f"the backup {backup} is damaged ({why}) and was not used. Restore another one.")

@@ -21,12 +21,13 @@ def restore(backup: Path, target: Path) -> Manifest:
         with made_whole(target) as partial:
             for name in manifest.files:
                 copy_private(_inside(backup, name), partial / name)
-            check(partial, manifest)
+            check(partial, manifest, backup)
     except InProgress as error:
         raise BackupError(str(error)) from error
     except FileNotFoundError as error:
         raise BackupError(
-            f"the backup {backup} is damaged ({error.filename} is missing) and was not used. Take another."
+            f"the backup {backup} is damaged ({error.filename} is missing) and was not used. "
+            "Restore another one."
         ) from error
     except (OSError, sqlite3.Error) as error:
         raise BackupError(

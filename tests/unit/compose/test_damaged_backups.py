@@ -39,8 +39,10 @@ def test_a_damaged_backup_is_refused_and_nothing_is_left(
     backup: Path, tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
     damage(backup)
-    with pytest.raises(BackupError, match="is damaged"):
+    with pytest.raises(BackupError, match="is damaged") as refused:
         restore(backup, tmp_path / "new")
+    assert f"the backup {backup} is damaged" in str(refused.value)
+    assert ".partial" not in str(refused.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["backup", "data"]
 
 
