@@ -108,7 +108,7 @@ def test_nothing_is_upgraded_under_a_running_server(older: Path) -> None:
     chain = Chain()
     lock = DirectoryLock(older / "log")
     try:
-        with pytest.raises(DataDirError, match="another process .* Stop that server, or name another"):
+        with pytest.raises(DataDirError, match=r"another process .* Stop that server, or name another"):
             DataDir(older, chain.steps).open()
     finally:
         lock.release()
