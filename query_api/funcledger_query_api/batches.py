@@ -66,8 +66,8 @@ def router(queries: Queries) -> APIRouter:
         if not shown and len(found) < page.limit and after is None:
             detail = f"There is no batch {batch_id} of yours."
             raise Problem("batch-not-found", detail, batch_id=batch_id)
-        offline = await offline_among(queries.store, found)
-        total, counts = (None, None) if after else await _counted(queries.store, prefix)
+        offline = await offline_among(queries.store, found, queries.log_time())
+        total, counts = (None, None) if after else await _counted(queries, prefix)
         position = await queries.position(token)
         body = Batch(
             batch_id,
@@ -101,13 +101,13 @@ async def _page(store: ReadModelStore, prefix: Key, after: Key | None, limit: in
     return [each for each in found if isinstance(each, BatchResult)]
 
 
-async def _counted(store: ReadModelStore, prefix: Key) -> tuple[int, dict[str, int]]:
+async def _counted(queries: Queries, prefix: Key) -> tuple[int, dict[str, int]]:
     """The batch's size, and its tasks by status, counted."""
     counts: Counter[str] = Counter()
     declared = 0
     after: Key | None = None
-    while page := await _page(store, prefix, after, _PAGE):
-        offline = await offline_among(store, page)
+    while page := await _page(queries.store, prefix, after, _PAGE):
+        offline = await offline_among(queries.store, page, queries.log_time())
         tasks = [each for each in page if _is_submitted(each)]
         counts.update(shown_status(each.status, each.endpoint_id, offline).value for each in tasks)
         declared = max(declared, *(each.batch_size or 0 for each in page))

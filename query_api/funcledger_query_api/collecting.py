@@ -31,7 +31,7 @@ class Collector:
     async def collect(self, ids: Iterable[str]) -> None:
         """Gather them; outcomes straight from the log go first, being at hand already."""
         open_tasks = [task for task in self._wait.documents.values() if not self._wait.landed(task.task_id)]
-        offline = await offline_among(self._queries.store, open_tasks)
+        offline = await offline_among(self._queries.store, open_tasks, self._queries.log_time())
         for task_id in ids:
             landed, document = self._wait.landed(task_id), self._wait.documents.get(task_id)
             if landed is not None:

@@ -14,7 +14,6 @@ from funcledger_query_api.stored import parsed
 from funcledger_read_models.documents import ENDPOINT_HEALTH, EndpointHealth
 from funcledger_read_models.liveness import is_online, last_seen
 from funcledger_read_models.port import ReadModelStore
-from funcledger_schemas import clock
 from funcledger_schemas.ids import is_id
 from funcledger_web.auth import Principal, allow
 from funcledger_web.documentation import problems
@@ -77,8 +76,8 @@ def router(queries: Queries) -> APIRouter:
         token = await queries.catch_up(seen)
         found = await _all(queries.store, who, own=filters.role == "owner")
         shown = [each for each in found if filters.name is None or each.name == filters.name]
-        position = await queries.position(token)
-        return queries.answer(EndpointList([_view(each) for each in shown], str(position)), position)
+        position, at = await queries.position(token), queries.log_time()
+        return queries.answer(EndpointList([_view(each, at) for each in shown], str(position)), position)
 
     # A path, so that a name with a slash in it is looked for, and not taken for another address.
     @routes.get("/{endpoint:path}", summary="An endpoint", responses=described(EndpointView, "The endpoint."))
@@ -93,7 +92,7 @@ def router(queries: Queries) -> APIRouter:
         if health is None:
             detail = f"There is no endpoint {endpoint} that you may use."
             raise Problem("endpoint-not-found", detail, endpoint=endpoint)
-        return queries.answer(_view(health), await queries.position(token))
+        return queries.answer(_view(health, queries.log_time()), await queries.position(token))
 
     return routes
 
@@ -127,8 +126,8 @@ async def _by_name(store: ReadModelStore, name: str, who: Principal) -> Endpoint
     return candidates[0] if candidates else None
 
 
-def _view(health: EndpointHealth) -> EndpointView:
-    online = is_online(health, clock.millis())
+def _view(health: EndpointHealth, at: int) -> EndpointView:
+    online = is_online(health, at)
     workers, busy, queued = (health.workers, health.busy, health.queued) if online else (None, None, None)
     if online and workers is None:
         workers = health.started_workers

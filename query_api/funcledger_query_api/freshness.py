@@ -5,6 +5,7 @@ import contextlib
 import logging
 from typing import Any
 
+from funcledger_event_log.log_time import LogTime
 from funcledger_event_log.port import EventLog, LogError
 from funcledger_event_log.records import Token, TopicPartition
 from funcledger_query_api.progress import Progress
@@ -25,11 +26,13 @@ class Freshness:
     """Looks every second; queries ask it and wait for nothing (FAULTS 15 and 21).
 
     ``as_of`` is a time, in milliseconds since 1970: all that was on the log by then is in the read models.
+    It is the log's time, and this machine's only while the log has not told its own (FAULTS 18).
     """
 
     def __init__(self, log: EventLog, progress: Progress) -> None:
         self._log = log
         self._progress = progress
+        self._time = LogTime(log.time, INTERVAL)
         #: Ends of the log that the read models have to pass, and when they were taken.
         self._ends: Token | None = None
         self._taken_at = 0
@@ -46,8 +49,21 @@ class Freshness:
         """What an answer says beside itself: nothing, as long as the read models keep up."""
         return {"as_of": self.as_of, "stale": True} if self.stale else {}
 
+    def now(self) -> int:
+        """The log's time in ms, carried on from when it last told."""
+        known = self._time.last()
+        return clock.millis() if known is None else known
+
+    async def _hear(self) -> int:
+        try:
+            return await self._time.now()
+        except LogError as error:
+            _log.debug("the log does not tell the time: %s", error)
+            return self.now()
+
     async def start(self) -> None:
-        """Begin to look."""
+        """Begin to look, and to know the log's time."""
+        await self._hear()
         self._looking = asyncio.create_task(self._look_for_ever(), name="read models' freshness")
 
     async def stop(self) -> None:
@@ -76,7 +92,7 @@ class Freshness:
             LogError, StoreError: it cannot be seen.
         """
         if self._ends is None:
-            self._taken_at, self._taken = clock.millis(), _seconds()
+            self._taken_at, self._taken = await self._hear(), _seconds()
             self._ends = await self._ends_now()
         await self._progress.now()
         if not self._progress.lag(self._ends):

@@ -5,9 +5,9 @@ from collections.abc import Collection
 from funcledger_query_api.liveness import offline_among
 from funcledger_query_api.lookup import is_submitted
 from funcledger_query_api.parameters import TaskFilters, cursor_of, key_of
+from funcledger_query_api.queries import Queries
 from funcledger_query_api.views import SentTask, status_view
 from funcledger_read_models.documents import TASK_STATUS, TaskStatus
-from funcledger_read_models.port import ReadModelStore
 from funcledger_schemas.lifecycle import Status
 
 #: Whether an endpoint is online is no field of a task: ``received`` in the store is either of these.
@@ -17,8 +17,8 @@ _BY_LIVENESS = (Status.RECEIVED, Status.WAITING)
 class TaskList:
     """One page of tasks."""
 
-    def __init__(self, store: ReadModelStore, owner: str, filters: TaskFilters) -> None:
-        self._store, self._owner, self._filters = store, owner, filters
+    def __init__(self, queries: Queries, owner: str, filters: TaskFilters) -> None:
+        self._queries, self._owner, self._filters = queries, owner, filters
 
     async def page(self) -> tuple[list[SentTask], str | None]:
         """The tasks and the next page's cursor; looks at no more tasks than a page may have.
@@ -27,7 +27,7 @@ class TaskList:
             Problem: the cursor is not one.
         """
         after = key_of(self._filters.cursor, (self._owner,), 2)
-        found = await self._store.find(
+        found = await self._queries.store.find(
             TASK_STATUS,
             (self._owner,),
             self._where(),
@@ -36,7 +36,7 @@ class TaskList:
             descending=True,
         )
         tasks = [task for task in found if isinstance(task, TaskStatus) and is_submitted(task)]
-        offline = await offline_among(self._store, tasks)
+        offline = await offline_among(self._queries.store, tasks, self._queries.log_time())
         full = len(found) == self._filters.limit
         cursor = cursor_of(TASK_STATUS.key_of(found[-1])[1:]) if full else None
         return self._shown(tasks, offline), cursor

@@ -61,6 +61,10 @@ class Queries:
             raise self.behind(token)
         return token
 
+    def log_time(self) -> int:
+        """The log's time now, in ms: what an endpoint's last sign of life is compared with."""
+        return self.freshness.now()
+
     async def position(self, token: Token) -> Token:
         """What somebody has seen who had seen the token and read documents just now."""
         return token.merge(await self.progress.now())

@@ -51,7 +51,7 @@ def router(queries: Queries) -> APIRouter:
         who: Reader, filters: Annotated[TaskFilters, Query()], seen: SeenHeader = None
     ) -> Response:
         token = await queries.catch_up(seen)
-        views, cursor = await TaskList(queries.store, who.id, filters).page()
+        views, cursor = await TaskList(queries, who.id, filters).page()
         position = await queries.position(token)
         return queries.answer(TaskPage([listed(view) for view in views], cursor, str(position)), position)
 
@@ -87,7 +87,8 @@ async def _status(queries: Queries, waiting: TaskWait, task_id: str, token: Toke
         token = token.merge(Token.after([landed.position]))
         view = landed_view(landed, document)
     elif document is not None:
-        view = status_view(document, await offline_among(queries.store, [document]))
+        offline = await offline_among(queries.store, [document], queries.log_time())
+        view = status_view(document, offline)
     else:
         raise not_found(task_id)
     return listed(view), await queries.position(token) if waiting.read else token

@@ -1,10 +1,12 @@
 """Answers say how old they are once the read models do not keep up, and nothing as long as they do."""
 
 from collections.abc import AsyncIterator
+from unittest.mock import AsyncMock, patch
 
 import pytest
 from tests.support.queries import Side, Task, ask, query_side
 
+from funcledger_event_log.port import LogUnavailable
 from funcledger_query_api import freshness
 from funcledger_query_api.freshness import Freshness
 from funcledger_schemas import clock
@@ -78,6 +80,25 @@ async def test_a_quiet_log_never_makes_answers_old(side: Side) -> None:
             hands.now += 3600
             await fresh.look()
             assert fresh.warning() == {}
+
+
+@pytest.mark.parametrize("ahead", [3600, -3600])
+async def test_row_18_answers_go_by_the_logs_time_whatever_this_machines_clock_says(
+    side: Side, ahead: int
+) -> None:
+    """By what it told last, while it does not tell; by this machine's where it never did."""
+    hands = Hands()
+    told = 1_800_000_000_000 + ahead * 1000
+    asked = AsyncMock(return_value=told)
+    with clock.running_on(hands), patch.object(side.log, "time", asked):
+        fresh = Freshness(side.log, side.side.progress)
+        assert fresh.now() == 1_000_000
+        await fresh.look()
+        assert (fresh.now(), fresh.as_of) == (told, told)
+        hands.now += 90
+        asked.side_effect = LogUnavailable("away")
+        await fresh.look()
+        assert (fresh.now(), fresh.as_of) == (told + 90_000, told + 90_000)
 
 
 async def test_every_answer_from_the_read_models_says_that_it_is_stale(
