@@ -3,7 +3,7 @@
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from funcledger_schemas import frames
 from funcledger_schemas.frames import FrameError
@@ -26,14 +26,6 @@ def is_frame(request: Request) -> bool:
         detail = f"Send {frames.MEDIA_TYPE} or {_JSON}, and say which in Content-Type."
         raise Problem("unsupported-media-type", detail)
     return media_type == frames.MEDIA_TYPE
-
-
-async def read(request: Request) -> bytes:
-    """The whole body, within the limits that the middleware keeps."""
-    try:
-        return await request.body()
-    except ClientDisconnect:
-        raise Problem("slow-request", "The connection was closed before the body was complete.") from None
 
 
 def parse(model: type[M], text: bytes) -> M:

@@ -41,7 +41,7 @@ def router(commands: Commands) -> APIRouter:
     )
     async def register(request: Request, who: Writer, seen: Seen = None) -> Response:
         await commands.catch_up(seen)
-        asked, payload = _read(request, await bodies.read(request))
+        asked, payload = _read(request, await request.body())
         event = _registered(asked, payload, who)
         known = commands.catalogue.functions.get(event.function_id)
         if known is None:

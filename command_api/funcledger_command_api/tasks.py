@@ -53,7 +53,7 @@ def router(commands: Commands, backlog: Backlog) -> APIRouter:
     )
     async def submit(request: Request, who: Writer, seen: Seen = None) -> Response:
         await commands.catch_up(seen)
-        body = await bodies.read(request)
+        body = await request.body()
         if bodies.is_frame(request):
             head, lots = _from_frame(body)
             batch = _batch(request, who, head.batch_id, head.batch_size)

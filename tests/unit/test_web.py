@@ -1,7 +1,7 @@
 """What every app keeps, whatever its routes: problems, limits, guarded routes, health, metrics."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 from typing import Annotated, Any
 
 import httpx2
@@ -126,6 +126,27 @@ async def test_a_body_that_drips_in_is_cut_off() -> None:
         response = await asyncio.wait_for(client.post("/bytes", content=dripping()), timeout=5)
     assert response.status_code == 408
     assert _slug(response) == "slow-request"
+
+
+async def test_a_client_that_leaves_amid_its_body_is_no_error_of_ours(
+    app: FastAPI, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A client that was killed: what it sent is dropped, and the log does not speak of an incident."""
+    said: list[MutableMapping[str, Any]] = []
+    first: MutableMapping[str, Any] = {"type": "http.request", "body": b"half", "more_body": True}
+    coming = iter([first, {"type": "http.disconnect"}])
+
+    async def receive() -> MutableMapping[str, Any]:
+        return next(coming)
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        said.append(message)
+
+    headers = [(b"host", b"server"), (b"authorization", f"Bearer {ADA}".encode())]
+    scope = {"type": "http", "method": "POST", "path": "/bytes", "query_string": b"", "headers": headers}
+    await app(scope, receive, send)
+    assert said[0]["status"] == 408
+    assert not caplog.records
 
 
 def test_an_app_refuses_to_start_with_a_route_open_to_nobody_in_particular() -> None:

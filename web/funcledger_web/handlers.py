@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from funcledger_schemas.ids import new_id
@@ -82,6 +82,11 @@ async def _http(_request: Request, error: Exception) -> Response:
     return Problem(slug, _DETAILS.get(slug, ""), status=status, headers=error.headers).response()
 
 
+async def _cut_off(_request: Request, _error: Exception) -> Response:
+    """Nobody is there to read it; what counts is that the log does not call it an error of ours."""
+    return Problem("slow-request", "The connection was closed before the body was complete.").response()
+
+
 async def _unexpected(request: Request, error: Exception) -> Response:
     """The client learns a number; the log, under that number, what happened."""
     incident = new_id()
@@ -96,4 +101,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(ValidationError, _invalid_model)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ClientDisconnect, _cut_off)
     app.add_exception_handler(Exception, _unexpected)
