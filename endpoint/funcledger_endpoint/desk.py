@@ -91,12 +91,19 @@ class Desk:
             except DecodeError as error:
                 _log.warning("tasks at %d cannot be read and is left out: %s", record.offset, error)
                 continue
-            if isinstance(event, TaskSubmitted):
-                self._submitted(record, event)
-            elif isinstance(event, TaskCancelRequested):
-                self._cancel((event.owner, event.task_id))
+            if isinstance(event, TaskSubmitted | TaskCancelRequested):
+                self._one(record, event)
         self._forget()
         self.dispatch()
+
+    def _one(self, record: Record, event: TaskSubmitted | TaskCancelRequested) -> None:
+        if event.endpoint_id != self._facts.endpoint_id:
+            # To every fold it is a record that cannot be read (FAULTS 12), so nobody waits for it.
+            _log.warning("tasks at %d is left out: it has another endpoint's key", record.offset)
+        elif isinstance(event, TaskSubmitted):
+            self._submitted(record, event)
+        else:
+            self._cancel((event.owner, event.task_id))
 
     def _forget(self) -> None:
         """Once nothing of it can come any more, what the log says of tasks matters for late copies alone.

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 
@@ -9,6 +10,7 @@ from funcledger_endpoint.patience import patiently
 from funcledger_event_log.endpoint_port import EndpointLog
 
 _MOST_BYTES = 128 << 20
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 #: Told when a body has arrived: None, or why there is none.
 Arrived = Callable[[str | None], None]
@@ -42,6 +44,8 @@ class Functions:
             arrived(None if content_hash in self._bodies else await self._fetch(content_hash, offset))
 
     async def _fetch(self, content_hash: str, offset: int) -> str | None:
+        if not _SHA256.fullmatch(content_hash):
+            return f"the function cannot be had: {content_hash!r} is no SHA-256"
         try:
             body = await patiently("fetching a function", lambda: self._log.function(content_hash, offset))
         except LookupError as error:

@@ -4,55 +4,24 @@ from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
+from tests.support.endpoint import PARTITION, Endpoint
+from tests.support.endpoints import TestEndpoint, gateway_over, memory_log, say
 from tests.support.folding import caught_up, log_with, projecting, replayed
+from tests.support.poison import REASONS, poison
 from tests.support.poll import until
-from tests.support.seeds import seeded
+from tests.support.server import serving
 from tests.support.stores import dump, sqlite
-from tests.support.teller import ENDPOINTS, Teller
+from tests.support.teller import Teller
 
 from funcledger_compose.lag import LagMetric
+from funcledger_event_log.http import HttpEndpointLog
 from funcledger_event_log.memory import MemoryLog
 from funcledger_event_log.records import NewRecord, Position, TopicPartition
 from funcledger_read_models.documents import TASK_STATUS
 from funcledger_read_models.memory import MemoryStore
+from funcledger_schemas.events import TaskFailed, TaskStarted
 
 DEAD_LETTERS = TopicPartition("dead_letters", 0)
-#: Poison by name, and what its dead letter must say.
-REASONS = {
-    "random bytes": "not a TaskSubmitted of version 1",
-    "no headers": "names no schema",
-    "truncated": "not a TaskSubmitted of version 1",
-    "empty": "magic byte",
-    "bytes left over": "follow the TaskSubmitted",
-    "unknown schema": "unknown schema 'urn:funcledger:schema:TaskVanished:1'",
-    "wrong key": "is not that of the TaskSubmitted",
-    "wrong topic": "a TaskSubmitted does not belong on 'results'",
-    "Avro bomb": "not a TaskSubmitted of version 1",
-}
-
-
-def poison() -> dict[str, NewRecord]:
-    """A record of each kind."""
-    teller = Teller()
-    teller.submit(0, 0)
-    good = NewRecord.of(teller.records[0].event(), 0)
-
-    def bad(**changes: Any) -> NewRecord:
-        fields = {name: getattr(good, name) for name in ("topic", "partition", "key", "headers", "value")}
-        return NewRecord(**(fields | changes))
-
-    vanished = tuple((name, value.replace(b"Submitted:", b"Vanished:")) for name, value in good.headers)
-    return {
-        "random bytes": bad(value=b"\x00\x00\x00\x00\x01" + seeded().randbytes(3)),
-        "no headers": bad(headers=()),
-        "truncated": bad(value=good.value[:-4]),
-        "empty": bad(value=b""),
-        "bytes left over": bad(value=good.value + b"\x00"),
-        "unknown schema": bad(headers=vanished),
-        "wrong key": bad(key=ENDPOINTS[1].encode()),
-        "wrong topic": bad(topic="results"),
-        "Avro bomb": bad(value=b"\x00\x00\x00\x00\x01" + b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
-    }
 
 
 async def test_row12_each_is_dead_lettered_once_and_a_rebuild_appends_nothing(tmp_path: Path) -> None:
@@ -93,6 +62,32 @@ async def test_row12_an_operator_sees_how_many_there_are_and_that_nothing_is_hel
         await until(lambda: registry.get_sample_value("funcledger_dead_letters") == len(REASONS))
         assert registry.get_sample_value("funcledger_projector_lag_records") == 0
         await metric.stop()
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+async def test_row12_an_agent_leaves_poison_out_and_a_function_that_cannot_be_ends_its_task_alone() -> None:
+    """All of it has this endpoint's key; through a gateway, which refuses what makes no sense."""
+    log, known = await memory_log(), TestEndpoint(partition=PARTITION)
+    await say(log, known.registered())
+    async with gateway_over(log) as gateway, serving(gateway.app, gateway.door.close_feeds) as url:
+        view = HttpEndpointLog(url, known.credential)
+        endpoint = Endpoint(log, known.endpoint_id, view)
+        key = known.endpoint_id.encode()
+        await log.append(
+            [NewRecord(each.topic, PARTITION, key, each.headers, each.value) for each in poison().values()]
+        )
+        senseless = await endpoint.submit(double, 1, function_hash="../hash")
+        async with endpoint.agent():
+            good = await endpoint.submit(double, 21)
+            assert await endpoint.value(good) == 42
+            failed = await endpoint.outcome(senseless)
+            assert "'../hash' is no SHA-256" in failed.message
+        said = [event for event in await endpoint.results() if isinstance(event, TaskStarted | TaskFailed)]
+        assert {event.task_id for event in said} == {good, senseless}, "nothing of a task that no fold knows"
+        await view.close()
 
 
 def letters(log: MemoryLog) -> dict[Position, str]:
