@@ -4,13 +4,13 @@ Order comes from offsets, deadlines from the log's append times, durations from 
 whose writer's clock is ahead of the log's is flagged in its task's history.
 """
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.clocks import clock_ahead
 from tests.support.lab import Lab
 from tests.support.queries import Task, query_side
 from tests.support.standalone import Standalone, standalone
@@ -21,13 +21,6 @@ from funcledger_event_log.records import NewRecord
 from funcledger_schemas import clock
 
 HOUR = 3600
-SKEW = Path(__file__).parents[1] / "support" / "skew"
-
-
-def clock_ahead(seconds: float) -> dict[str, str]:
-    """The environment of a process whose clock is so far ahead."""
-    found = [str(SKEW), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {"PYTHONPATH": os.pathsep.join(found), "TEST_CLOCK_AHEAD": str(seconds)}
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from tests.support.golden import GOLDEN, golden_records
 
 from funcledger_read_models.documents import MODELS, Document, plain
 from funcledger_read_models.memory import MemoryStore
+from funcledger_read_models.port import ReadModelStore
 
 
 def read_models(version: str) -> list[dict[str, Any]]:
@@ -24,9 +25,14 @@ def read_models(version: str) -> list[dict[str, Any]]:
     async def fold() -> list[dict[str, Any]]:
         store = MemoryStore()
         await fold_into(store, [golden_records(version)])
-        return [_line(model.name, each) for model in MODELS for each in await store.find(model, limit=10_000)]
+        return await lines_of(store)
 
     return asyncio.run(fold())
+
+
+async def lines_of(store: ReadModelStore) -> list[dict[str, Any]]:
+    """Every document of a store, as one is written down."""
+    return [_line(model.name, each) for model in MODELS for each in await store.find(model, limit=10_000)]
 
 
 def _line(model: str, document: Document) -> dict[str, Any]:

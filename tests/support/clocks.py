@@ -1,9 +1,12 @@
-"""Clocks for tests, to be put in force with ``clock.running_on``."""
+"""Clocks for tests: to be put in force with ``clock.running_on``, or in processes of their own."""
 
 import asyncio
 import os
 import time
 from dataclasses import dataclass
+from pathlib import Path
+
+_SKEW = Path(__file__).parent / "skew"
 
 
 @dataclass
@@ -24,3 +27,9 @@ class Shifted:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+def clock_ahead(seconds: float) -> dict[str, str]:
+    """The environment of a process whose wall clock is so far ahead."""
+    found = [str(_SKEW), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {"PYTHONPATH": os.pathsep.join(found), "TEST_CLOCK_AHEAD": str(seconds)}
