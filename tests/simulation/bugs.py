@@ -14,6 +14,7 @@ from funcledger_endpoint.finished import Finished
 from funcledger_endpoint.outbox import Outbox
 from funcledger_endpoint.patience import patiently
 from funcledger_endpoint.task import Task
+from funcledger_event_log.log_time import LogTime
 from funcledger_event_log.port import LogUnavailable, OutcomeUnknown
 from funcledger_event_log.records import NewRecord, Record, Token
 from funcledger_gateway.fencing import SharedFencing
@@ -22,6 +23,7 @@ from funcledger_projectors.batch import Batch, Changed
 from funcledger_query_api.copies import Copies
 from funcledger_query_api.progress import Progress
 from funcledger_query_api.seen import Seen
+from funcledger_schemas import clock
 from funcledger_schemas.events import Event
 from funcledger_schemas.lifecycle import Epochs, Life, advance
 
@@ -147,6 +149,11 @@ def _take_silence_for_the_end(self: endpoint_progress.Progress) -> bool:
     return True
 
 
+async def _ask_the_machine(self: LogTime) -> int:
+    """The keeper compares deadlines with its machine's wall clock."""
+    return clock.millis()
+
+
 #: What each is called, and where it is planted.
 BUGS: dict[str, Callable[[], Any]] = {
     "acknowledge before append": lambda: mock.patch.object(Commands, "append", _acknowledge_before_append),
@@ -173,6 +180,7 @@ BUGS: dict[str, Callable[[], Any]] = {
     "take silence for the end": lambda: mock.patch.object(
         endpoint_progress.Progress, "caught_up", new=property(_take_silence_for_the_end)
     ),
+    "expire by the wall clock": lambda: mock.patch.object(LogTime, "now", _ask_the_machine),
     "read the state too early": lambda: mock.patch.object(
         Progress, "passed", _do_not_wait_for_the_read_models
     ),
