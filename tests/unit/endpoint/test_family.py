@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -78,6 +79,36 @@ def test_a_family_is_ended_whole(parent: tuple[int, int]) -> None:
     family.kill([parent[0]], parent[0])
     until_sync(lambda: all(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE for pid in parent
                            if psutil.pid_exists(pid)))  # fmt: skip
+
+
+def test_a_family_that_grows_faster_than_it_is_read_is_not_followed_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(family, "children_of", lambda pid: [pid + 1, pid + 2])
+    assert 40 < len(family.members([10**8], 40)) < 45
+    assert family.weigh([10**8], 1, 40).memory == 0
+
+
+def test_each_process_is_stopped_before_its_children_are_looked_for(
+    parent: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that it cannot have more of them meanwhile."""
+    done: list[tuple[str, int]] = []
+    children_of, to = family.children_of, family._to
+
+    def looking(pid: int) -> list[int]:
+        done.append(("looked", pid))
+        return children_of(pid)
+
+    def sending(pid: int, number: int) -> None:
+        done.append((signal.Signals(number).name, pid))
+        to(pid, number)
+
+    monkeypatch.setattr(family, "children_of", looking)
+    monkeypatch.setattr(family, "_to", sending)
+    family.kill([parent[0]])
+    for pid in parent:
+        assert [what for what, whom in done if whom == pid] == ["SIGSTOP", "looked", "looked", "SIGKILL"]
 
 
 def test_what_is_gone_weighs_nothing(parent: tuple[int, int]) -> None:
