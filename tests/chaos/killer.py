@@ -37,13 +37,16 @@ class Killer:
         """SIGKILLs so far."""
         return sum(count for (sent, _), count in self.count.items() if sent == "SIGKILL")
 
-    def run(self, enough: Callable[[], bool]) -> None:
-        """Strike until there was enough, then let everything frozen go on."""
+    def run(self, enough: Callable[[], bool], ahead: Callable[[], bool]) -> None:
+        """Strike until there was enough, then let everything frozen go on.
+
+        ``ahead``: the work is behind, as on a busy machine; it is let catch up.
+        """
         next_strike = time.monotonic()
         try:
             while not enough():
                 self.look()
-                if time.monotonic() >= next_strike:
+                if time.monotonic() >= next_strike and not ahead():
                     self._strike()
                     pause = self._chance.expovariate(1 / self._pace)
                     next_strike = time.monotonic() + min(max(pause, 0.05), 4 * self._pace)

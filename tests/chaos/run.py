@@ -74,6 +74,9 @@ def _strike_under_load(plan: Plan, stack: Stack, killer: Killer, folder: Path) -
         assert load.stdin is not None
         record = Progress(folder / "client")
 
+        def ahead() -> bool:
+            return killer.kills * plan.tasks > record.acknowledged() * plan.kills + plan.tasks
+
         def enough() -> bool:
             lasted = time.monotonic() - begun >= plan.seconds
             return load.poll() is not None or (
@@ -81,7 +84,7 @@ def _strike_under_load(plan: Plan, stack: Stack, killer: Killer, folder: Path) -
             )
 
         try:
-            killer.run(enough)
+            killer.run(enough, ahead)
             load.stdin.close()
             with _tended(killer):
                 code = load.wait(_SETTLE)

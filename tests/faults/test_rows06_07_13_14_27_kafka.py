@@ -1,6 +1,7 @@
 """FAULTS 6, 7, 13, 14 and 27: what the log on Kafka promises when the broker freezes, dies or forgets."""
 
 import asyncio
+import contextlib
 import signal
 import threading
 import time
@@ -9,8 +10,9 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import pytest
+from confluent_kafka import KafkaException
 from confluent_kafka import TopicPartition as KafkaPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 from tests.support import parts
 from tests.support.fatal import Builder, fail_for_good
 from tests.support.logs import at, collect, new, values
@@ -169,6 +171,31 @@ async def test_row_13_a_broker_killed_under_load_loses_and_doubles_nothing_and_i
         follower.cancel()
         await asyncio.gather(follower, return_exceptions=True)
         _audit(writing, seen, await collect(log, {at(0): 0, at(1): 0}, sum(ends.values())))
+
+
+async def test_row_13_questions_about_the_log_are_answered_soon_after_the_broker_is_back(
+    broker: NativeProcess,
+) -> None:
+    """Found by chaos: a client learnt of its leaders' new epochs only minutes later, refused until then."""
+    async with opened(broker) as log:
+        await log.append([new(b"x")])
+        asked = {KafkaPartition(log.settings.topic("tasks"), 0): OffsetSpec.latest()}  # type: ignore[no-untyped-call]
+        client = AdminClient(log.settings.admin())
+
+        def end() -> int:
+            (answer,) = client.list_offsets(asked, request_timeout=5).values()
+            return int(answer.result().offset)
+
+        assert await asyncio.to_thread(end) == 1
+        broker.kill()
+        await asyncio.to_thread(broker.start)
+
+        async def answered() -> bool:
+            with contextlib.suppress(KafkaException):
+                return await asyncio.to_thread(end) == 1
+            return False
+
+        await until(answered, timeout=15)
 
 
 async def _follow(log: KafkaLog, seen: list[Record]) -> None:

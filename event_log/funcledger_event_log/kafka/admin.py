@@ -41,7 +41,7 @@ class Admin:
     """
 
     def __init__(self, settings: KafkaSettings) -> None:
-        self._client = AdminClient(settings.client())
+        self._client = AdminClient(settings.admin())
 
     async def ask(self, call: Callable[[AdminClient, float], "Future[Any]"]) -> Any:
         """The answer to one question.

@@ -52,6 +52,14 @@ class KafkaSettings:
             **self.security,
         }
 
+    def admin(self) -> dict[str, Any]:
+        """For questions about the cluster.
+
+        Of this client no error makes it look who leads now: after a broker's restart it would ask with what
+        it knew before, and be refused, until its next look at the cluster, by default for five minutes.
+        """
+        return self.client() | {"topic.metadata.refresh.interval.ms": 2_000}
+
     def producer(self) -> dict[str, Any]:
         """Acknowledged by all in-sync replicas, idempotent; batches form while one is under way."""
         return self.client() | {

@@ -28,20 +28,20 @@ def records(bootstrap: str, prefix: str) -> Iterator[Raw]:
         }
     )
     with closing(consumer):
-        topics = consumer.list_topics(timeout=_PATIENCE).topics
-        for name in sorted(each for each in topics if each.startswith(prefix)):
-            if name != prefix + _BESIDE:
-                for partition in sorted(topics[name].partitions):
-                    yield from _partition(consumer, name, partition, name.removeprefix(prefix))
+        for at, end in _ends(consumer, prefix):
+            consumer.assign([at])
+            topic = at.topic.removeprefix(prefix)
+            for expected in range(end):
+                yield _raw(_next(consumer, f"{topic}/{at.partition}:{expected}"), topic, expected)
 
 
-def _partition(consumer: Consumer, name: str, partition: int, topic: str) -> Iterator[Raw]:
-    at = TopicPartition(name, partition, 0)
-    _, end = consumer.get_watermark_offsets(at, timeout=_PATIENCE)
-    consumer.assign([at])
-    for expected in range(end):
-        yield _raw(_next(consumer, f"{topic}/{partition}:{expected}"), topic, expected)
-    consumer.unassign()
+def _ends(consumer: Consumer, prefix: str) -> list[tuple[TopicPartition, int]]:
+    """Every partition that has records, in order, from its first offset to its end."""
+    topics = consumer.list_topics(timeout=_PATIENCE).topics
+    names = sorted(each for each in topics if each.startswith(prefix) and each != prefix + _BESIDE)
+    wheres = [TopicPartition(name, number, 0) for name in names for number in sorted(topics[name].partitions)]
+    found = [(at, consumer.get_watermark_offsets(at, timeout=_PATIENCE)[1]) for at in wheres]
+    return [(at, end) for at, end in found if end]
 
 
 def _next(consumer: Consumer, where: str) -> Message:
