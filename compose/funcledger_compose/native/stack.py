@@ -81,8 +81,8 @@ class Stack:
     def stop(self) -> None:
         """Stop everything, in the reverse order of starting."""
         for processes in reversed(self.processes.values()):
-            with ThreadPoolExecutor() as threads:  # each is asked once: asked again, a service ends at once
-                list(threads.map(NativeProcess.stop, processes))
+            for process in processes:  # in turn: a program that exits has no new threads
+                process.stop()
 
     def addresses(self, name: str) -> list[str]:
         """Host and port of each process of a service."""
