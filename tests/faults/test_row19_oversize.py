@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 
 import httpx2
 import pytest
-from tests.support.apps import ADA
+from tests.support import axes
+from tests.support.axes import Running
 from tests.support.commands import FRAME, function_frame, group, task_frame
-from tests.support.service import Service, service
 
 from funcledger import ArgumentsTooLarge, Client, FunctionTooLarge, ResultTooLarge
 from funcledger_payloads import dump, dump_arguments, dump_function
@@ -18,14 +18,14 @@ from funcledger_schemas.limits import PAYLOAD_LIMIT
 OVER = [pytest.param(-1, id="5 MiB - 1"), pytest.param(0, id="5 MiB"), pytest.param(1, id="5 MiB + 1")]
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Service]:
-    with service() as started, started.endpoint("lab", workers=1):
+@pytest.fixture(scope="module", params=axes.PARAMS)
+def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with axes.running(str(request.param), tmp_path_factory.mktemp("endpoints")) as started:
         yield started
 
 
 @pytest.fixture(scope="module")
-def client(running: Service) -> Iterator[Client]:
+def client(running: Running) -> Iterator[Client]:
     with running.client() as made:
         yield made
 
@@ -95,7 +95,7 @@ def test_row19_a_result_over_the_limit_fails_as_result_too_large_and_never_vanis
 @pytest.mark.parametrize("over", OVER)
 @pytest.mark.parametrize("what", ["arguments", "function"])
 def test_row19_the_server_refuses_it_again_whoever_sends_it(
-    running: Service, client: Client, what: str, over: int
+    running: Running, client: Client, what: str, over: int
 ) -> None:
     """With a 413, and nothing is on the log."""
     payload = bytes(PAYLOAD_LIMIT + over)
@@ -105,7 +105,7 @@ def test_row19_the_server_refuses_it_again_whoever_sends_it(
     else:
         asked = group(endpoint, client.register_function(length), [payload], expires_in=1)
         path, body = "/v1/tasks", task_frame([asked], [payload])
-    headers = {**FRAME, "Authorization": f"Bearer {ADA}"}
+    headers = {**FRAME, "Authorization": f"Bearer {running.token}"}
     answer = httpx2.post(running.url + path, content=body, headers=headers, trust_env=False)
     if over > 0:
         assert answer.status_code == 413

@@ -25,7 +25,7 @@ from funcledger_compose.native.stack import COMPOSE_FILE, Stack
 from funcledger_web.tokens import USER_PREFIX, digest, new_token
 
 #: Users there are for test modules: two each.
-TOKENS = [new_token(USER_PREFIX) for _ in range(40)]
+TOKENS = [new_token(USER_PREFIX) for _ in range(100)]
 _unused = (
     itertools.batched(TOKENS, 2) if hasattr(itertools, "batched") else zip(*[iter(TOKENS)] * 2, strict=True)
 )
@@ -63,7 +63,7 @@ class Deployment:
         self.stack = stack
         self.url = stack.url
         self.token, self.other_token = next(_unused)
-        self._folder = folder
+        self.folder = folder
         self._direct = direct
 
     def client(self, token: str | None = None) -> Client:
@@ -74,7 +74,7 @@ class Deployment:
     def environment(self) -> dict[str, str]:
         """What an endpoint of this user has in its environment."""
         return self.stack.environment("gateway") | {
-            "FUNCLEDGER_DATA_DIR": str(self._folder),
+            "FUNCLEDGER_DATA_DIR": str(self.folder),
             "FUNCLEDGER_URL": self.url,
             "FUNCLEDGER_TOKEN": self.token,
         }
@@ -90,17 +90,19 @@ class Deployment:
             client.delete_endpoint(name)
 
     @contextmanager
-    def agent(self, name: str, credential: str, workers: int = 2) -> Iterator["subprocess.Popen[bytes]"]:
-        """The agent of a registered endpoint."""
-        told = self.environment | {"FUNCLEDGER_CREDENTIAL": credential}
+    def agent(
+        self, name: str, credential: str, workers: int = 2, **changed: str
+    ) -> Iterator["subprocess.Popen[bytes]"]:
+        """The agent of a registered endpoint; ``changed`` is of its environment."""
+        told = self.environment | {"FUNCLEDGER_CREDENTIAL": credential} | changed
         configure = ["endpoint", "configure", name, "--workers", str(workers), "--force"]
         configure += ["--direct"] if self._direct else []
         done = subprocess.run(funcledger(*configure), env=told, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-        with (self._folder / f"{name}.log").open("ab") as log:
+        with (Path(told["FUNCLEDGER_DATA_DIR"]) / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 funcledger("endpoint", "run", name),
-                env=self.environment,
+                env=self.environment | changed,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

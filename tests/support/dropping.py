@@ -3,20 +3,21 @@
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 
 class DroppingProxy:
-    """Passes bytes on; where a connection's last request begins with ``lose``, its answer is lost.
+    """Passes bytes on; where a connection's last request begins with ``lose``, its good answer is lost.
 
-    ``left`` answers are lost, after the server has begun to give them.
+    ``left`` answers are lost, after the server has begun to give them; ``then`` is done before that shows.
     """
 
-    def __init__(self, url: str, lose: bytes, left: int) -> None:
+    def __init__(self, url: str, lose: bytes, left: int, then: Callable[[], None] = lambda: None) -> None:
         there = urlsplit(url)
         self._upstream = (there.hostname, there.port)
+        self._then = then
         self._lose, self.left = lose, left
         self.lost: list[bytes] = []
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -44,9 +45,10 @@ class DroppingProxy:
     def _down(self, ours: socket.socket, theirs: socket.socket, asked: bytearray) -> None:
         with contextlib.suppress(OSError):
             while data := theirs.recv(65536):
-                if self.left and asked.startswith(self._lose):
+                if self.left and asked.startswith(self._lose) and data.startswith(b"HTTP/1.1 2"):
                     self.left -= 1
                     self.lost.append(data[:15])
+                    self._then()
                     break
                 ours.sendall(data)
         for end in (ours, theirs):
@@ -62,9 +64,11 @@ class DroppingProxy:
 
 
 @contextmanager
-def dropping(url: str, lose: bytes, left: int) -> Iterator[DroppingProxy]:
+def dropping(
+    url: str, lose: bytes, left: int, then: Callable[[], None] = lambda: None
+) -> Iterator[DroppingProxy]:
     """A proxy before this address that loses so many answers to requests that begin so."""
-    proxy = DroppingProxy(url, lose, left)
+    proxy = DroppingProxy(url, lose, left, then)
     serving = threading.Thread(target=proxy.serve)
     serving.start()
     try:
