@@ -84,16 +84,6 @@ async def test_row_29_a_fork_bomb_is_ended_whole(note: Path, sessions: bool) -> 
     await until(lambda: not alive(noted(note)), 10.0)
 
 
-@pytest.mark.parametrize("sessions", [False, True], ids=["in its process group", "in sessions of their own"])
-async def test_row_29_a_bomb_that_is_quick_and_heavy_does_not_outgrow_the_agent(sessions: bool) -> None:
-    """Where it did, it was found when it had ended itself: twelve seconds later."""
-    async with limited(processes=60, memory=300 * MB) as endpoint:
-        event = await failed(endpoint, bombs.quick_bomb, sessions)
-    assert (event.kind, event.attempt) == ("LimitExceeded", 1)
-    assert event.run_time < 8.0
-    assert "this endpoint's limit is 60 (`processes` in its config.toml)" in event.message
-
-
 async def test_row_29_threads_count_like_processes() -> None:
     async with limited(processes=40) as endpoint:
         event = await failed(endpoint, bombs.many_threads, 60)

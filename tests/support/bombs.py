@@ -27,26 +27,6 @@ def fork_bomb(note: str, sessions: bool = False, most: int = MOST, alarm: int = 
                 file.write(f"{os.getpid()}\n")
 
 
-def quick_bomb(sessions: bool, most: int = 1000, alarm: int = 12) -> None:
-    """The same without a word: nothing but memory that is shared holds it up."""
-    import ctypes
-    import mmap
-    import os
-    import signal
-    import time
-
-    count = ctypes.c_long.from_buffer(mmap.mmap(-1, 4096))
-    signal.alarm(alarm)
-    while True:
-        if count.value < most:
-            count.value += 1
-            if os.fork() == 0:
-                signal.alarm(alarm)
-                if sessions:
-                    os.setsid()
-        time.sleep(0.005)
-
-
 def many_threads(count: int) -> None:
     """As many threads in one process."""
     import threading
