@@ -102,6 +102,7 @@ class EndpointDir:
         self.config = self.path / "config.toml"
         self.log_file = self.path / "endpoint.log"
         self._credential = self.path / "credential"
+        self._promise = self.path / "registering"
         self._lock = self.path / "agent.lock"
 
     @classmethod
@@ -115,17 +116,32 @@ class EndpointDir:
         """Whether there is anything to start."""
         return self.config.exists()
 
+    def promise(self, endpoint_id: str, credential: str) -> tuple[str, str]:
+        """Id and credential to register it with: those kept from an attempt that was cut off, else these.
+
+        Registered with them again, it is the same endpoint; with new ones its name would be taken.
+        """
+        if not self._promise.exists():
+            self._make()
+            write_private(self._promise, f"{endpoint_id} {credential}\n")
+        kept_id, kept_credential = self._promise.read_text().split()
+        return kept_id, kept_credential
+
+    def _make(self) -> None:
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.path.chmod(0o700)
+
     def configure(
         self, endpoint_id: str, url: str, credential: str, workers: int, direct: Direct | None = None
     ) -> None:
         """Write settings and credential; ``direct`` for an endpoint that goes straight to the log."""
-        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.path.chmod(0o700)
+        self._make()
         write_private(self._credential, credential + "\n")
         text = _TEMPLATE.format(name=self.name, endpoint_id=endpoint_id, url=url, workers=workers)
         if direct is not None:
             text += _DIRECT.format(name=direct.name, owner=direct.owner, partition=direct.partition)
         write_private(self.config, text)
+        self._promise.unlink(missing_ok=True)
 
     def change(self, **values: str | int) -> None:
         """Change single settings, and leave what else the file says as its owner wrote it."""

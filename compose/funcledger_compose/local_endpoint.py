@@ -8,7 +8,7 @@ import sys
 
 import httpx2
 
-from funcledger_compose.data_dir import DataDir
+from funcledger_compose.data_dir import DataDir, DataDirError
 from funcledger_compose.endpoint_dir import EndpointDir, EndpointSettings
 from funcledger_schemas.ids import new_id
 from funcledger_web.tokens import ENDPOINT_PREFIX, digest, new_token
@@ -18,6 +18,10 @@ _log = logging.getLogger(__name__)
 NAME = "local"
 #: Seconds between starts of an agent that keeps ending.
 _PAUSE = 1.0
+
+
+class EndpointTaken(DataDirError):
+    """Raised when another endpoint has the name; the message says what to do."""
 
 
 class LocalEndpoint:
@@ -38,39 +42,13 @@ class LocalEndpoint:
 
     async def start(self) -> None:
         """Register on first use, then keep an agent running."""
-        if self._where.configured:
-            asked = {"workers": self._asked_workers} if self._asked_workers else {}
-            self._where.change(url=self._url, **asked)
-        else:
-            credential = new_token(ENDPOINT_PREFIX)
-            endpoint_id = await self._register(credential)
-            workers = self._asked_workers or os.cpu_count() or 1
-            self._where.configure(endpoint_id, self._url, credential, workers)
+        await enlist(self._where, self._url, self._data.token(), self._asked_workers)
         self._keeping = asyncio.create_task(self._keep())
 
     @property
     def settings(self) -> EndpointSettings:
         """What the endpoint's own settings file says."""
         return self._where.settings()
-
-    async def _register(self, credential: str) -> str:
-        body = {
-            "endpoint_id": new_id(),
-            "name": NAME,
-            "description": "The endpoint beside the server.",
-            "credential_sha256": digest(credential),
-        }
-        headers = {"Authorization": f"Bearer {self._data.token()}"}
-        async with httpx2.AsyncClient(base_url=self._url, headers=headers, trust_env=False) as client:
-            answer = await client.post("/v1/endpoints", json=body)
-            if answer.status_code == httpx2.codes.CONFLICT:
-                # Somebody deleted the endpoint's directory; its name stays taken, its credential is gone.
-                raise RuntimeError(
-                    f"the endpoint {NAME!r} is registered but its directory is gone. Delete it first: "
-                    f"funcledger endpoint delete {NAME}"
-                )
-            answer.raise_for_status()
-            return str(answer.json()["endpoint_id"])
 
     async def _keep(self) -> None:
         while True:
@@ -114,6 +92,40 @@ class LocalEndpoint:
             self._keeping.cancel()
             if (pid := self._where.pid()) is not None:
                 os.kill(pid, signal.SIGKILL)
+
+
+async def enlist(where: EndpointDir, url: str, token: str, workers: int = 0) -> None:
+    """Have the endpoint registered at this address, and its directory say so; cut off, do it again.
+
+    Raises:
+        EndpointTaken: its name is registered, and nothing here says with which credential.
+    """
+    if where.configured:
+        asked = {"workers": workers} if workers else {}
+        where.change(url=url, **asked)
+        return
+    endpoint_id, credential = where.promise(new_id(), new_token(ENDPOINT_PREFIX))
+    await _register(where.name, endpoint_id, credential, url, token)
+    where.configure(endpoint_id, url, credential, workers or os.cpu_count() or 1)
+
+
+async def _register(name: str, endpoint_id: str, credential: str, url: str, token: str) -> None:
+    body = {
+        "endpoint_id": endpoint_id,
+        "name": name,
+        "description": "The endpoint beside the server.",
+        "credential_sha256": digest(credential),
+    }
+    headers = {"Authorization": f"Bearer {token}"}
+    async with httpx2.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
+        answer = await client.post("/v1/endpoints", json=body)
+    if answer.status_code == httpx2.codes.CONFLICT:
+        # Somebody deleted the endpoint's directory; its name stays taken, its credential is gone.
+        raise EndpointTaken(
+            f"the endpoint {name!r} is registered but its directory is gone. Delete it first: "
+            f"funcledger endpoint delete {name}"
+        )
+    answer.raise_for_status()
 
 
 async def _ended(process: asyncio.subprocess.Process, patience: float) -> bool:

@@ -8,6 +8,11 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import psutil
+
+#: Seconds a process left over from a killed run may take to end in good order.
+_LEFT_OVER = 15.0
+
 
 def free_port() -> int:
     """A port of the loopback interface that nobody listens on just now."""
@@ -42,7 +47,17 @@ class NativeProcess:
         return self._process.pid
 
     def start(self, patience: float = 60.0) -> None:
-        """Start, and return once the port answers."""
+        """Start, and return once the port answers.
+
+        Raises:
+            RuntimeError: it does not start, or another process has its port.
+        """
+        self._end_left_over()
+        if self._answers():
+            raise RuntimeError(
+                f"{self.address} is taken by another process. Free it; where clients come in, another port "
+                "can be named: FUNCLEDGER_PORT"
+            )
         process = self.spawn()
         deadline = time.monotonic() + patience
         while not self._answers():
@@ -54,6 +69,7 @@ class NativeProcess:
 
     def spawn(self) -> "subprocess.Popen[bytes]":
         """Start, and do not wait."""
+        self._end_left_over()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,
@@ -63,7 +79,28 @@ class NativeProcess:
                 env=self.environment,
                 start_new_session=True,
             )
+        self._note.write_text(f"{self.pid} {psutil.Process(self.pid).create_time()}")
         return self._process
+
+    @property
+    def _note(self) -> Path:
+        return self.log.with_suffix(".pid")
+
+    def _end_left_over(self) -> None:
+        """End the process that writes to the same log for somebody who was killed and could not stop it."""
+        try:
+            pid, created = self._note.read_text().split()
+            left = psutil.Process(int(pid))
+            if abs(left.create_time() - float(created)) > 1.0:
+                return  # the number is somebody else's by now
+        except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
+            return
+        left.terminate()
+        deadline = time.monotonic() + _LEFT_OVER
+        while left.is_running() and left.status() != psutil.STATUS_ZOMBIE:
+            if time.monotonic() > deadline:
+                left.kill()
+            time.sleep(0.02)
 
     def _answers(self) -> bool:
         with socket.socket() as probe:
