@@ -72,13 +72,13 @@ async def kafka_log(settings: Settings) -> EventLog:
     """The log on Kafka, once the schemas are registered where a registry is named.
 
     Raises:
-        SettingsError: the registry refuses them, or cannot be reached.
+        SettingsError: the registry refuses them, or cannot be reached; or no client can be made as set.
     """
     require("kafka", "the log on Kafka")
     from funcledger_event_log.kafka import KafkaLog
 
-    ids = await schema_ids(settings)
-    return KafkaLog(dataclasses.replace(kafka_settings(settings), schema_ids=ids))
+    known = usable_kafka_settings(settings)
+    return KafkaLog(dataclasses.replace(known, schema_ids=await schema_ids(settings)))
 
 
 async def schema_ids(settings: Settings) -> dict[str, int]:
@@ -119,6 +119,24 @@ def kafka_settings(settings: Settings) -> "KafkaSettings":
         replication=settings.kafka_replication,
         security=_security(settings),
     )
+
+
+def usable_kafka_settings(settings: Settings) -> "KafkaSettings":
+    """The same, of which clients can be made.
+
+    Raises:
+        SettingsError: they cannot; the cluster was not asked yet.
+    """
+    from funcledger_event_log.kafka import KafkaSettingsRefused
+
+    known = kafka_settings(settings)
+    try:
+        known.check()
+    except KafkaSettingsRefused as error:
+        raise SettingsError(
+            f"the settings for Kafka cannot be used: {error}. See FUNCLEDGER_KAFKA_* (docs/production.md)"
+        ) from error
+    return known
 
 
 def _security(settings: Settings) -> dict[str, str]:

@@ -67,7 +67,12 @@ async def _start(settings: Settings, role: str, stack: AsyncExitStack) -> Servic
     store = None
     if role not in WITHOUT_STORE:
         store = await _patiently(lambda: backends.store(settings.data_dir / "read_models.db"))
-    users = users_of(settings)
+    if not (users := users_of(settings)):
+        _log.warning(
+            "no user has a token, so %s will refuse every user: set FUNCLEDGER_TOKENS or "
+            "FUNCLEDGER_TOKENS_FILE (`funcledger token create NAME` makes one)",
+            role,
+        )
     services = await _patiently(
         lambda: Services.over(
             log, store, settings, users=users, roles={role}, assignment=backends.assignment()

@@ -2,7 +2,7 @@
 
 import logging
 
-from funcledger_compose.backends import kafka_settings
+from funcledger_compose.backends import usable_kafka_settings
 from funcledger_compose.settings import Settings, SettingsError
 from funcledger_event_log.kafka.admin import Admin
 from funcledger_event_log.kafka.cluster import Cluster, Finding, TopicState, findings
@@ -20,9 +20,10 @@ async def make(settings: Settings, partitions: int) -> None:
     """Make what is missing and grow what has fewer partitions; nobody's partition changes.
 
     Raises:
+        SettingsError: no client can be made with these settings.
         LogUnavailable: the cluster cannot be reached, or refuses.
     """
-    known = kafka_settings(settings)
+    known = usable_kafka_settings(settings)
     topics = Topics(known, Admin(known))
     for topic in _ORDER:
         await topics.create(topic, partitions if topic in BY_ENDPOINT else 1)
@@ -33,9 +34,10 @@ async def look(settings: Settings) -> tuple[list[TopicState], list[Finding]]:
     """Every topic, and what does not suit us.
 
     Raises:
+        SettingsError: no client can be made with these settings.
         LogUnavailable: the cluster cannot be reached.
     """
-    cluster = Cluster(kafka_settings(settings))
+    cluster = Cluster(usable_kafka_settings(settings))
     states = await cluster.topics(TOPICS)
     missing = [state for state in states if not state.partitions]
     found = [

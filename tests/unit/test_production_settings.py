@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from funcledger_compose.backends import kafka_settings
+from funcledger_compose.backends import kafka_settings, usable_kafka_settings
 from funcledger_compose.settings import Secret, Settings, SettingsError, load
 from funcledger_compose.users import users_of
 from funcledger_event_log.kafka.cluster import TopicState, findings
@@ -40,6 +40,20 @@ def test_sasl_and_tls_are_passed_through_to_every_client() -> None:
         assert "ssl.key.location" not in client, "what is not set is not passed on"
     assert settings.topic("tasks") == "lab.tasks"
     assert settings.topic_config("tasks")["min.insync.replicas"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"SECURITY_PROTOCOL": "SASL"}, "security.protocol"),
+        ({"SECURITY_PROTOCOL": "SASL_PLAINTEXT", "SASL_MECHANISM": "SCRAM-SHA-512"}, "sasl.username"),
+        ({"SECURITY_PROTOCOL": "SSL", "SSL_CA_LOCATION": "/nowhere/ca.pem"}, "ssl.ca.location"),
+    ],
+)
+def test_settings_that_no_client_can_be_made_of_are_named(wrong: dict[str, str], named: str) -> None:
+    environ = {f"FUNCLEDGER_KAFKA_{name}": value for name, value in wrong.items()}
+    with pytest.raises(SettingsError, match=f"settings for Kafka cannot be used.*{named}"):
+        usable_kafka_settings(load(environ=environ))
 
 
 def test_no_password_shows_in_anything_printed() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import NamedTuple
 
-from funcledger_compose.backends import kafka_settings, schema_ids
+from funcledger_compose.backends import schema_ids, usable_kafka_settings
 from funcledger_compose.data_dir import DataDir
 from funcledger_compose.main import require
 from funcledger_compose.migration import documents
@@ -70,7 +70,7 @@ async def _migrate(
 
     source = await SqliteLog.open(data.log)
     stack.push_async_callback(source.close)
-    known = dataclasses.replace(kafka_settings(settings), schema_ids=await schema_ids(settings))
+    known = dataclasses.replace(usable_kafka_settings(settings), schema_ids=await schema_ids(settings))
     target = KafkaLog(known)
     stack.push_async_callback(target.close)
     models = await open_read_models(data.read_models, source)

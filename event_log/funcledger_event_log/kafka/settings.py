@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
 from funcledger_schemas.limits import RECORD_LIMIT
 
 #: Where the client library's own lines go.
@@ -15,6 +18,10 @@ MESSAGE_BYTES = RECORD_LIMIT + 64 * 1024
 HEARTBEATS_KEPT = 86_400_000
 #: Seconds after which an unacknowledged record is given up as of unknown outcome.
 DELIVERY_TIMEOUT = 10.0
+
+
+class KafkaSettingsRefused(ValueError):
+    """Raised when the client library takes no such settings; the message says which, and no password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,17 @@ class KafkaSettings:
             "logger": _LOGGER,
             **self.security,
         }
+
+    def check(self) -> None:
+        """See that clients can be made of them; the cluster is not asked.
+
+        Raises:
+            KafkaSettingsRefused: they cannot, as with a mechanism but no user name, or an unreadable file.
+        """
+        try:
+            AdminClient(self.client())
+        except KafkaException as error:
+            raise KafkaSettingsRefused(error.args[0].str()) from error
 
     def admin(self) -> dict[str, Any]:
         """For questions about the cluster.
