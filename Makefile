@@ -35,7 +35,7 @@ check: $(DEV_READY) ## style, types and the rooms' import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-chaos: $(DEV_READY) ## kill server, agent and workers 200 times under 20,000 tasks, audit the log, report (15 minutes)
+chaos: $(DEV_READY) ## kill processes 200 times under 20,000 tasks, audit the log, report (15 minutes); CHAOS="--profile distributed" too
 	@$(BIN)/python -m tests.chaos $(CHAOS)
 
 bench: $(DEV_READY) ## measure, print the table, write benchmarks/latest.json; BENCH="--profile kafka" for the services on Kafka
