@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 
-from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, Message, TopicPartition
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaException, Message, TopicPartition
 from tests.chaos.auditor.facts import Damaged, Raw
 
 #: A topic beside the log: endpoints' positions, which are no events.
@@ -40,8 +40,22 @@ def _ends(consumer: Consumer, prefix: str) -> list[tuple[TopicPartition, int]]:
     topics = consumer.list_topics(timeout=_PATIENCE).topics
     names = sorted(each for each in topics if each.startswith(prefix) and each != prefix + _BESIDE)
     wheres = [TopicPartition(name, number, 0) for name in names for number in sorted(topics[name].partitions)]
-    found = [(at, consumer.get_watermark_offsets(at, timeout=_PATIENCE)[1]) for at in wheres]
+    found = [(at, _end(consumer, at)) for at in wheres]
     return [(at, end) for at, end in found if end]
+
+
+def _end(consumer: Consumer, at: TopicPartition) -> int:
+    """Asked again while a broker that has just started does not lead yet."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            _, end = consumer.get_watermark_offsets(at, timeout=_PATIENCE)
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return end
 
 
 def _next(consumer: Consumer, where: str) -> Message:
