@@ -9,6 +9,7 @@ from tests.support.endpoint import Endpoint
 
 from funcledger_compose import agent_process
 from funcledger_compose.endpoint_dir import EndpointDir
+from funcledger_endpoint.local.engine import LocalEngine
 from funcledger_event_log.direct import DirectEndpointLog
 from funcledger_event_log.endpoint_port import CredentialRefused, Fenced
 from funcledger_event_log.port import LogCorrupt, LogError, PositionGone
@@ -53,6 +54,8 @@ async def test_an_agent_that_cannot_go_on_says_why_and_ends_with_a_code_of_its_o
         return view
 
     monkeypatch.setattr(agent_process, "_log_of", ending)
+    # This process has other children than workers, such as the broker of other tests.
+    monkeypatch.setattr(agent_process, "_engine", lambda *_: LocalEngine(1))
     where = EndpointDir(tmp_path, "lab")
     where.configure(endpoint.endpoint_id, "http://127.0.0.1:1", "fle_none", 1)
     assert await agent_process._run(where, where.settings(), attached=False) == code
