@@ -210,7 +210,7 @@ def test_row21_with_projectors_away_answers_say_as_of_when_and_catching_up_is_bo
     client.register_endpoint("behind")
     (endpoint,) = [each for each in client.get_endpoints() if each["name"] == "behind"]
     query = stack.addresses("query-api")[0]
-    assert "stale" not in get(deployment, query, "/v1/tasks").json()
+    until_sync(lambda: "stale" not in get(deployment, query, "/v1/tasks").json(), 30)
     for process in projectors:
         process.kill()
     killed = time.time() * 1000

@@ -21,6 +21,7 @@ from funcledger_endpoint.agent import FENCED_EXIT_CODE
 from funcledger_event_log.kafka import KafkaLog, KafkaSettings
 from funcledger_event_log.records import NewRecord, Position
 from funcledger_schemas.events import TaskCompleted
+from funcledger_schemas.ids import new_id
 
 pytestmark = pytest.mark.distributed
 
@@ -111,6 +112,7 @@ def say_late(deployment: Deployment, client: Client, task: str) -> None:
             assert event.epoch != zombie
             late = msgspec.structs.replace(
                 event,
+                event_id=new_id(),
                 epoch=zombie,
                 attempt=1,
                 occurred_at=time.time_ns() // 1000,
