@@ -31,15 +31,17 @@ def page(
             conditions.append(f"{name} IN (SELECT value FROM json_each(?))")  # noqa: S608
             parameters.append(json.dumps(list(wanted)))
     rest = model.key[len(prefix) :]
+    nothing = after is not None and not rest
     if after is not None and rest:
         sign = "<" if descending else ">"
         conditions.append(f"({', '.join(rest)}) {sign} ({', '.join('?' * len(rest))})")
         parameters += after[len(prefix) :]
-    elif after is not None:
-        conditions.append("0")
+    elif nothing:
+        conditions.append("0")  # a whole key has nothing behind it
     order = ", ".join(f"{name} DESC" if descending else name for name in model.key)
     text = f"SELECT document FROM {model.name}"  # noqa: S608
-    if (finest := _finest(model, where)) is not None:
+    # SQLite finds "no query solution" by an index where it sees that nothing can match.
+    if not nothing and (finest := _finest(model, where)) is not None:
         # SQLite knows nothing of how values are spread, and would rather walk through every key.
         text += f" INDEXED BY {index(model, finest)}"
         conditions += [RARE] if finest == "status" else []

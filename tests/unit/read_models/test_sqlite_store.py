@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from funcledger_read_models.checks import Where
 from funcledger_read_models.documents import TASK_STATUS, TaskStatus
 from funcledger_read_models.port import StaleWriter, StoreUnavailable
 from funcledger_read_models.sqlite import SqliteStore, UnusableFile
@@ -55,6 +56,19 @@ async def test_a_reader_in_the_middle_of_a_read_does_not_block_the_writer(tmp_pa
     assert await store.get(TASK_STATUS, ("o", "u", "e")) == task("u")
     assert reader.execute("SELECT count(*) FROM task_status").fetchone() == (1,)
     reader.close()
+    await store.close()
+
+
+@pytest.mark.parametrize("where", [{"status": "received"}, {"status": ["received"]}, {"batch_id": "b"}])
+async def test_behind_a_whole_key_there_is_nothing_whatever_is_looked_for(
+    tmp_path: Path, where: Where
+) -> None:
+    """SQLite refuses an index where it sees that a condition can never hold."""
+    store = await SqliteStore.open(tmp_path / "db")
+    await save(store, task("t"), 1)
+    key = ("o", "t", "e")
+    assert await store.find(TASK_STATUS, key, where, after=key) == []
+    assert await store.find(TASK_STATUS, key, where) == [task("t")]
     await store.close()
 
 
