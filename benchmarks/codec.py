@@ -97,7 +97,7 @@ def _figures(event: Event, entry: manifest.Entry) -> list[float]:
         lambda: codec.decode(sealed.value, entry.dataschema),
         read,
         lambda: envelope.seal(event),
-        lambda: envelope.unseal(sealed.headers, sealed.value),
+        lambda: envelope.unseal(sealed.head, sealed.value),
     ]
     return [statistics.median(_once(work) for _ in range(ROUNDS)) for work in works]
 

@@ -10,16 +10,15 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from funcledger_event_log.records import DecodeError, Record
-from funcledger_schemas.envelope import TYPE_PREFIX, Headers
 from funcledger_schemas.events import EndpointHeartbeat
 from funcledger_schemas.lifecycle import OUTCOMES
 
 TOPICS = ("tasks", "results", "heartbeats")
 _SUBMITTED, _ENDED, _ALIVE = 1, 2, 3
-_STEPS = {
-    (TYPE_PREFIX + "TaskSubmitted").encode(): _SUBMITTED,
-    (TYPE_PREFIX + "EndpointHeartbeat").encode(): _ALIVE,
-    **{(TYPE_PREFIX + name).encode(): _ENDED for name in OUTCOMES},
+_STEPS: dict[str | None, int] = {
+    "TaskSubmitted": _SUBMITTED,
+    "EndpointHeartbeat": _ALIVE,
+    **dict.fromkeys(OUTCOMES, _ENDED),
 }
 #: What a snapshot of one partition may take, in bytes: what a log keeps beside a position, and room to spare.
 SNAPSHOT_BYTES = 3800
@@ -58,7 +57,7 @@ class Tally:
         """Take in what the log says."""
         loads = self._loads
         for record in records:
-            step = _STEPS.get(_type(record.headers))
+            step = _STEPS.get(record.type)
             if step is None:
                 continue
             load = loads.get(record.key)
@@ -110,10 +109,3 @@ def _correct(load: Load, record: Record) -> None:
         load.tasks = load.bytes = 0
     else:
         load.idle = True
-
-
-def _type(headers: Headers) -> bytes:
-    for name, value in headers:
-        if name == "ce_type":
-            return value
-    return b""

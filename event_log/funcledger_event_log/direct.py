@@ -112,7 +112,7 @@ class DirectEndpointLog:
         """As :meth:`append`, of records that :meth:`seal` made."""
         if not records:
             return []
-        events = [record.event for record in records if record.event is not None]
+        events = [record.decoded for record in records if record.decoded is not None]
         fence = self._fencing.fence
         for event in events:
             fence.check(event)

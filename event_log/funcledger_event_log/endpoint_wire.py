@@ -8,7 +8,8 @@ import msgspec
 
 from funcledger_event_log.endpoint_port import Identity
 from funcledger_event_log.records import Record
-from funcledger_schemas import codec, envelope, frames, manifest
+from funcledger_schemas import codec, frames, manifest
+from funcledger_schemas.envelope import Brief
 from funcledger_schemas.events import Event
 from funcledger_schemas.frames import FrameError
 
@@ -22,8 +23,6 @@ EVENTS_LIMIT = 2_000
 APPEND_BYTES = 16 * 1024 * 1024
 #: Most offsets in one request for whole records.
 FETCH_LIMIT = 1_000
-
-_URN = "urn:funcledger:schema:"
 
 
 class _Columns(msgspec.Struct, forbid_unknown_fields=True):
@@ -52,11 +51,8 @@ class Encoded(NamedTuple):
 def pack_feed(records: Sequence[Record]) -> bytes:
     """The records of one endpoint as a frame; topic, partition and key are known to both sides."""
     schemas: dict[str, int] = {}
-    schema = [
-        schemas.setdefault(envelope.header(record.headers, "ce_dataschema") or "", len(schemas))
-        for record in records
-    ]
-    traces = [envelope.header(record.headers, "traceparent") for record in records]
+    schema = [schemas.setdefault(record.dataschema or "", len(schemas)) for record in records]
+    traces = [record.traceparent for record in records]
     head = {
         "schemas": list(schemas),
         "schema": schema,
@@ -79,11 +75,11 @@ def unpack_feed(frame: bytes, topic: str, identity: Identity) -> list[Record]:
     traces = head.traceparents or [None] * count
     if not len(head.offsets) == len(head.timestamps) == len(traces) == count:
         raise FrameError("the columns of the frame differ in length")
-    headers = [_headers(dataschema) for dataschema in head.schemas]
+    heads = [Brief(dataschema) for dataschema in head.schemas]
     key = identity.endpoint_id.encode()
     return [
-        Record(topic, identity.partition, offset, timestamp, key, headers[index] + _trace(traceparent), value)
-        for offset, timestamp, index, traceparent, value in zip(
+        Record(topic, identity.partition, offset, timestamp, key, _traced(heads[index], trace), value)
+        for offset, timestamp, index, trace, value in zip(
             head.offsets, head.timestamps, head.schema, traces, values, strict=True
         )
     ]
@@ -144,14 +140,5 @@ def _dataschema(kind: type[Event]) -> str:
     return manifest.latest(kind.__name__).dataschema
 
 
-def _headers(dataschema: str) -> envelope.Headers:
-    """What a reader needs of the headers; the type is the schema's name."""
-    name = dataschema.removeprefix(_URN).partition(":")[0]
-    return (
-        ("ce_type", (envelope.TYPE_PREFIX + name).encode()),
-        ("ce_dataschema", dataschema.encode()),
-    )
-
-
-def _trace(traceparent: str | None) -> envelope.Headers:
-    return (("traceparent", traceparent.encode()),) if traceparent else ()
+def _traced(head: Brief, traceparent: str | None) -> Brief:
+    return Brief(head.dataschema, (("traceparent", traceparent.encode()),)) if traceparent else head

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from funcledger_event_log.records import DecodeError, Record
 from funcledger_schemas import manifest
-from funcledger_schemas.envelope import header
 from funcledger_schemas.newer import Reader, parts_of, reader_of
 
 _log = logging.getLogger(__name__)
@@ -52,7 +51,7 @@ class NewerSchemas:
         return reader
 
     def _known(self, record: Record) -> Record:
-        reader = self._readers.get(header(record.headers, "ce_dataschema") or "")
+        reader = self._readers.get(record.dataschema or "")
         if reader is None:
             return record
         try:
@@ -63,6 +62,4 @@ class NewerSchemas:
 
 
 def _schemas_of(records: Sequence[Record]) -> set[str]:
-    # Records of one frame share their headers, so few are looked at.
-    headers = {id(record.headers): record.headers for record in records}
-    return {header(each, "ce_dataschema") or "" for each in headers.values()} - {""}
+    return {record.dataschema or "" for record in records} - {""}

@@ -6,8 +6,11 @@ from typing import NamedTuple
 
 from funcledger_schemas import envelope
 from funcledger_schemas.codec import DecodeError
-from funcledger_schemas.envelope import Headers
+from funcledger_schemas.envelope import Brief, Head, Headers
 from funcledger_schemas.events import Event
+
+#: What headers that follow from an event may take, in bytes: names, texts that never change, and ids.
+_BRIEF = 1024
 
 
 class TopicPartition(NamedTuple):
@@ -25,16 +28,63 @@ class Position(NamedTuple):
     offset: int
 
 
+class _Headed:
+    """What has headers, written out or not, and a value."""
+
+    __slots__ = ()
+
+    head: Head
+    value: bytes
+
+    def event(self) -> Event:
+        """The event.
+
+        Raises:
+            DecodeError: the value cannot be read.
+        """
+        raise NotImplementedError
+
+    @property
+    def headers(self) -> Headers:
+        """The headers, written out; not kept, since they take more memory than all the rest."""
+        head = self.head
+        if not isinstance(head, Brief):
+            return head
+        try:
+            return envelope.spelled_out(head, self.event())
+        except DecodeError:
+            return envelope.spelled_out(head, None)
+
+    def header(self, name: str) -> str | None:
+        """One of the headers as text, None when there is none or it is not text."""
+        return envelope.header(self.headers, name)
+
+    @property
+    def type(self) -> str | None:
+        """The event's class name from the headers, None when there is none."""
+        return envelope.type_of(self.head)
+
+    @property
+    def dataschema(self) -> str | None:
+        """The schema that the value was written with, from the headers, None when there is none."""
+        return envelope.dataschema_of(self.head)
+
+    @property
+    def traceparent(self) -> str | None:
+        """The W3C trace context, None when there is none."""
+        return envelope.header(extra, "traceparent") if (extra := envelope.extra_of(self.head)) else None
+
+
 @dataclass(slots=True)
-class NewRecord:
-    """A record to append; ``event`` is what the value decodes to, where the writer has it at hand."""
+class NewRecord(_Headed):
+    """A record to append; ``decoded`` is what the value decodes to, where the writer has it at hand."""
 
     topic: str
     partition: int
     key: bytes
-    headers: Headers
+    head: Head
     value: bytes
-    event: Event | None = field(default=None, repr=False, compare=False)
+    decoded: Event | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def of(cls, event: Event, partition: int, extra: Headers = (), value: bytes | None = None) -> "NewRecord":
@@ -42,19 +92,25 @@ class NewRecord:
 
         ``value`` is the event's encoding where the writer has it at hand.
         """
-        topic, key, headers, value = envelope.seal(event, extra, value)
-        return cls(topic, partition, key, headers, value, event)
+        topic, key, head, value = envelope.seal(event, extra, value)
+        return cls(topic, partition, key, head, value, event)
+
+    def event(self) -> Event:
+        """As the base says."""
+        return self.decoded or envelope.unseal(self.head, self.value)
 
     def size(self) -> int:
-        """Bytes of key, headers and value."""
+        """Bytes of key, headers and value; headers that are not written out count as what they may take."""
         size = len(self.key) + len(self.value)
-        for name, value in self.headers:
+        if isinstance(self.head, Brief):
+            size += _BRIEF
+        for name, value in envelope.extra_of(self.head):
             size += len(name) + len(value)
         return size
 
 
 @dataclass(slots=True)
-class Record:
+class Record(_Headed):
     """A record of the log; ``timestamp`` is its append time in milliseconds since 1970."""
 
     topic: str
@@ -62,7 +118,7 @@ class Record:
     offset: int
     timestamp: int
     key: bytes
-    headers: Headers
+    head: Head
     value: bytes
     _event: Event | None = field(default=None, repr=False, compare=False)
 
@@ -72,23 +128,14 @@ class Record:
         return Position(self.topic, self.partition, self.offset)
 
     @property
-    def type(self) -> str | None:
-        """The event's class name from the headers, None when there is none."""
-        return envelope.type_of(self.headers)
-
-    @property
     def decoded(self) -> Event | None:
         """The event where somebody in this process has it already; None is no statement about the value."""
         return self._event
 
     def event(self) -> Event:
-        """The event, decoded once however many followers of this process ask.
-
-        Raises:
-            DecodeError: the value cannot be read.
-        """
+        """As the base says; decoded once however many followers of this process ask."""
         if self._event is None:
-            self._event = envelope.unseal(self.headers, self.value)
+            self._event = envelope.unseal(self.head, self.value)
         return self._event
 
 

@@ -11,7 +11,7 @@ from funcledger_event_log.endpoint_wire import pack_feed
 from funcledger_event_log.port import LogCorrupt, LogError
 from funcledger_event_log.records import Record
 from funcledger_event_log.stubs import stub
-from funcledger_schemas import clock, envelope, tracing
+from funcledger_schemas import clock, tracing
 from funcledger_schemas.frames import KEEP_ALIVE, delimit
 
 _log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ def _trace(spans: tracing.Spans, batch: Sequence[Record]) -> None:
     now = clock.current().time_ns()
     for record in batch:
         if record.type == "TaskSubmitted":
-            task_id = envelope.header(record.headers, "ce_subject") or ""
+            task_id = record.header("ce_subject") or ""
             spans.hop("deliver", [task_id], record.timestamp * 1_000_000, now)
 
 

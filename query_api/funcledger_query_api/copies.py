@@ -1,7 +1,5 @@
 """Which beginnings of tasks may be copies of what stood on the log before this process began to read it."""
 
-from collections.abc import Iterable
-
 from funcledger_event_log.endpoint_wire import EVENTS_LIMIT
 from funcledger_event_log.records import Record
 
@@ -16,7 +14,7 @@ class Copies:
 
     def __init__(self) -> None:
         #: Per endpoint, the event ids of beginnings so far; None once there can be no more copies.
-        self._heard: dict[bytes, set[bytes] | None] = {}
+        self._heard: dict[bytes, set[str] | None] = {}
 
     def begun_anew(self, endpoint: bytes) -> None:
         """A new agent of this endpoint has started: we read all that it appends."""
@@ -27,12 +25,8 @@ class Copies:
         heard = self._heard.setdefault(record.key, set())
         if heard is None:
             return False
-        heard.add(_id(record.headers))
+        heard.add(record.header("ce_id") or "")
         if len(heard) <= EVENTS_LIMIT:
             return True
         self._heard[record.key] = None
         return False
-
-
-def _id(headers: Iterable[tuple[str, bytes]]) -> bytes:
-    return next((value for name, value in headers if name == "ce_id"), b"")

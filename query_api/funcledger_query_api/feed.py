@@ -23,14 +23,12 @@ from funcledger_read_models.documents import (
 )
 from funcledger_read_models.port import ReadModelStore
 from funcledger_schemas import clock, tracing
-from funcledger_schemas.envelope import TYPE_PREFIX, Headers
 from funcledger_schemas.events import EndpointStarted, TaskCancelled, TaskCompleted, TaskFailed, TaskStarted
 from funcledger_schemas.lifecycle import OUTCOMES, Epochs, Outcome
 
 #: Finished tasks remembered, so that a second outcome is known for one.
 REMEMBERED = 100_000
-_BEGUN = (TYPE_PREFIX + "TaskStarted").encode()
-_DECODED = frozenset((TYPE_PREFIX + name).encode() for name in (*OUTCOMES, "EndpointStarted"))
+_DECODED = OUTCOMES | {"EndpointStarted"}
 _OUTCOMES = (TaskCompleted, TaskFailed, TaskCancelled)
 _PAGE = 1000
 
@@ -151,8 +149,8 @@ class OutcomeFeed:
 
     def _apply(self, records: list[Record]) -> None:
         for record in records:
-            kind = _type(record.headers)
-            if kind == _BEGUN:
+            kind = record.type
+            if kind == "TaskStarted":
                 if self._is_new(record):
                     key, batch_id = _about(record)
                     if not self._copies.possible(record):
@@ -217,13 +215,6 @@ class OutcomeFeed:
             max(self._all, key=lambda reader: reader.held).drop()
         if landed.first is None:
             self._doubts.ask(landed, readers)
-
-
-def _type(headers: Headers) -> bytes:
-    for name, value in headers:
-        if name == "ce_type":
-            return value
-    return b""
 
 
 def _about(record: Record) -> tuple[Key, str]:

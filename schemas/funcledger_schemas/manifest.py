@@ -9,6 +9,8 @@ _HERE = resources.files("funcledger_schemas")
 
 #: What every event's full name, and a record's ``ce_type``, begins with.
 NAMESPACE = "funcledger.events."
+#: What every ``ce_dataschema`` begins with; the event's name and the version follow.
+URN = "urn:funcledger:schema:"
 
 
 class Entry(NamedTuple):
@@ -22,7 +24,7 @@ class Entry(NamedTuple):
     @property
     def dataschema(self) -> str:
         """The CloudEvents ``dataschema`` by which our own readers find this schema."""
-        return f"urn:funcledger:schema:{self.name}:{self.version}"
+        return f"{URN}{self.name}:{self.version}"
 
     def subject(self, prefix: str = "") -> str:
         """What a schema registry calls the event: TopicRecordNameStrategy, ``prefix`` being the topics'."""

@@ -163,7 +163,7 @@ async def test_our_own_readers_go_by_ce_dataschema_and_hashes_leave_the_number_o
     for topic in TOPICS:
         wanted = [record for record in said if record.topic == topic]
         found = await collect(deployed.log, {at(topic=topic): 0}, len(wanted))
-        assert [record.event() for record in found] == [record.event for record in wanted]
+        assert [record.event() for record in found] == [record.decoded for record in wanted]
         assert [leaf_hash(r.key, r.headers, r.value) for r in found] == [
             leaf_hash(r.key, r.headers, r.value) for r in wanted
         ]

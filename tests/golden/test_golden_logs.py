@@ -4,6 +4,7 @@ import pytest
 from tests.support.golden import golden_expected, golden_records, plain, versions
 
 from funcledger_schemas.codec import DecodeError
+from funcledger_schemas.envelope import Brief, spelled_out
 from funcledger_schemas.lifecycle import Epochs
 from funcledger_schemas.manifest import entries
 
@@ -40,3 +41,13 @@ def test_the_golden_logs_hold_every_schema_that_was_released() -> None:
         if name == "ce_dataschema"
     }
     assert {entry.dataschema for entry in entries()} <= written
+
+
+@pytest.mark.parametrize("version", versions())
+def test_headers_that_are_left_out_come_back_as_they_were_written(version: str) -> None:
+    """The embedded log stores none that follow from the event, and hashes of records cover them all."""
+    for record, meaning in zip(golden_records(version), golden_expected(version), strict=True):
+        if "event" in meaning:
+            extra = tuple(each for each in record.headers if each[0] == "traceparent")
+            brief = Brief(record.dataschema or "", extra)
+            assert spelled_out(brief, record.event()) == record.headers, record.position

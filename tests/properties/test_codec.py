@@ -27,7 +27,7 @@ def test_any_event_comes_back_from_its_bytes(kind: type[Event]) -> None:
     @settings(max_examples=25)
     def comes_back(event: Event) -> None:
         sealed = envelope.seal(event)
-        assert envelope.unseal(sealed.headers, sealed.value) == event
+        assert envelope.unseal(sealed.head, sealed.value) == event
 
     comes_back()
 
@@ -71,7 +71,7 @@ def test_fastavro_reads_our_bytes_with_the_schema_as_published(event: Event) -> 
 @given(any_event(), st.binary(min_size=4, max_size=4))
 def test_our_readers_go_by_dataschema_whatever_registry_wrote_the_id(event: Event, foreign_id: bytes) -> None:
     sealed = envelope.seal(event)
-    assert envelope.unseal(sealed.headers, b"\0" + foreign_id + sealed.value[5:]) == event
+    assert envelope.unseal(sealed.head, b"\0" + foreign_id + sealed.value[5:]) == event
 
 
 class EndpointDeletedLater(events.EndpointDeleted, frozen=True, kw_only=True):

@@ -6,18 +6,17 @@ import msgspec
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from tests.support.events import any_event, event_classes, events_of
+from tests.support.events import Written, any_event, event_classes, events_of, written
 
-from funcledger_schemas import codec, envelope
+from funcledger_schemas import codec
 from funcledger_schemas.codec import DecodeError
-from funcledger_schemas.envelope import Sealed
 from funcledger_schemas.events import Event
 from funcledger_schemas.proof import leaf_hash, without_payload
 
 CARRIERS = [kind for kind in event_classes() if "payload" in kind.__struct_fields__]
 
 
-def leaf(sealed: Sealed) -> bytes:
+def leaf(sealed: Written) -> bytes:
     return leaf_hash(sealed.key, sealed.headers, sealed.value)
 
 
@@ -29,8 +28,8 @@ def test_arguments_results_exceptions_and_functions_carry_payloads() -> None:
 @given(st.one_of([events_of(kind) for kind in CARRIERS]), st.binary(max_size=300))
 def test_erasing_or_changing_payload_bytes_leaves_the_leaf_hash(event: Event, other: bytes) -> None:
     changed = msgspec.structs.replace(event, payload=other)
-    assert leaf(envelope.seal(event)) == leaf(envelope.seal(changed))
-    assert leaf(envelope.seal(event)) == leaf(envelope.seal(without_payload(event)))
+    assert leaf(written(event)) == leaf(written(changed))
+    assert leaf(written(event)) == leaf(written(without_payload(event)))
 
 
 @given(any_event())
@@ -48,7 +47,7 @@ def test_a_change_of_any_other_field_changes_the_leaf_hash(event: Event, data: s
     name = data.draw(st.sampled_from(fields))
     assume(repr(getattr(event, name)) != repr(getattr(other, name)))
     changed = msgspec.structs.replace(event, **{name: getattr(other, name)})
-    headers = envelope.seal(event).headers
+    headers = written(event).headers
     assert leaf_hash(b"k", headers, codec.encode(event)) != leaf_hash(b"k", headers, codec.encode(changed))
 
 
@@ -56,7 +55,7 @@ def test_a_change_of_any_other_field_changes_the_leaf_hash(event: Event, data: s
 def test_a_change_of_key_or_headers_changes_the_leaf_hash(
     event: Event, more: bytes, data: st.DataObject
 ) -> None:
-    sealed = envelope.seal(event)
+    sealed = written(event)
     place = data.draw(st.integers(0, len(sealed.headers) - 1))
     name, content = sealed.headers[place]
     assume(name != "ce_dataschema")
@@ -74,7 +73,7 @@ def test_a_change_of_key_or_headers_changes_the_leaf_hash(
 
 @given(any_event(), st.binary(min_size=4, max_size=4))
 def test_the_schema_id_of_another_registry_leaves_the_leaf_hash(event: Event, foreign_id: bytes) -> None:
-    sealed = envelope.seal(event)
+    sealed = written(event)
     assert leaf(sealed) == leaf(sealed._replace(value=b"\0" + foreign_id + sealed.value[5:]))
 
 

@@ -100,7 +100,7 @@ def test_row_16_huge_lengths_anywhere_in_an_event_are_refused(event: Event, data
     length = data.draw(st.sampled_from([2**20, 2**31, 2**40, 2**62, -1, -(2**62)]))
     value = sealed.value[:place] + zigzag(length) + sealed.value[place:]
     with frugal(megabytes=1, seconds=0.2):
-        decodes(value, envelope.header(sealed.headers, "ce_dataschema") or "")
+        decodes(value, envelope.dataschema_of(sealed.head) or "")
 
 
 @given(st.sampled_from(DATASCHEMAS), st.binary(max_size=300))
@@ -116,11 +116,11 @@ def test_row_16_a_record_cut_short_anywhere_is_refused(event: Event, data: st.Da
     sealed = envelope.seal(event)
     cut = sealed.value[: data.draw(st.integers(0, len(sealed.value) - 1))]
     with pytest.raises(DecodeError):
-        envelope.unseal(sealed.headers, cut)
+        envelope.unseal(sealed.head, cut)
 
 
 @given(any_event(), st.binary(min_size=1, max_size=9))
 def test_row_16_bytes_after_an_event_are_refused(event: Event, more: bytes) -> None:
     sealed = envelope.seal(event)
     with pytest.raises(DecodeError, match="follow the"):
-        envelope.unseal(sealed.headers, sealed.value + more)
+        envelope.unseal(sealed.head, sealed.value + more)

@@ -1,10 +1,11 @@
 """Arbitrary events for Hypothesis, of every class, in the ranges their schemas allow."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
 from funcledger_schemas import events, manifest
+from funcledger_schemas.envelope import Headers, seal, spelled_out
 from funcledger_schemas.events import Event
 
 #: Instants that a datetime can hold with room to spare: 1970 to 2100, in microseconds.
@@ -40,3 +41,17 @@ def _values(type_: Any) -> st.SearchStrategy[Any]:
     if isinstance(type_, list):
         return st.none() | _VALUES[type_[1]]
     return INSTANTS if isinstance(type_, dict) else _VALUES[type_]
+
+
+class Written(NamedTuple):
+    """An event as a record holds it, its headers written out."""
+
+    topic: str
+    key: bytes
+    headers: Headers
+    value: bytes
+
+
+def written(event: Event, extra: Headers = ()) -> Written:
+    topic, key, head, value = seal(event, extra)
+    return Written(topic, key, spelled_out(head, event), value)

@@ -6,12 +6,12 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.events import INSTANTS, any_event
+from tests.support.events import INSTANTS, any_event, written
 from tests.support.partitions import about_task, start
 
 from funcledger_schemas import envelope
 from funcledger_schemas.codec import DecodeError
-from funcledger_schemas.envelope import header, seal, type_of, unseal
+from funcledger_schemas.envelope import Brief, dataschema_of, header, seal, spelled_out, type_of, unseal
 from funcledger_schemas.events import Event
 from funcledger_schemas.ids import is_id, new_id
 
@@ -19,7 +19,7 @@ TASK = about_task("TaskCompleted", "laptop", "t1", 7)
 
 
 def test_a_task_s_event_is_sealed_with_cloudevents_headers_owner_and_batch() -> None:
-    sealed = seal(msgspec.structs.replace(TASK, actor="user:Ann Ö"), (("traceparent", b"00-1-2-03"),))
+    sealed = written(msgspec.structs.replace(TASK, actor="user:Ann Ö"), (("traceparent", b"00-1-2-03"),))
     assert (sealed.topic, sealed.key) == ("results", b"laptop")
     assert sealed.headers == (
         ("ce_specversion", b"1.0"),
@@ -42,21 +42,21 @@ def test_bytes_an_agent_wrote_are_sealed_as_they_came() -> None:
 
 
 def test_an_endpoint_s_event_is_about_the_endpoint_and_nobody_s_batch() -> None:
-    sealed = seal(start("laptop", -1))
+    sealed = written(start("laptop", -1))
     assert header(sealed.headers, "ce_subject") == "laptop"
     assert header(sealed.headers, "ce_owner") is None
 
 
 @given(INSTANTS)
 def test_the_time_header_is_the_instant_to_the_microsecond(micros: int) -> None:
-    headers = seal(msgspec.structs.replace(TASK, occurred_at=micros)).headers
+    headers = written(msgspec.structs.replace(TASK, occurred_at=micros)).headers
     read = datetime.fromisoformat(header(headers, "ce_time") or "")
     assert read - datetime(1970, 1, 1, tzinfo=UTC) == timedelta(microseconds=micros)
 
 
 @given(any_event(), st.integers(-(2**63), 2**63 - 1))
 def test_no_clock_however_broken_keeps_an_event_from_the_log(event: Event, micros: int) -> None:
-    sealed = seal(msgspec.structs.replace(event, occurred_at=micros))
+    sealed = written(msgspec.structs.replace(event, occurred_at=micros))
     datetime.fromisoformat(header(sealed.headers, "ce_time") or "")
     assert unseal(sealed.headers, sealed.value).occurred_at == micros
 
@@ -83,3 +83,23 @@ def test_ids_are_version_7_uuids_that_sort_by_time() -> None:
 @pytest.mark.parametrize("text", ["", "x" * 36, new_id().upper(), new_id() + "\n", "{" + new_id() + "}"])
 def test_only_lower_case_uuids_are_ids(text: str) -> None:
     assert not is_id(text)
+
+
+@given(any_event())
+def test_what_stands_for_headers_is_read_as_they_are(event: Event) -> None:
+    """A brief says the same as the headers it stands for, to whoever does not ask for all of them."""
+    head, headers = seal(event).head, written(event).headers
+    assert type_of(head) == type_of(headers) == type(event).__name__
+    assert dataschema_of(head) == dataschema_of(headers)
+    assert spelled_out(head, unseal(head, seal(event).value)) == headers
+
+
+def test_of_an_event_that_cannot_be_read_the_headers_say_what_is_known() -> None:
+    trace = (("traceparent", b"00-1-2-03"),)
+    assert spelled_out(Brief("urn:funcledger:schema:TaskVanished:3", trace), None) == (
+        ("ce_specversion", b"1.0"),
+        ("ce_type", b"funcledger.events.TaskVanished"),
+        ("ce_dataschema", b"urn:funcledger:schema:TaskVanished:3"),
+        ("content-type", b"application/avro"),
+        *trace,
+    )

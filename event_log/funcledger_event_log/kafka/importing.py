@@ -113,7 +113,7 @@ class Importer:
             )
 
     def _produce(self, record: Record, report: Any) -> None:
-        new = NewRecord(record.topic, record.partition, record.key, record.headers, record.value)
+        new = NewRecord(record.topic, record.partition, record.key, record.head, record.value)
         headers: list[Any] = list(record.headers)
         self._producer.produce(
             self._settings.topic(record.topic),

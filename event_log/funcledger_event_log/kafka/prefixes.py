@@ -14,13 +14,9 @@ class Prefixes:
     """
 
     def __init__(self, ids: Mapping[str, int]) -> None:
-        self._known = {schema.encode(): b"\0" + number.to_bytes(4, "big") for schema, number in ids.items()}
+        self._known = {schema: b"\0" + number.to_bytes(4, "big") for schema, number in ids.items()}
 
     def value_of(self, record: NewRecord) -> bytes:
         """The record's value as it is to be written."""
-        if not self._known:
-            return record.value
-        for name, content in record.headers:
-            if name == "ce_dataschema" and content in self._known:
-                return b"".join((self._known[content], memoryview(record.value)[_LENGTH:]))
-        return record.value
+        prefix = self._known.get(record.dataschema or "")
+        return b"".join((prefix, memoryview(record.value)[_LENGTH:])) if prefix else record.value

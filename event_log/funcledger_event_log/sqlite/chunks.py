@@ -1,6 +1,5 @@
 """Consecutive records of one partition as one blob, the form in which they are stored."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 from zlib import crc32
@@ -9,7 +8,8 @@ import msgspec
 
 from funcledger_event_log.records import Record
 from funcledger_event_log.sqlite.errors import damaged
-from funcledger_schemas.envelope import Headers
+from funcledger_schemas import envelope
+from funcledger_schemas.envelope import Brief, Head
 
 #: A chunk is cut at so many records or bytes, so that reading a single record stays cheap.
 CHUNK_RECORDS = 64
@@ -28,16 +28,24 @@ class Entry(NamedTuple):
     """A record without what its chunk knows: position and time."""
 
     key: bytes
-    headers: Headers
+    head: Head
     #: The bytes, or where they are.
     value: bytes | Address
 
 
-#: Headers by number, then per record its key, the numbers of its headers, and its value.
-_Body = tuple[list[tuple[str, bytes]], list[bytes], list[list[int]], list[bytes | tuple[int, ...]]]
+#: A head as it is stored: the name of the schema where the other headers follow from the event, else none,
+#: and the headers that are written out.
+_Head = tuple[str | None, list[tuple[str, bytes]]]
+#: Heads and keys, each once, then per record the numbers of its head and its key, and its value.
+_Body = tuple[list[_Head], list[bytes], list[int], list[int], list[bytes | tuple[int, ...]]]
+#: As formats 1 and 2 had it: headers by number, then per record its key, its headers' numbers, and its value.
+_OldBody = tuple[list[tuple[str, bytes]], list[bytes], list[list[int]], list[bytes | tuple[int, ...]]]
+#: MessagePack's first byte of four items.
+_OLD = 0x94
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Body).decode
+_decode_old = msgspec.msgpack.Decoder(_OldBody).decode
 
 
 def cut(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
@@ -54,26 +62,46 @@ def cut(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
 def pack(records: Sequence[Record], place: Callable[[bytes], bytes | Address]) -> bytes:
     """The records as a blob, with what ``place`` makes of their values.
 
-    Headers are numbered and stored once, as most are the same in all records of a chunk.
+    Heads and keys are numbered and stored once, as they are the same in most records of a chunk.
     """
-    numbers: defaultdict[tuple[str, bytes], int] = defaultdict()
-    numbers.default_factory = numbers.__len__
-    headers = [list(map(numbers.__getitem__, record.headers)) for record in records]
-    keys = [record.key for record in records]
-    return _encode((list(numbers), keys, headers, [place(record.value) for record in records]))
+    heads: dict[Head, int] = {}
+    keys: dict[bytes, int] = {}
+    numbers = [heads.setdefault(record.head, len(heads)) for record in records]
+    named = [keys.setdefault(record.key, len(keys)) for record in records]
+    values = [place(record.value) for record in records]
+    return _encode(([_stored(head) for head in heads], list(keys), numbers, named, values))
+
+
+def _stored(head: Head) -> tuple[str | None, envelope.Headers]:
+    return (head.dataschema if isinstance(head, Brief) else None, envelope.extra_of(head))
 
 
 def unpack(body: bytes) -> list[Entry]:
     """The entries in a blob."""
-    shared, keys, numbers, values = _decode(body)
+    if body[0] == _OLD:
+        return _unpack_old(body)
+    heads, keys, numbers, named, values = _decode(body)
+    headed = [_head(dataschema, tuple(written)) for dataschema, written in heads]
     return [
-        Entry(
-            key,
-            tuple(map(shared.__getitem__, headers)),
-            value if type(value) is bytes else Address(*value),
-        )
+        Entry(keys[key], headed[number], _value(value))
+        for number, key, value in zip(numbers, named, values, strict=True)
+    ]
+
+
+def _head(dataschema: str | None, written: envelope.Headers) -> Head:
+    return written if dataschema is None else Brief(dataschema, written)
+
+
+def _unpack_old(body: bytes) -> list[Entry]:
+    shared, keys, numbers, values = _decode_old(body)
+    return [
+        Entry(key, tuple(map(shared.__getitem__, headers)), _value(value))
         for key, headers, value in zip(keys, numbers, values, strict=True)
     ]
+
+
+def _value(stored: bytes | tuple[int, ...]) -> bytes | Address:
+    return stored if type(stored) is bytes else Address(*stored)
 
 
 class Row(NamedTuple):

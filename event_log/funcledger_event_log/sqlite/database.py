@@ -11,8 +11,9 @@ from funcledger_event_log.sqlite.errors import READ_ERRORS, damaged, of_read
 from funcledger_event_log.sqlite.partitions import Partition
 
 APPLICATION_ID = 0x66_6C_6F_67  # "flog"
-#: What is written: since 2, addresses of large values carry a checksum. What is read: this and all before.
-FORMAT = 2
+#: What is written: since 2, addresses of large values carry a checksum; since 3, headers that follow from a
+#: record's event are left out. What is read: this and all before.
+FORMAT = 3
 #: The database, and the large values beside it.
 DATABASE, VALUES = "log.db", "log.values"
 

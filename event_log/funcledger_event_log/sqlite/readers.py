@@ -122,9 +122,9 @@ class Readers:
         return found
 
     def _record(self, partition: Partition, chunk: _Chunk, offset: int) -> Record:
-        key, headers, value = chunk.entries[offset - chunk.first]
+        key, head, value = chunk.entries[offset - chunk.first]
         whole = value if isinstance(value, bytes) else self._segment.read(value)
-        return Record(*partition.where, offset, chunk.timestamp, key, headers, whole)
+        return Record(*partition.where, offset, chunk.timestamp, key, head, whole)
 
     def _committed(self, consumer: str, partition: Partition) -> Committed | None:
         row = self._connection().execute(

@@ -117,7 +117,7 @@ class _Walk:
             raise damaged(self._values_path, f"the value of {where} does not fit its checksum")
         self._survey.values += 1
         try:
-            event = envelope.unseal(entry.headers, value)
+            event = envelope.unseal(entry.head, value)
         except DecodeError:
             self._survey.undecoded += 1
             return

@@ -49,7 +49,7 @@ class Transaction:
         offset = partition.next + len(records)
         # The writer's event goes on to live followers, so that nobody in this process decodes it.
         records.append(
-            Record(topic, number, offset, self._timestamp, new.key, new.headers, new.value, new.event)
+            Record(topic, number, offset, self._timestamp, new.key, new.head, new.value, new.decoded)
         )
         return Position(topic, number, offset)
 

@@ -46,13 +46,14 @@ def _partition(
             raise Damaged(f"a gap: {topic}/{partition} goes from {expected} to {chunk - first}")
         if zlib.crc32(body, zlib.crc32(f"{chunk} {count} {timestamp}".encode())) != checksum:
             raise Damaged(f"the chunk at {where} does not fit its checksum")
-        headers, keys, numbers, stored = msgpack.unpackb(body, strict_map_key=False)
-        if len(keys) != count:
-            raise Damaged(f"the chunk at {where} holds {len(keys)} records, not {count}")
-        for index, (key, named, value) in enumerate(zip(keys, numbers, stored, strict=True)):
-            found = tuple((headers[n][0], headers[n][1]) for n in named)
+        heads, keys, numbers, named, stored = msgpack.unpackb(body, strict_map_key=False)
+        if len(stored) != count:
+            raise Damaged(f"the chunk at {where} holds {len(stored)} records, not {count}")
+        for index, (number, key, value) in enumerate(zip(numbers, named, stored, strict=True)):
+            dataschema, headers = heads[number]
+            written = tuple((name, content) for name, content in headers)
             whole = value if isinstance(value, bytes) else _beside(values, where, *value)
-            yield Raw(topic, partition, expected + index, timestamp, key, found, whole)
+            yield Raw(topic, partition, expected + index, timestamp, keys[key], written, whole, dataschema)
         expected += count
 
 

@@ -3,8 +3,10 @@
 import hashlib
 import io
 import json
+import urllib.parse
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +14,7 @@ from typing import Any, NamedTuple
 import avro.io
 import avro.schema
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SCHEMAS = Path(__file__).parents[3] / "schemas" / "funcledger_schemas"
 
 
@@ -20,7 +23,10 @@ class Damaged(Exception):
 
 
 class Raw(NamedTuple):
-    """A record as it stands on the log; ``timestamp`` is when it was appended, in ms since 1970."""
+    """A record as it stands on the log; ``timestamp`` is when it was appended, in ms since 1970.
+
+    Where a ``dataschema`` is given, ``headers`` are only those that do not follow from it and the value.
+    """
 
     topic: str
     partition: int
@@ -29,6 +35,7 @@ class Raw(NamedTuple):
     key: bytes
     headers: tuple[tuple[str, bytes], ...]
     value: bytes
+    dataschema: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,8 @@ def facts_of(records: Iterable[Raw]) -> Iterator[Fact]:
     """
     for raw in records:
         name, fields = _decoded(raw)
+        if raw.dataschema is not None:
+            raw = raw._replace(headers=(*_following(name, raw.dataschema, fields), *raw.headers))
         where = (raw.topic, raw.partition, raw.offset, raw.timestamp)
         yield Fact(*where, name, fields, _leaf(raw, fields.get("payload")))
 
@@ -77,7 +86,8 @@ def _decoded(raw: Raw) -> tuple[str, dict[str, Any]]:
         raise Damaged(f"the {name} at {where} cannot be decoded: {error!r}") from error
     if body.read():
         raise Damaged(f"the {name} at {where} is followed by more bytes")
-    if dict(raw.headers).get("ce_dataschema") != f"urn:funcledger:schema:{name}:{version}".encode():
+    said = raw.dataschema or dict(raw.headers).get("ce_dataschema", b"").decode()
+    if said != f"urn:funcledger:schema:{name}:{version}":
         raise Damaged(f"the {name} at {where} and its header ce_dataschema differ")
     return name, fields
 
@@ -95,6 +105,28 @@ def _reader(name: str, version: int) -> avro.io.DatumReader:
         if isinstance(field["type"], dict):
             field["type"] = field["type"]["type"]  # instants stay numbers
     return avro.io.DatumReader(avro.schema.parse(json.dumps(schema)))
+
+
+def _following(name: str, dataschema: str, fields: dict[str, Any]) -> list[tuple[str, bytes]]:
+    """The headers that follow from an event, as docs/formats.md lists them."""
+    subject = next(
+        fields[each] for each in ("task_id", "function_id", "endpoint_id", "event_id") if each in fields
+    )
+    kind, _, who = fields["actor"].partition(":")
+    source = f"/{kind}/{who}" if ":" in fields["actor"] else f"/{kind}"
+    told = {
+        "ce_specversion": "1.0",
+        "ce_id": fields["event_id"],
+        "ce_type": f"funcledger.events.{name}",
+        "ce_source": urllib.parse.quote(source, safe="/:@"),
+        "ce_time": f"{_EPOCH + timedelta(microseconds=fields['occurred_at']):%Y-%m-%dT%H:%M:%S.%f+00:00}",
+        "ce_subject": subject,
+        "ce_dataschema": dataschema,
+        "content-type": "application/avro",
+    }
+    if "task_id" in fields:
+        told |= {"ce_owner": fields["owner"], "ce_batch": fields["batch_id"]}
+    return [(each, text.encode()) for each, text in told.items()]
 
 
 def _leaf(raw: Raw, payload: bytes | None) -> bytes:

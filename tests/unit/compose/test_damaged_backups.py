@@ -22,8 +22,15 @@ def flip(path: Path, at: int) -> None:
     path.write_bytes(damaged)
 
 
+def flip_in_a_chunk(path: Path) -> None:
+    """A bit of what a chunk of the log holds, wherever SQLite has put it."""
+    with closing(sqlite3.connect(path)) as connection:
+        (body,) = connection.execute("SELECT body FROM chunks ORDER BY id DESC LIMIT 1").fetchone()
+    flip(path, path.read_bytes().index(body[:16]) + 8)
+
+
 DAMAGE: dict[str, Callable[[Path], None]] = {
-    "a flipped bit in the log": lambda folder: flip(folder / "log" / "log.db", -300),
+    "a flipped bit in the log": lambda folder: flip_in_a_chunk(folder / "log" / "log.db"),
     "a flipped bit in a value": lambda folder: flip(folder / "log" / "log.values", 1000),
     "values cut short": lambda folder: os.truncate(folder / "log" / "log.values", 1000),
     "no values": lambda folder: (folder / "log" / "log.values").unlink(),
@@ -69,7 +76,10 @@ def test_a_backup_of_a_newer_version_is_refused_with_both_numbers(backup: Path, 
 def test_damage_in_the_original_is_found_and_no_backup_is_made(
     data: DataDir, tmp_path: Path, file: str
 ) -> None:
-    flip(data.log / file, 700 if file == "log.values" else -300)
+    if file == "log.values":
+        flip(data.log / file, 700)
+    else:
+        flip_in_a_chunk(data.log / file)
     with pytest.raises(BackupError, match="the original is damaged: ") as refused:
         back_up(data.path, tmp_path / "backup")
     assert (str(data.log) in str(refused.value)) == (file == "log.values")
