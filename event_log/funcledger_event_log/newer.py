@@ -1,8 +1,9 @@
 """Makes records readable whose schema is newer than this release: the server gives each schema once."""
 
-import dataclasses
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
 
 from funcledger_event_log.records import DecodeError, Record
 from funcledger_schemas import manifest
@@ -55,7 +56,7 @@ class NewerSchemas:
         if reader is None:
             return record
         try:
-            return dataclasses.replace(record, _event=reader(record.value))
+            return msgspec.structs.replace(record, _event=reader(record.value))
         except DecodeError as error:
             _log.error("the record at %s: %s", record.position, error)
             return record

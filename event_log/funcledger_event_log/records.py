@@ -1,8 +1,9 @@
 """Records of the log and where they stand, in Kafka's terms."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
 
 from funcledger_schemas import envelope
 from funcledger_schemas.codec import DecodeError
@@ -28,13 +29,20 @@ class Position(NamedTuple):
     offset: int
 
 
-class _Headed:
-    """What has headers, written out or not, and a value."""
+class _Headed(msgspec.Struct, gc=False, eq=False):
+    """What has headers, written out or not, and a value.
 
-    __slots__ = ()
+    Records are what a busy server has most of; the garbage collector has nothing to look for in them.
+    """
 
-    head: Head
-    value: bytes
+    topic: str
+    partition: int
+    if TYPE_CHECKING:
+        # Fields further on, each subclass having its own before them.
+        @property
+        def head(self) -> Head: ...  # noqa: D102
+        @property
+        def value(self) -> bytes: ...  # noqa: D102
 
     def event(self) -> Event:
         """The event.
@@ -75,16 +83,13 @@ class _Headed:
         return envelope.header(extra, "traceparent") if (extra := envelope.extra_of(self.head)) else None
 
 
-@dataclass(slots=True)
-class NewRecord(_Headed):
+class NewRecord(_Headed, gc=False, eq=False):
     """A record to append; ``decoded`` is what the value decodes to, where the writer has it at hand."""
 
-    topic: str
-    partition: int
     key: bytes
     head: Head
     value: bytes
-    decoded: Event | None = field(default=None, repr=False, compare=False)
+    decoded: Event | None = None
 
     @classmethod
     def of(cls, event: Event, partition: int, extra: Headers = (), value: bytes | None = None) -> "NewRecord":
@@ -109,18 +114,15 @@ class NewRecord(_Headed):
         return size
 
 
-@dataclass(slots=True)
-class Record(_Headed):
+class Record(_Headed, gc=False, eq=False):
     """A record of the log; ``timestamp`` is its append time in milliseconds since 1970."""
 
-    topic: str
-    partition: int
     offset: int
     timestamp: int
     key: bytes
     head: Head
     value: bytes
-    _event: Event | None = field(default=None, repr=False, compare=False)
+    _event: Event | None = None
 
     @property
     def position(self) -> Position:

@@ -1,7 +1,5 @@
 """Records whose payload was left out, for readers that need the facts and not yet the bytes."""
 
-import dataclasses
-
 import msgspec
 
 from funcledger_event_log.records import DecodeError, Record
@@ -26,7 +24,7 @@ def stub(record: Record) -> Record:
     if not getattr(event, "payload", b""):
         return record
     bare = msgspec.structs.replace(event, payload=b"")
-    return dataclasses.replace(record, value=codec.encode(bare), _event=bare)
+    return msgspec.structs.replace(record, value=codec.encode(bare), _event=bare)
 
 
 class Credit:

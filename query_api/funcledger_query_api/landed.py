@@ -1,6 +1,6 @@
 """An outcome as the feed found it on the log."""
 
-from dataclasses import dataclass, field
+import msgspec
 
 from funcledger_event_log.records import Position
 from funcledger_read_models.documents import Key
@@ -11,8 +11,7 @@ from funcledger_schemas.lifecycle import Outcome
 _BASE = 1024
 
 
-@dataclass(slots=True, eq=False)
-class Landed:
+class Landed(msgspec.Struct, gc=False, eq=False):
     """A task's outcome at its place in ``results``.
 
     ``first`` is None while the read models are being asked whether an earlier outcome stands.
@@ -26,14 +25,15 @@ class Landed:
     event: Outcome
     first: bool | None
     #: The value or the exception; empty where none travels.
-    payload: bytes = field(init=False)
+    payload: bytes = b""
     #: Bytes it holds, roughly.
-    size: int = field(init=False)
+    size: int = _BASE
 
     def __post_init__(self) -> None:
         event = self.event
-        self.payload = b"" if isinstance(event, TaskCancelled) else event.payload
-        self.size = _BASE + len(self.payload)
+        if not isinstance(event, TaskCancelled):
+            self.payload = event.payload
+            self.size += len(event.payload)
         if isinstance(event, TaskFailed):
             self.size += len(event.traceback or "")
 
