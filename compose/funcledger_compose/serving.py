@@ -21,8 +21,9 @@ def configure(log_level: str, log_format: str = "text") -> None:
     """Logging, and what suits a busy server of Python's own settings."""
     configure_logging(log_level, log_format)
     keep_memory()
-    # The log's writer must get its turn between the loop's callbacks, or commits wait for many of them.
-    sys.setswitchinterval(0.0001)
+    # The log's writer must get its turn between the loop's callbacks, or commits wait for many of them; but
+    # each turn moves what both work on from one core to the other.
+    sys.setswitchinterval(0.001)
     # The documents and events of a busy server are many and short-lived, and hold no cycles.
     gc.set_threshold(50_000, 20, 50)
 

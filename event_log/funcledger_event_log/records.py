@@ -40,9 +40,9 @@ class _Headed(msgspec.Struct, gc=False, eq=False):
     if TYPE_CHECKING:
         # Fields further on, each subclass having its own before them.
         @property
-        def head(self) -> Head: ...  # noqa: D102
+        def head(self) -> Head: ...
         @property
-        def value(self) -> bytes: ...  # noqa: D102
+        def value(self) -> bytes: ...
 
     def event(self) -> Event:
         """The event.

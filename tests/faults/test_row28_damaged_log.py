@@ -16,7 +16,9 @@ from funcledger import RequestError
 from funcledger_compose.data_dir import DataDir
 from funcledger_event_log.records import Record
 from funcledger_event_log.sqlite import LogCorrupt, SqliteLog
-from funcledger_event_log.sqlite.chunks import Row
+from funcledger_event_log.sqlite.chunks import Row, unpack
+from funcledger_event_log.sqlite.database import FORMAT
+from funcledger_schemas.envelope import extra_of
 
 
 def _cut_short(log: Path) -> None:
@@ -72,6 +74,10 @@ async def _read(directory: Path) -> list[Record]:
         await log.close()
 
 
+def _contents(records: list[Record]) -> list[tuple[object, ...]]:
+    return [(each.position, each.timestamp, each.key, each.headers, each.value) for each in records]
+
+
 @pytest.mark.parametrize(
     ("damage", "advice"),
     [
@@ -95,7 +101,7 @@ async def test_row28_a_damaged_log_is_refused_with_what_to_do(
 async def test_row28_flipped_bytes_are_never_read_as_something_else(directory: Path, tmp_path: Path) -> None:
     """Wherever a byte is flipped, the log is refused, or reading fails, or all is read as it was written."""
     places = seeded()
-    whole = await _read(directory)
+    whole = _contents(await _read(directory))
     assert len(whole) == 121
     pristine = (directory / "log.db").read_bytes()
     refused = 0
@@ -106,7 +112,7 @@ async def test_row28_flipped_bytes_are_never_read_as_something_else(directory: P
         damaged[places.randrange(len(damaged))] ^= places.randrange(1, 256)
         (copy / "log.db").write_bytes(damaged)
         try:
-            assert await _read(copy) == whole
+            assert _contents(await _read(copy)) == whole
         except LogCorrupt:
             refused += 1
     assert refused > 0
@@ -148,15 +154,17 @@ async def test_row28_a_flipped_byte_anywhere_in_a_large_value_is_refused_when_it
 async def test_row28_a_log_of_the_format_before_is_read_and_is_of_todays_from_then_on(
     directory: Path,
 ) -> None:
-    """Format 1 had no checksums of large values."""
+    """Format 1 had no checksums of large values, and every header of every record."""
     with sqlite3.connect(directory / "log.db") as connection:
         connection.execute("PRAGMA user_version = 1")
         for chunk in connection.execute(
             "SELECT id, records, timestamp, checksum, body FROM chunks"
         ).fetchall():
-            headers, keys, numbers, values = msgspec.msgpack.decode(chunk[4])
-            values = [value[:2] if isinstance(value, list) else value for value in values]
-            body = msgspec.msgpack.encode((headers, keys, numbers, values))
+            entries = unpack(chunk[4])
+            headers = list(dict.fromkeys(header for entry in entries for header in extra_of(entry.head)))
+            numbers = [[headers.index(header) for header in extra_of(entry.head)] for entry in entries]
+            values = [entry.value if isinstance(entry.value, bytes) else entry.value[:2] for entry in entries]
+            body = msgspec.msgpack.encode((headers, [entry.key for entry in entries], numbers, values))
             row = Row.of(chunk[0], chunk[1], chunk[2], body)
             connection.execute("UPDATE chunks SET checksum = ?, body = ? WHERE id = ?", (*row[3:], row.id))
     connection.close()
@@ -165,7 +173,7 @@ async def test_row28_a_log_of_the_format_before_is_read_and_is_of_todays_from_th
     await log.append([new(b"\1" * 80_000)])
     await log.close()
     with sqlite3.connect(directory / "log.db") as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (FORMAT,)
     connection.close()
 
 

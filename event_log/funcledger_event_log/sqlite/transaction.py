@@ -3,6 +3,9 @@
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from itertools import chain, groupby
+from operator import attrgetter
 from zlib import crc32
 
 from funcledger_event_log.records import NewRecord, Position, Record, TopicPartition
@@ -12,7 +15,16 @@ from funcledger_event_log.sqlite.database import chunk_id
 from funcledger_event_log.sqlite.partitions import Partition
 from funcledger_event_log.sqlite.segment import LARGE, Segment
 
-_INSERT = "INSERT INTO chunks (id, records, timestamp, checksum, body) VALUES (?, ?, ?, ?, ?)"
+_PLACE = attrgetter("topic", "partition")
+#: Most chunks of one statement.
+_AT_ONCE = 64
+
+
+@cache
+def _insert(rows: int) -> str:
+    """Stores so many chunks in one call, so that the writer's thread asks for the interpreter once."""
+    values = ", ".join(["(?, ?, ?, ?, ?)"] * rows)
+    return f"INSERT INTO chunks (id, records, timestamp, checksum, body) VALUES {values}"  # noqa: S608
 
 
 def append_time() -> int:
@@ -34,24 +46,29 @@ class Transaction:
         self._large: list[bytes] = []
         self._segment_end = self._segment_start = segment.end
         self._timestamp = append_time()
-        connection.execute("BEGIN IMMEDIATE")
+
+    def _begin(self) -> None:
+        """A transaction of several statements; a single one is a transaction by itself."""
+        if not self._connection.in_transaction:
+            self._connection.execute("BEGIN IMMEDIATE")
 
     def append(self, records: Sequence[NewRecord]) -> list[Position]:
         """Take these in; returns the positions they get if the commit succeeds."""
-        return [self._append(new) for new in records]
+        positions: list[Position] = []
+        for (topic, number), run in groupby(records, _PLACE):
+            positions += self._append(topic, number, list(run))
+        return positions
 
-    def _append(self, new: NewRecord) -> Position:
-        topic, number = new.topic, new.partition
+    def _append(self, topic: str, number: int, run: Sequence[NewRecord]) -> list[Position]:
         partition = self._partitions[TopicPartition(topic, number)]
-        records = self.written.get(partition)
-        if records is None:
-            records = self.written[partition] = []
-        offset = partition.next + len(records)
+        records = self.written.setdefault(partition, [])
+        first = partition.next + len(records)
         # The writer's event goes on to live followers, so that nobody in this process decodes it.
-        records.append(
+        records += [
             Record(topic, number, offset, self._timestamp, new.key, new.head, new.value, new.decoded)
-        )
-        return Position(topic, number, offset)
+            for offset, new in enumerate(run, first)
+        ]
+        return [Position(topic, number, offset) for offset in range(first, first + len(run))]
 
     def _place(self, value: bytes) -> bytes | Address:
         if len(value) <= LARGE:
@@ -63,6 +80,7 @@ class Transaction:
 
     def create_topic(self, topic: str, partitions: int) -> list[tuple[int, int]]:
         """Make the partitions that are missing; returns ids and numbers of all there are then."""
+        self._begin()
         self._connection.executemany(
             "INSERT OR IGNORE INTO partitions (topic, partition) VALUES (?, ?)",
             [(topic, partition) for partition in range(partitions)],
@@ -72,6 +90,7 @@ class Transaction:
 
     def commit_position(self, consumer: str, where: TopicPartition, offset: int, metadata: str) -> None:
         """Keep a consumer's position."""
+        self._begin()
         self._connection.execute(
             "INSERT OR REPLACE INTO consumers VALUES (?, ?, ?, ?)",
             (consumer, self._partitions[where].id, offset, metadata),
@@ -86,9 +105,15 @@ class Transaction:
         rows = list(self._rows())
         if self._large:
             self._segment.append(self._large)
+            self._begin()
             self._connection.execute("UPDATE segment SET end = ?", (self._segment_end,))
-        self._connection.executemany(_INSERT, rows)
-        self._connection.execute("COMMIT")
+        if len(rows) > _AT_ONCE:
+            self._begin()
+        for at in range(0, len(rows), _AT_ONCE):
+            piece = rows[at : at + _AT_ONCE]
+            self._connection.execute(_insert(len(piece)), list(chain.from_iterable(piece)))
+        if self._connection.in_transaction:
+            self._connection.execute("COMMIT")
         for partition, records in self.written.items():
             partition.next += len(records)
 
