@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING
 
 from funcledger_compose.data_dir import DataDirError, in_use
 from funcledger_compose.main import require
+from funcledger_compose.measured import MeasuredLog, MeasuredStore
+from funcledger_compose.projecting.process import ProjectorProcess
 from funcledger_compose.read_models_file import open_read_models
+from funcledger_compose.roles import Projecting
 from funcledger_compose.settings import Secret, Settings, SettingsError
 from funcledger_event_log.assignment import Assignment, Everything
 from funcledger_event_log.port import EventLog
 from funcledger_event_log.sqlite import LogCorrupt, LogInUse, SqliteLog
+from funcledger_projectors.runner import Projector
 from funcledger_read_models.port import ReadModelStore, StoreError, StoreUnavailable
+from funcledger_read_models.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from funcledger_event_log.kafka import KafkaSettings
@@ -25,6 +30,7 @@ class Backends:
         self._settings = settings
         self._stack = stack
         self._log: EventLog
+        self._store: ReadModelStore
 
     async def log(self, folder: Path) -> EventLog:
         """The log; ``folder`` is where an embedded one is.
@@ -48,9 +54,19 @@ class Backends:
         mongo = self._settings.read_models == "mongo"
         store = await (_mongo(self._settings) if mongo else open_read_models(file, self._log))
         self._stack.push_async_callback(store.close)
+        self._store = store
         return store
 
-    def assignment(self) -> Assignment:
+    def projector(self, log: MeasuredLog, store: MeasuredStore) -> Projecting:
+        """What keeps the read models opened before; ``log`` and ``store`` are the same, measured.
+
+        Where both are embedded it has a process of its own, so that it takes the interpreter from nobody.
+        """
+        if isinstance(self._log, SqliteLog) and isinstance(self._store, SqliteStore):
+            return ProjectorProcess(self._log, self._store, self._settings, log, store.observe)
+        return Projector(log, store, assignment=self._assignment())
+
+    def _assignment(self) -> Assignment:
         """How this process shares partitions with others: on Kafka by a group, else it is alone."""
         if self._settings.log != "kafka":
             return Everything()

@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import logging
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Gauge
 
 from funcledger_event_log.port import EventLog, LogError
-from funcledger_projectors.runner import Projector
+from funcledger_read_models.port import StoreError
 
 _log = logging.getLogger(__name__)
 
@@ -15,10 +16,18 @@ _log = logging.getLogger(__name__)
 _INTERVAL = 1.0
 
 
+class Lagging(Protocol):
+    """What knows its lag."""
+
+    async def lag(self) -> int:
+        """How many records of its partitions have not been applied yet."""
+        ...
+
+
 class LagMetric:
     """Keeps the gauges up to date; of the lag, each projector tells that of its own partitions."""
 
-    def __init__(self, log: EventLog, projector: Projector, registry: CollectorRegistry) -> None:
+    def __init__(self, log: EventLog, projector: Lagging, registry: CollectorRegistry) -> None:
         self._log = log
         self._projector = projector
         self._lag = Gauge(
@@ -48,6 +57,6 @@ class LagMetric:
                 self._lag.set(await self._projector.lag())
                 starts = await self._log.starts("dead_letters")
                 self._dead.set(sum((await self._log.ends("dead_letters")).values()) - sum(starts.values()))
-            except LogError as error:
+            except (LogError, StoreError) as error:
                 _log.warning("the read models' lag cannot be told: %s", error)
             await asyncio.sleep(_INTERVAL)

@@ -57,7 +57,11 @@ class MeasuredStore:
 
     async def save(self, documents: Documents, positions: Positions, before: Positions) -> None:
         """As the port says."""
-        self._documents.observe(sum(map(len, documents.values())))
         begun = time.perf_counter()
         await self._store.save(documents, positions, before)
-        self._seconds.observe(time.perf_counter() - begun)
+        self.observe(sum(map(len, documents.values())), time.perf_counter() - begun)
+
+    def observe(self, documents: int, seconds: float) -> None:
+        """So many documents were saved, which took so long: here, or in a process of the projector's own."""
+        self._documents.observe(documents)
+        self._seconds.observe(seconds)

@@ -10,14 +10,12 @@ from prometheus_client import CollectorRegistry
 from funcledger_command_api import api as commands
 from funcledger_command_api.backlog import Backlog
 from funcledger_compose.lag import LagMetric
-from funcledger_event_log.assignment import Assignment
 from funcledger_event_log.follower import Tail
 from funcledger_event_log.port import EventLog
 from funcledger_gateway.door import Door
 from funcledger_gateway.fencing import EpochTail
 from funcledger_gateway.keeper import Keeper
 from funcledger_gateway.routes import routers as gateway_routers
-from funcledger_projectors.runner import Projector
 from funcledger_query_api import schema_registry
 from funcledger_query_api.api import QuerySide
 from funcledger_read_models.port import ReadModelStore, StoreError
@@ -141,13 +139,26 @@ class Gateway(Role):
         self._door.close_feeds()
 
 
+class Projecting(Part, Protocol):
+    """A projector, in this process or in one of its own."""
+
+    @property
+    def failed(self) -> Exception | None:
+        """Why it has stopped for good, None while all is well."""
+        ...
+
+    async def lag(self) -> int:
+        """How many records of its partitions have not been applied yet."""
+        ...
+
+
 class Projectors(Role):
     """Keeps the read models up to date, for its share of the partitions."""
 
     def __init__(
-        self, log: EventLog, store: ReadModelStore, assignment: Assignment, registry: CollectorRegistry
+        self, log: EventLog, store: ReadModelStore, projector: Projecting, registry: CollectorRegistry
     ) -> None:
-        self._projector = Projector(log, store, assignment=assignment)
+        self._projector = projector
         self._store = store
         super().__init__(self._projector, LagMetric(log, self._projector, registry))
 

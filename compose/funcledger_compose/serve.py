@@ -74,9 +74,7 @@ async def _start(settings: Settings, role: str, stack: AsyncExitStack) -> Servic
             role,
         )
     services = await _patiently(
-        lambda: Services.over(
-            log, store, settings, users=users, roles={role}, assignment=backends.assignment()
-        )
+        lambda: Services.over(log, store, settings, users=users, roles={role}, projector=backends.projector)
     )
     stack.push_async_callback(services.stop)
     return services

@@ -1,6 +1,6 @@
 """The services of one process under one address: all of them, or some, over a log and a store."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 
 from fastapi import FastAPI
@@ -9,11 +9,11 @@ from prometheus_client import CollectorRegistry
 from funcledger_command_api.api import ABOUT
 from funcledger_command_api.backlog import Backlog
 from funcledger_compose.measured import MeasuredLog, MeasuredStore
-from funcledger_compose.roles import ROLES, CommandApi, Gateway, Known, Projectors, QueryApi, Role
+from funcledger_compose.roles import ROLES, CommandApi, Gateway, Known, Projecting, Projectors, QueryApi, Role
 from funcledger_compose.settings import Settings
-from funcledger_event_log.assignment import Assignment, Everything
 from funcledger_event_log.port import EventLog
 from funcledger_gateway.fencing import EpochTail
+from funcledger_projectors.runner import Projector
 from funcledger_read_models.port import ReadModelStore
 from funcledger_schemas.envelope import BY_ENDPOINT, TOPICS
 from funcledger_web.app import application
@@ -25,6 +25,10 @@ from funcledger_web.tokens import TokenTable
 
 #: Seconds the catalogue may take to catch up before an unknown credential is turned away.
 _CATCH_UP = 2.0
+
+
+#: Makes a projector of the log and the store, both measured.
+MakeProjector = Callable[[MeasuredLog, MeasuredStore], Projecting]
 
 
 class Services:
@@ -45,14 +49,15 @@ class Services:
         *,
         users: Mapping[str, Principal],
         roles: Collection[str] = ROLES,
-        assignment: Assignment | None = None,
+        projector: MakeProjector = Projector,
     ) -> "Services":
         """The services of these roles, started.
 
         Args:
             store: only for roles that read or write it.
             users: per SHA-256 of a token, whom it speaks for.
-            assignment: how the projector shares partitions with others; it takes all without.
+            projector: what makes the projector, of the log and the store; by default one in this process
+                that takes all partitions.
 
         Raises:
             LogUnavailable, StoreUnavailable: try again later.
@@ -61,19 +66,19 @@ class Services:
             await _create_topics(log, settings.partitions)
         metrics = RequestMetrics(CollectorRegistry())
         log = MeasuredLog(log, metrics.registry)
-        store = store and MeasuredStore(store, metrics.registry)
+        saved = MeasuredStore(store, metrics.registry) if store else None
         known = Known(log) if {"command-api", "gateway"} & set(roles) else None
         waits = Waits(settings.open_waits)
         made: list[Role] = [known] if known else []
         if known and "command-api" in roles:
             backlog = Backlog(log, tasks=settings.backlog_tasks, size=settings.backlog_bytes)
             made.append(CommandApi(log, known, backlog))
-        if known and store and "gateway" in roles:
-            made.append(Gateway(log, store, known, await EpochTail.over(log, store), waits))
-        if store and "projectors" in roles:
-            made.append(Projectors(log, store, assignment or Everything(), metrics.registry))
-        if store and "query-api" in roles:
-            made.append(QueryApi(log, store, waits, _topic_prefix(settings)))
+        if known and saved and "gateway" in roles:
+            made.append(Gateway(log, saved, known, await EpochTail.over(log, saved), waits))
+        if saved and "projectors" in roles:
+            made.append(Projectors(log, saved, projector(log, saved), metrics.registry))
+        if saved and "query-api" in roles:
+            made.append(QueryApi(log, saved, waits, _topic_prefix(settings)))
         services = cls(log, made)
         await services._start()
         services.app = application(

@@ -2,11 +2,13 @@
 
 import asyncio
 import socket
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 from funcledger_compose import tracing
 from funcledger_compose.backends import Backends
 from funcledger_compose.data_dir import DataDir, DataDirError
+from funcledger_compose.known import endpoints_known
 from funcledger_compose.local_endpoint import NAME, LocalEndpoint
 from funcledger_compose.services import Services
 from funcledger_compose.serving import Server, Signals, address, configure, first, listen, say, uvicorn_loop
@@ -45,13 +47,26 @@ async def _serve(settings: Settings, *, endpoint: bool) -> None:
         stack.callback(sock.close)
         store = await backends.store(data.read_models)
         users = {digest(data.token()): Principal("user", OWNER)}
-        services = await Services.over(log, store, settings, users=users, assignment=backends.assignment())
+        services = await Services.over(log, store, settings, users=users, projector=backends.projector)
         stack.push_async_callback(services.stop)
-        await _run(settings, data, services, sock, endpoint=endpoint)
+        await _run(
+            settings,
+            data,
+            services,
+            sock,
+            lambda: endpoints_known(log, store, services.missing),
+            endpoint=endpoint,
+        )
 
 
 async def _run(
-    settings: Settings, data: DataDir, services: Services, sock: socket.socket, *, endpoint: bool
+    settings: Settings,
+    data: DataDir,
+    services: Services,
+    sock: socket.socket,
+    known: Callable[[], Awaitable[None]],
+    *,
+    endpoint: bool,
 ) -> None:
     url = address(sock)
     server = Server(services, settings.drain)
@@ -63,7 +78,9 @@ async def _run(
     try:
         if endpoint:
             await local.start()
-        _say_ready(url, local if endpoint else None)
+        await first(asyncio.ensure_future(known()), signals.first)
+        if not signals.first.done():
+            _say_ready(url, local if endpoint else None)
         await first(serving, signals.first)
         # The agent's last words go through the gateway, so it stops before the server does.
         await first(serving, signals.second, asyncio.ensure_future(local.stop()))

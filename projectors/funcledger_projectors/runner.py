@@ -14,7 +14,7 @@ from funcledger_projectors.applier import Applier
 from funcledger_projectors.batch import Batch
 from funcledger_projectors.dead_letters import DeadLetters
 from funcledger_projectors.inbox import Inbox
-from funcledger_read_models.port import ReadModelStore, StaleWriter, StoreUnavailable
+from funcledger_read_models.port import Positions, ReadModelStore, StaleWriter, StoreUnavailable
 from funcledger_schemas import clock
 
 _log = logging.getLogger(__name__)
@@ -80,17 +80,14 @@ class Projector:
         """What has been applied."""
         return Token({TopicPartition(*where): end for where, end in self._applier.positions.items()})
 
+    async def ended(self) -> None:
+        """Return when it has stopped, for good or because it was told to."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
     async def lag(self) -> int:
         """How many records of its partitions have not been applied yet."""
-        lag = 0
-        for topic in TOPICS:
-            starts = await self._log.starts(topic)
-            for partition, end in (await self._log.ends(topic)).items():
-                if partition not in self._assignment.share:
-                    continue
-                at = max(self._applier.positions.get((topic, partition), 0), starts[partition])
-                lag += max(0, end - at)
-        return lag
+        return await records_behind(self._log, self._applier.positions, self._assignment.share)
 
     async def _run_for_ever(self) -> None:
         try:
@@ -178,6 +175,17 @@ class Projector:
 
     async def _count(self) -> int:
         return sum([await self._log.partitions(topic) for topic in TOPICS])
+
+
+async def records_behind(log: EventLog, positions: Positions, share: Share | None = None) -> int:
+    """How many records lie behind these positions, in a share of the partitions or in all of them."""
+    lag = 0
+    for topic in TOPICS:
+        starts = await log.starts(topic)
+        for partition, end in (await log.ends(topic)).items():
+            if share is None or partition in share:
+                lag += max(0, end - max(positions.get((topic, partition), 0), starts[partition]))
+    return lag
 
 
 async def _give_back(inbox: Inbox, share: Share) -> None:

@@ -13,7 +13,8 @@ from tests.chaos.auditor.embedded import records
 from tests.chaos.auditor.facts import Raw
 from tests.chaos.rebuilding import rebuilt
 from tests.chaos.stack import Rebuilt, Victim
-from tests.support.standalone import Standalone, funcledger
+from tests.support.poll import until_sync
+from tests.support.standalone import Standalone, funcledger, lag, projectors_of
 
 from funcledger_endpoint.agent import FENCED_EXIT_CODE
 from funcledger_event_log.sqlite import SqliteLog
@@ -25,7 +26,7 @@ _AGENT_ENDED = re.compile(r"agent ended with (-?\d+)")
 class Embedded:
     """A ``Stack``."""
 
-    roles = ("server", "agent", "worker")
+    roles = ("server", "projector", "agent", "worker")
 
     def __init__(self, folder: Path) -> None:
         self._server = Standalone(folder / "data", "--workers", "2")
@@ -63,6 +64,7 @@ class Embedded:
         """As the port says."""
         assert self._process is not None
         found = [Victim("server", psutil.Process(self._process.pid))]
+        found += [Victim("projector", each) for each in projectors_of(self._process.pid)]
         rival = self._rival.pid if self._rival is not None and self._rival.poll() is None else None
         for pid in (self._server.agent_pid(), rival):
             with suppress(psutil.NoSuchProcess):  # it may end while we look
@@ -96,7 +98,9 @@ class Embedded:
         return self._ended
 
     def settle(self) -> None:
-        """As the port says; read models in the server itself keep up with what the client waits for."""
+        """As the port says."""
+        with self._server.client() as client:
+            until_sync(lambda: lag(client) == 0, 60)
 
     def stop(self) -> None:
         """As the port says."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.poll import until_sync
-from tests.support.standalone import Standalone, standalone
+from tests.support.standalone import Standalone, lag, standalone
 
 
 def squared(x: int) -> int:
@@ -158,13 +158,7 @@ def test_lag_and_requests_are_metrics_and_the_description_is_openapi_3_1(server:
         client.get_result(
             client.run(3, endpoint_id="local", function_id=client.register_function(squared)), 20
         )
-
-        def lag() -> float:
-            text = client.transport.request("GET", "/metrics").text
-            found = [row for row in text.splitlines() if row.startswith("funcledger_projector_lag_records ")]
-            return float(found[0].split()[1])
-
-        until_sync(lambda: lag() == 0, 10)
+        until_sync(lambda: lag(client) == 0, 10)
         assert client.transport.get("/openapi.json")["openapi"].startswith("3.1")
         assert client.transport.get("/version")["version"]
 

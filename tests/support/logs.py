@@ -13,7 +13,8 @@ from funcledger_event_log.kafka import KafkaLog, KafkaSettings
 from funcledger_event_log.memory import MemoryLog
 from funcledger_event_log.port import EventLog
 from funcledger_event_log.records import NewRecord, Record, TopicPartition
-from funcledger_event_log.sqlite import SqliteLog
+from funcledger_event_log.sqlite import SqliteLog, SqliteView
+from funcledger_event_log.sqlite.partitions import Partition
 from funcledger_schemas.ids import new_id
 
 #: Opens an empty log; the directory is there for what it wants to keep.
@@ -40,6 +41,34 @@ async def sqlite(directory: Path) -> AsyncIterator[SqliteLog]:
         await log.close()
 
 
+class Beside(SqliteView):
+    """The embedded log seen from beside its server, which does for it here what it may not do itself."""
+
+    log: SqliteLog
+
+    async def create_topic(self, topic: str, partitions: int) -> None:
+        await self.log.create_topic(topic, partitions)
+        self._partitions.update(
+            {where: Partition(where, each.id, each.end) for where, each in self.log._partitions.items()}
+        )
+
+    async def commit(self, consumer: str, where: TopicPartition, offset: int, metadata: str = "") -> None:
+        await self.log.commit(consumer, where, offset, metadata)
+
+
+@asynccontextmanager
+async def beside(directory: Path) -> AsyncIterator[Beside]:
+    """The embedded log as a process beside its server sees it."""
+    async with sqlite(directory) as log:
+        view = await Beside.open(directory / "log", log.append)
+        assert isinstance(view, Beside)
+        view.log = log
+        try:
+            yield view
+        finally:
+            await view.close()
+
+
 @asynccontextmanager
 async def kafka(_directory: Path) -> AsyncIterator[EventLog]:
     """The log on the real broker, with a prefix of its own."""
@@ -51,7 +80,12 @@ async def kafka(_directory: Path) -> AsyncIterator[EventLog]:
 
 
 #: Every adapter of the port, by the name that selects its tests (``pytest -k sqlite``).
-ADAPTERS: dict[str, Opener] = {"memory": memory, "sqlite": sqlite, "kafka": kafka}
+ADAPTERS: dict[str, Opener] = {
+    "memory": memory,
+    "sqlite": sqlite,
+    "beside": beside,
+    "kafka": kafka,
+}
 
 #: The same as parameters of a fixture; what needs the broker can be left out (``-m 'not distributed'``).
 LOGS = [pytest.param(name, marks=[pytest.mark.distributed] if name == "kafka" else []) for name in ADAPTERS]

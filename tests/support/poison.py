@@ -28,17 +28,17 @@ def poison() -> dict[str, NewRecord]:
     good = NewRecord.of(teller.records[0].event(), 0)
 
     def bad(**changes: Any) -> NewRecord:
-        fields = {name: getattr(good, name) for name in ("topic", "partition", "key", "headers", "value")}
+        fields = {name: getattr(good, name) for name in ("topic", "partition", "key", "head", "value")}
         return NewRecord(**(fields | changes))
 
     vanished = tuple((name, value.replace(b"Submitted:", b"Vanished:")) for name, value in good.headers)
     return {
         "random bytes": bad(value=b"\x00\x00\x00\x00\x01" + seeded().randbytes(3)),
-        "no headers": bad(headers=()),
+        "no headers": bad(head=()),
         "truncated": bad(value=good.value[:-4]),
         "empty": bad(value=b""),
         "bytes left over": bad(value=good.value + b"\x00"),
-        "unknown schema": bad(headers=vanished),
+        "unknown schema": bad(head=vanished),
         "wrong key": bad(key=ENDPOINTS[1].encode()),
         "wrong topic": bad(topic="results"),
         "Avro bomb": bad(value=b"\x00\x00\x00\x00\x01" + b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01"),

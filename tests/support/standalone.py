@@ -6,10 +6,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 from tests.support.poll import until_sync
 
 from funcledger import Client
@@ -112,6 +113,27 @@ class Standalone:
         from funcledger_compose.endpoint_dir import EndpointDir
 
         return EndpointDir(self.folder / "endpoints", "local").pid()
+
+
+def projectors_of(server: int) -> list[psutil.Process]:
+    """The process of a server's projector; none where it has just ended, or the server has."""
+    found = []
+    with suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(server).children():
+            with suppress(psutil.NoSuchProcess):
+                found += [child] if "funcledger_compose.projecting" in child.cmdline() else []
+    return found
+
+
+def metric(client: Client, name: str) -> float:
+    """One of the server's figures."""
+    text = client.transport.request("GET", "/metrics").text
+    return float(next(line.split()[-1] for line in text.splitlines() if line.startswith(f"{name} ")))
+
+
+def lag(client: Client) -> float:
+    """Records that the read models do not reflect yet, as the server has last looked."""
+    return metric(client, "funcledger_projector_lag_records")
 
 
 def funcledger(*words: str) -> list[str]:

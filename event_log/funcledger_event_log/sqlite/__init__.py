@@ -6,6 +6,7 @@ from funcledger_event_log.sqlite.errors import LogInUse
 from funcledger_event_log.sqlite.lock import DirectoryLock
 from funcledger_event_log.sqlite.log import SqliteLog
 from funcledger_event_log.sqlite.survey import Survey, survey
+from funcledger_event_log.sqlite.view import SqliteView
 
 __all__ = [
     "DATABASE",
@@ -14,6 +15,7 @@ __all__ = [
     "LogCorrupt",
     "LogInUse",
     "SqliteLog",
+    "SqliteView",
     "Survey",
     "survey",
     "values_end",

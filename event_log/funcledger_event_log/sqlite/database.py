@@ -49,8 +49,8 @@ _CHECKED = 64 * 1024 * 1024
 class Database:
     """The file ``log.db`` and ways to connect to it."""
 
-    def __init__(self, directory: Path) -> None:
-        """Open or make the file.
+    def __init__(self, directory: Path, *, ours: bool = True) -> None:
+        """Open or make the file; one that is not ``ours`` is a running server's, which has looked after it.
 
         Raises:
             LogCorrupt: it is not a log, not whole, or written by a newer version.
@@ -58,10 +58,12 @@ class Database:
         """
         self.path = directory / DATABASE
         self.segment_path = directory / VALUES
-        self.path.touch(mode=0o600)
+        if ours:
+            self.path.touch(mode=0o600)
         try:
             with closing(self._connect()) as connection:
-                self._check(connection)
+                if ours:
+                    self._check(connection)
                 self.partitions = _load_partitions(connection)
                 self.segment_end = values_end(connection)
         except READ_ERRORS as error:

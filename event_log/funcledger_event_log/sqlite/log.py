@@ -1,19 +1,18 @@
 """The embedded log as its users see it: what is asked on the event loop, and what is told back to it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from funcledger_event_log.checks import check_metadata, check_sizes
-from funcledger_event_log.in_process import InProcessLog
 from funcledger_event_log.port import Committed, LogError, LogUnavailable
 from funcledger_event_log.recent import RecentRecords, take
 from funcledger_event_log.records import NewRecord, Position, Record, TopicPartition
+from funcledger_event_log.sqlite.files import FilesRead
 from funcledger_event_log.sqlite.partitions import Partition
 from funcledger_event_log.sqlite.requests import Append, CommitPosition, CreateTopic, Group, Request, T
 from funcledger_event_log.sqlite.storage import Storage
-from funcledger_event_log.sqlite.transaction import append_time
 from funcledger_event_log.sqlite.writer import Written
 
 #: Newest records kept in memory, in bytes.
@@ -22,11 +21,13 @@ TAIL_BYTES = 64 * 1024 * 1024
 WAITING_BYTES = 64 * 1024 * 1024
 
 
-class SqliteLog(InProcessLog[Partition]):
+class SqliteLog(FilesRead):
     """An ``EventLog`` in one directory, for one process and one event loop; made by :meth:`open`."""
 
     def __init__(self, storage: Storage, loop: asyncio.AbstractEventLoop, tail_bytes: int) -> None:
-        super().__init__(storage.partitions)
+        super().__init__(storage.partitions, storage.readers)
+        #: Its directory.
+        self.path = storage.directory
         self._storage = storage
         self._loop = loop
         self._recent = RecentRecords(tail_bytes)
@@ -100,31 +101,23 @@ class SqliteLog(InProcessLog[Partition]):
         """Records from an offset on, for a follower; None when they are no longer in memory."""
         return take(self._partitions[where], offset, records, size)
 
-    async def fetch(self, where: TopicPartition, offset: int, records: int, size: int) -> list[Record]:
-        """The same from storage."""
-        return await self._storage.readers.batch(self._partitions[where], offset, records, size)
+    async def moves(self, topics: Collection[str]) -> AsyncGenerator[dict[TopicPartition, int]]:
+        """The ends of partitions of these topics, as they move; those of all of them first.
 
-    async def read(self, positions: Sequence[Position]) -> list[Record | None]:
-        """As the port says."""
-        found: dict[Position, Record] = {}
-        missing = []
-        for position in positions:
-            partition = self._partition(TopicPartition(position.topic, position.partition))
-            if (record := partition.tail.get(position.offset)) is not None:
-                found[position] = record
-            elif 0 <= position.offset < partition.end:
-                missing.append((partition, position.offset))
-        if missing:
-            found.update(await self._storage.readers.single(missing))
-        return [found.get(position) for position in positions]
-
-    async def ends(self, topic: str) -> dict[int, int]:
-        """As the port says."""
-        return {
-            where.partition: partition.end
-            for where, partition in self._partitions.items()
-            if where.topic == topic
-        }
+        Raises:
+            LogUnavailable: the log is closed.
+        """
+        following = [where for where in self._partitions if where.topic in topics]
+        bell = self.bells.hang(following)
+        try:
+            while True:
+                await bell.wait()
+                if self.bells.closed:
+                    raise LogUnavailable("the log is closed")
+                moved, bell.rung = bell.rung, {}
+                yield {where: self._partitions[where].end for where in moved}
+        finally:
+            self.bells.take_down(bell, following)
 
     async def commit(self, consumer: str, where: TopicPartition, offset: int, metadata: str = "") -> None:
         """As the port says."""
@@ -132,18 +125,9 @@ class SqliteLog(InProcessLog[Partition]):
         self._partition(where)
         await self._submit(CommitPosition(consumer, where, offset, metadata))
 
-    async def committed(self, consumer: str, where: TopicPartition) -> Committed | None:
-        """As the port says."""
-        partition = self._partitions.get(where)
-        return await self._storage.readers.committed(consumer, partition) if partition else None
-
     async def consumers(self) -> list[tuple[str, TopicPartition, Committed]]:
         """Every consumer's positions, for whoever moves the log elsewhere."""
-        return await self._storage.readers.consumers()
-
-    async def time(self) -> int:
-        """As the port says."""
-        return append_time()
+        return await self._readers.consumers()
 
     async def ready(self) -> bool:
         """As the port says: open, and what was written last could be written."""

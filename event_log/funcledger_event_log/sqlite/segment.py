@@ -15,22 +15,36 @@ LARGE = 64 * 1024
 class Segment:
     """One file, written by the writer's thread alone and read from any."""
 
-    def __init__(self, path: Path, end: int) -> None:
+    def __init__(self, path: Path, file: int, end: int) -> None:
+        """``file`` is its descriptor, ``end`` where the next value goes; see :meth:`open`."""
+        self._path = path
+        self._file = file
+        self.end = end
+        self.syncs = 0
+
+    @classmethod
+    def beside(cls, path: Path) -> "Segment":
+        """The file of a running server, to read from.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        return cls(path, os.open(path, os.O_RDONLY | os.O_CLOEXEC), 0)
+
+    @classmethod
+    def open(cls, path: Path, end: int) -> "Segment":
         """Open the file, of which the database knows ``end`` bytes; what a crash left behind them goes.
 
         Raises:
             LogCorrupt: it is shorter than that.
         """
-        self._path = path
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        size = os.fstat(self._file).st_size
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        size = os.fstat(file).st_size
         if size < end:
-            os.close(self._file)
+            os.close(file)
             raise damaged(path, f"it has {size} bytes, {end} were written")
-        #: Where the next value goes.
-        self.end = end
-        self.syncs = 0
-        os.ftruncate(self._file, end)
+        os.ftruncate(file, end)
+        return cls(path, file, end)
 
     def append(self, values: Sequence[bytes]) -> None:
         """Write the values one after another at the end, and return once they are on the disk.

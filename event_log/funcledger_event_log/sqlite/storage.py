@@ -23,11 +23,12 @@ class Storage:
         Raises:
             LogInUse, LogCorrupt, OSError: as :meth:`SqliteLog.open` says.
         """
+        self.directory = directory
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = DirectoryLock(directory)
         try:
             self._database = Database(directory)
-            self._segment = Segment(self._database.segment_path, self._database.segment_end)
+            self._segment = Segment.open(self._database.segment_path, self._database.segment_end)
         except BaseException:
             self._lock.release()
             raise

@@ -35,12 +35,12 @@ _READERS = 2
 class SqliteStore:
     """A ``ReadModelStore`` in one file.
 
-    Readers see the last commit and never wait for the writer. Only saves made through this object
-    end :meth:`wait_change` early.
+    Readers see the last commit and never wait for the writer. Only saves made through this object, and
+    those it is told of by :meth:`changed`, end :meth:`wait_change` early.
     """
 
     def __init__(self, path: Path, writer: Writer) -> None:
-        self._path = path
+        self.path = path
         self._writer = writer
         self._changes = Changes()
         self._write_thread = ThreadPoolExecutor(1, "read-models-write")
@@ -100,6 +100,10 @@ class SqliteStore:
         await self._run(self._write_thread, lambda: self._writer.save(documents, positions, before))
         self._changes.happened()
 
+    def changed(self) -> None:
+        """Another process has saved: those who wait may look."""
+        self._changes.happened()
+
     async def positions(self) -> dict[tuple[str, int], int]:
         """As the port says."""
         return self._do(lambda: read_positions(self._connection()))
@@ -153,7 +157,7 @@ class SqliteStore:
         """This thread's connection for reading."""
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = self._local.connection = connect(self._path, READER_CACHE)
+            connection = self._local.connection = connect(self.path, READER_CACHE)
             self._connections.append(connection)
         return connection
 
@@ -166,9 +170,9 @@ class SqliteStore:
 
     def _do(self, work: Callable[[], T]) -> T:
         self._check_open()
-        with translated(self._path):
+        with translated(self.path):
             return work()
 
     def _check_open(self) -> None:
         if self._closed:
-            raise StoreUnavailable(f"the store {self._path} is closed")
+            raise StoreUnavailable(f"the store {self.path} is closed")

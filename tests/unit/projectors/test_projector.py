@@ -19,7 +19,7 @@ from funcledger_event_log.port import LogUnavailable, PositionGone
 from funcledger_event_log.records import NewRecord, Record, TopicPartition
 from funcledger_projectors import batch
 from funcledger_projectors.applier import INLINE_RECORDS, Applier
-from funcledger_projectors.inbox import RECORDS, Inbox
+from funcledger_projectors.inbox import MANY, RECORDS, Inbox
 from funcledger_projectors.recent import Recent
 from funcledger_read_models.documents import TASK_RESULTS, TASK_STATUS, TaskStatus
 from funcledger_read_models.memory import MemoryStore
@@ -231,3 +231,24 @@ def test_what_is_remembered_is_bounded_and_results_are_not() -> None:
     found, missing = recent.look_up({TASK_STATUS: keys, TASK_RESULTS: [("o", "t", "e")]})
     assert list(found[TASK_STATUS]) == keys[80:]
     assert missing == {TASK_STATUS: keys[:80], TASK_RESULTS: [("o", "t", "e")]}
+
+
+async def test_few_records_are_taken_at_once_and_many_wait_for_more_a_moment() -> None:
+    records = RECORDS_OF_A_DAY[:1] * (MANY - 1)
+    inbox = Inbox(gather=10)
+    await inbox.put(records)
+    assert len(await asyncio.wait_for(inbox.take(), 5)) == MANY - 1
+    inbox = Inbox(gather=0.2)
+    await inbox.put([*records, *records])
+    taking = asyncio.create_task(inbox.take())
+    await asyncio.sleep(0)
+    await inbox.put(records)
+    assert len(await taking) == 3 * (MANY - 1)
+    inbox = Inbox(gather=10)
+    await inbox.put(RECORDS_OF_A_DAY[:1] * RECORDS)
+    assert len(await asyncio.wait_for(inbox.take(), 5)) == RECORDS, "there is no room for more"
+    await inbox.put([*records, *records])
+    taking = asyncio.create_task(inbox.take())
+    await asyncio.sleep(0)
+    await inbox.close()
+    assert len(await asyncio.wait_for(taking, 5)) == 2 * (MANY - 1), "no more will come"

@@ -1,0 +1,29 @@
+"""``python -m funcledger_compose.projecting``: started by a server, ended with it."""
+
+import argparse
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from funcledger_compose.projecting.child import run
+from funcledger_compose.serving import configure
+
+
+def main() -> None:
+    """Follow until the server closes our standard input."""
+    parser = argparse.ArgumentParser(prog="python -m funcledger_compose.projecting", description=__doc__)
+    parser.add_argument("log", type=Path, help="the directory of the server's log")
+    parser.add_argument("read_models", type=Path, help="the file of read models")
+    parser.add_argument("--log-level", default="INFO")
+    parser.add_argument("--log-format", default="text")
+    asked = parser.parse_args()
+    # Messages go where the standard output was; what anybody prints goes where errors do.
+    messages = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    configure(asked.log_level, asked.log_format)
+    raise SystemExit(asyncio.run(run(asked.log, asked.read_models, messages)))
+
+
+if __name__ == "__main__":
+    main()

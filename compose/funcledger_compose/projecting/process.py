@@ -1,0 +1,135 @@
+"""The server's side of its projector's process: started, told what is new, heard, and started again."""
+
+import asyncio
+import logging
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable
+
+from funcledger_compose.projecting.child import STOPPED
+from funcledger_compose.projecting.messages import Append, Appended, Moved, Saved, Stopped, heard, say
+from funcledger_compose.settings import Settings
+from funcledger_event_log.port import EventLog, LogError, OutcomeUnknown
+from funcledger_event_log.records import NewRecord
+from funcledger_event_log.sqlite import SqliteLog
+from funcledger_projectors.runner import TOPICS, records_behind
+from funcledger_read_models.sqlite import SqliteStore
+
+_log = logging.getLogger(__name__)
+
+#: Seconds between starts of a process that keeps ending, and what they grow to.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+#: Seconds it may take to finish what it is saving.
+_PATIENCE = 10.0
+
+
+class ProjectorStopped(Exception):
+    """Why the projector's process has stopped for good, as it said."""
+
+
+class ProjectorProcess:
+    """A projector in a process of its own, where folding takes the interpreter from nobody.
+
+    It follows ``log`` and saves into ``store``. ``through`` is where its appends go, ``observe`` is told of
+    each save: documents and seconds.
+    """
+
+    def __init__(
+        self,
+        log: SqliteLog,
+        store: SqliteStore,
+        settings: Settings,
+        through: EventLog,
+        observe: Callable[[int, float], None],
+    ) -> None:
+        self._log, self._store, self._settings = log, store, settings
+        self._through, self._observe = through, observe
+        self._keeping: asyncio.Task[None] | None = None
+        self._process: Process | None = None
+        self._why = ""
+        #: Why it has stopped for good, None while all is well.
+        self.failed: Exception | None = None
+
+    async def start(self) -> None:
+        """Start it; does not wait for anything to be applied."""
+        self._process = await self._started()
+        self._keeping = asyncio.create_task(self._keep(self._process), name="projector's process")
+
+    async def stop(self) -> None:
+        """Let it finish what it is saving, and end it."""
+        if self._keeping is None:
+            return
+        self._keeping.cancel()
+        await asyncio.gather(self._keeping, return_exceptions=True)
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            await asyncio.wait_for(process.wait(), _PATIENCE)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+    async def lag(self) -> int:
+        """How many records the read models do not reflect yet."""
+        return await records_behind(self._log, await self._store.positions())
+
+    async def _started(self) -> Process:
+        command = ["-m", "funcledger_compose.projecting", str(self._log.path), str(self._store.path)]
+        known = ["--log-level", self._settings.log_level, "--log-format", self._settings.log_format]
+        # In a session of its own: Ctrl-C is for the server, which ends it in order.
+        return await asyncio.create_subprocess_exec(
+            sys.executable, *command, *known, stdin=PIPE, stdout=PIPE, start_new_session=True
+        )
+
+    async def _keep(self, process: Process) -> None:
+        pause = _FIRST_PAUSE
+        while (code := await self._attend(process)) != STOPPED:
+            _log.warning("the projector's process ended with %s; another is started", code)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            process = self._process = await self._started()
+        self.failed = ProjectorStopped(self._why)
+
+    async def _attend(self, process: Process) -> int:
+        """Tell it what is new and do what it asks for, until it has ended; how."""
+        telling = asyncio.create_task(self._tell(process))
+        try:
+            await self._listen(process)
+            return await process.wait()
+        finally:
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
+
+    async def _tell(self, process: Process) -> None:
+        assert process.stdin is not None
+        async for ends in self._log.moves(TOPICS):
+            say(process.stdin, Moved([(*where, end) for where, end in ends.items()]))
+            await process.stdin.drain()  # while it does not read, what is new gathers
+
+    async def _listen(self, process: Process) -> None:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        async for message in heard(process.stdout):
+            if isinstance(message, Saved):
+                self._observe(message.documents, message.seconds)
+                self._store.changed()
+            elif isinstance(message, Append):
+                say(process.stdin, await self._append(message))
+            elif isinstance(message, Stopped):
+                self._why = message.why
+
+    async def _append(self, asked: Append) -> Appended:
+        records = [
+            NewRecord(topic, partition, key, tuple(headers), value)
+            for topic, partition, key, headers, value in asked.records
+        ]
+        try:
+            positions = await self._through.append(records)
+        except OutcomeUnknown as error:
+            return Appended(asked.number, wrong="unknown", why=str(error))
+        except LogError as error:
+            return Appended(asked.number, wrong="unavailable", why=str(error))
+        return Appended(asked.number, [(topic, partition, offset) for topic, partition, offset in positions])
