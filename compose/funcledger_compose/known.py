@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
 
+from funcledger_compose.services import Services
 from funcledger_event_log.port import EventLog
 from funcledger_read_models.port import ReadModelStore
 
@@ -13,13 +13,12 @@ _log = logging.getLogger(__name__)
 _PATIENCE, _LOOK = 10.0, 0.1
 
 
-async def endpoints_known(
-    log: EventLog, store: ReadModelStore, missing: Callable[[], Awaitable[Sequence[str]]]
-) -> None:
-    """Wait until the read models hold every registered endpoint, unless a part is ``missing`` for that."""
+async def endpoints_known(log: EventLog, store: ReadModelStore, services: Services) -> None:
+    """Wait until the services have begun, and the read models hold every endpoint that is registered."""
+    await services.begun()
     end = asyncio.get_running_loop().time() + _PATIENCE
     wanted = await log.ends("endpoints")
-    while (left := end - asyncio.get_running_loop().time()) > 0 and not await missing():
+    while (left := end - asyncio.get_running_loop().time()) > 0 and not await services.missing():
         there = await store.positions()
         if all(there.get(("endpoints", partition), 0) >= offset for partition, offset in wanted.items()):
             return

@@ -62,6 +62,9 @@ class Role:
         """What it answers."""
         return []
 
+    async def begun(self) -> None:
+        """Return once every part that is not in this process has begun, or failed."""
+
     async def missing(self) -> Sequence[str]:
         """Its parts that are not ready."""
         return []
@@ -147,6 +150,10 @@ class Projecting(Part, Protocol):
         """Why it has stopped for good, None while all is well."""
         ...
 
+    async def begun(self) -> None:
+        """Return once it has begun to follow, or failed."""
+        ...
+
     async def lag(self) -> int:
         """How many records of its partitions have not been applied yet."""
         ...
@@ -161,6 +168,10 @@ class Projectors(Role):
         self._projector = projector
         self._store = store
         super().__init__(self._projector, LagMetric(log, self._projector, registry))
+
+    async def begun(self) -> None:
+        """As the role says."""
+        await self._projector.begun()
 
     async def missing(self) -> Sequence[str]:
         """As the role says."""

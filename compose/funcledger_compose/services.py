@@ -102,6 +102,11 @@ class Services:
             await self._stack.aclose()
             raise
 
+    async def begun(self) -> None:
+        """Return once every part has begun, also those that are processes of their own; or failed."""
+        for role in self._roles:
+            await role.begun()
+
     async def missing(self) -> Sequence[str]:
         """The parts that are not ready, for ``/readyz``."""
         found = [name for role in self._roles for name in await role.missing()]

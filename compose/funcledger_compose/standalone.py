@@ -54,7 +54,7 @@ async def _serve(settings: Settings, *, endpoint: bool) -> None:
             data,
             services,
             sock,
-            lambda: endpoints_known(log, store, services.missing),
+            lambda: endpoints_known(log, store, services),
             endpoint=endpoint,
         )
 

@@ -80,6 +80,9 @@ class Projector:
         """What has been applied."""
         return Token({TopicPartition(*where): end for where, end in self._applier.positions.items()})
 
+    async def begun(self) -> None:
+        """Return once it has begun to follow, which it has when it is started."""
+
     async def ended(self) -> None:
         """Return when it has stopped, for good or because it was told to."""
         if self._task is not None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from funcledger_compose.projecting.messages import Append, Appended, Moved, Saved, Stopped, heard, say
+from funcledger_compose.projecting.messages import Append, Appended, Begun, Moved, Saved, Stopped, heard, say
 from funcledger_event_log.port import LogUnavailable, OutcomeUnknown
 from funcledger_event_log.records import NewRecord, Position
 from funcledger_event_log.sqlite import SqliteView
@@ -37,6 +37,7 @@ async def run(log: Path, read_models: Path, messages: int) -> int:
     projector = Projector(view, Told(store, server))
     listening = asyncio.create_task(server.listen(reader, view))
     await projector.start()
+    server.begun()
     try:
         ended = asyncio.create_task(projector.ended())
         await asyncio.wait([listening, ended], return_when=asyncio.FIRST_COMPLETED)
@@ -90,6 +91,10 @@ class Server:
             )
         else:
             answer.set_result([Position(*each) for each in message.positions])
+
+    def begun(self) -> None:
+        """Tell it that this process has begun to follow."""
+        say(self._writer, Begun())
 
     def saved(self, documents: int, seconds: float) -> None:
         """Tell it of a save, so that those who wait there look."""

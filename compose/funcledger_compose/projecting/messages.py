@@ -33,6 +33,10 @@ class Appended(msgspec.Struct, tag=True):
     why: str = ""
 
 
+class Begun(msgspec.Struct, tag=True):
+    """Projector: it has begun to follow."""
+
+
 class Saved(msgspec.Struct, tag=True):
     """Projector: so many documents were saved, which took so many seconds."""
 
@@ -46,7 +50,7 @@ class Stopped(msgspec.Struct, tag=True):
     why: str
 
 
-Message = Moved | Append | Appended | Saved | Stopped
+Message = Moved | Append | Appended | Begun | Saved | Stopped
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Message).decode
 

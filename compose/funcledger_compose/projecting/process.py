@@ -7,7 +7,7 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
 
 from funcledger_compose.projecting.child import STOPPED
-from funcledger_compose.projecting.messages import Append, Appended, Moved, Saved, Stopped, heard, say
+from funcledger_compose.projecting.messages import Append, Appended, Begun, Moved, Saved, Stopped, heard, say
 from funcledger_compose.settings import Settings
 from funcledger_event_log.port import EventLog, LogError, OutcomeUnknown
 from funcledger_event_log.records import NewRecord
@@ -47,6 +47,7 @@ class ProjectorProcess:
         self._keeping: asyncio.Task[None] | None = None
         self._process: Process | None = None
         self._why = ""
+        self._begun = asyncio.Event()
         #: Why it has stopped for good, None while all is well.
         self.failed: Exception | None = None
 
@@ -54,6 +55,10 @@ class ProjectorProcess:
         """Start it; does not wait for anything to be applied."""
         self._process = await self._started()
         self._keeping = asyncio.create_task(self._keep(self._process), name="projector's process")
+
+    async def begun(self) -> None:
+        """Return once it has begun to follow, or failed."""
+        await self._begun.wait()
 
     async def stop(self) -> None:
         """Let it finish what it is saving, and end it."""
@@ -92,6 +97,7 @@ class ProjectorProcess:
             pause = min(2 * pause, _LONGEST_PAUSE)
             process = self._process = await self._started()
         self.failed = ProjectorStopped(self._why)
+        self._begun.set()
 
     async def _attend(self, process: Process) -> int:
         """Tell it what is new and do what it asks for, until it has ended; how."""
@@ -113,7 +119,9 @@ class ProjectorProcess:
         assert process.stdout is not None
         assert process.stdin is not None
         async for message in heard(process.stdout):
-            if isinstance(message, Saved):
+            if isinstance(message, Begun):
+                self._begun.set()
+            elif isinstance(message, Saved):
                 self._observe(message.documents, message.seconds)
                 self._store.changed()
             elif isinstance(message, Append):
