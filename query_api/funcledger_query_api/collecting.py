@@ -64,7 +64,7 @@ class Collector:
         return True
 
     def _add_landed(self, landed: Landed, document: TaskStatus | None) -> None:
-        self._seen = self._seen.merge(Token.after([landed.position]))
+        self._seen.advance(landed.where, landed.offset + 1)
         view = landed_view(landed, document)
         if self._fits(landed.size):
             self._add(view, landed.payload)

@@ -10,7 +10,7 @@ from funcledger_query_api.copies import Copies
 from funcledger_query_api.doubts import Doubts
 from funcledger_query_api.landed import Landed
 from funcledger_query_api.progress import Progress
-from funcledger_query_api.recent import RecentKeys
+from funcledger_query_api.recent import RecentKeys, RecentOutcomes
 from funcledger_query_api.subscription import MAX_BYTES, TOTAL_BYTES, Budget, Subscription
 from funcledger_read_models.documents import (
     ENDPOINT_HEALTH,
@@ -28,6 +28,8 @@ from funcledger_schemas.lifecycle import OUTCOMES, Epochs, Outcome
 
 #: Finished tasks remembered, so that a second outcome is known for one.
 REMEMBERED = 100_000
+#: Bytes of the newest outcomes that are kept for those who ask before the read models know them.
+RECENT_BYTES = 32 << 20
 _DECODED = OUTCOMES | {"EndpointStarted"}
 _OUTCOMES = (TaskCompleted, TaskFailed, TaskCancelled)
 _PAGE = 1000
@@ -59,6 +61,8 @@ class OutcomeFeed:
         self._epochs = Epochs()
         self._begun: set[Key] = set()
         self._finished = RecentKeys(remembered)
+        #: Outcomes that landed lately, for those who come for them only now.
+        self.recent = RecentOutcomes(RECENT_BYTES)
         self._remembered = remembered
         self._ends: dict[int, int] = {}
         self._begins_at: dict[int, int] = {}
@@ -192,8 +196,10 @@ class OutcomeFeed:
         first = True if key in self._begun else None
         self._begun.discard(key)
         readers = self._readers_of(event)
-        if readers:
+        if readers or first:
             landed = Landed(key, record.partition, record.offset, record.timestamp, event, first)
+            if first:
+                self.recent.add(landed)
             self._hand_on(landed, readers)
 
     def _finish(self, key: Key, record: Record) -> None:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from funcledger_event_log.records import Position
+from funcledger_event_log.records import TopicPartition
 from funcledger_read_models.documents import Key
 from funcledger_schemas.events import TaskCancelled, TaskFailed
 from funcledger_schemas.lifecycle import Outcome
@@ -38,6 +38,6 @@ class Landed(msgspec.Struct, gc=False, eq=False):
             self.size += len(event.traceback or "")
 
     @property
-    def position(self) -> Position:
-        """Where it stands."""
-        return Position("results", self.partition, self.offset)
+    def where(self) -> TopicPartition:
+        """The partition it stands in."""
+        return TopicPartition("results", self.partition)

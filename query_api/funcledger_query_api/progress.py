@@ -38,6 +38,10 @@ class Progress:
         """How many wait just now."""
         return len(self._waiting)
 
+    def known(self, where: TopicPartition) -> int:
+        """The offset up to which the read models reflected a partition when last looked."""
+        return self._known.get(where, 0)
+
     def lag(self, token: Token) -> dict[str, int]:
         """Per partition of the token that was not passed when last looked, how many records are missing."""
         return {

@@ -1,5 +1,8 @@
-"""Remembers which keys were added lately, in bounded memory."""
+"""What the feed remembers of the tasks that ended last, in bounded memory."""
 
+from collections import deque
+
+from funcledger_query_api.landed import Landed
 from funcledger_read_models.documents import Key
 
 
@@ -21,3 +24,40 @@ class RecentKeys:
             return False
         self._old, self._young = self._young, set()
         return True
+
+
+class RecentOutcomes:
+    """The newest first outcomes, at most so many bytes of them as they count themselves."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._held = 0
+        self._order: deque[Landed] = deque()
+        #: By owner and task id; an id on several endpoints has several.
+        self._found: dict[tuple[str, str], tuple[Landed, ...]] = {}
+
+    def add(self, landed: Landed) -> None:
+        """This outcome is its task's first, for certain."""
+        name = _name(landed)
+        self._found[name] = (*self._found.get(name, ()), landed)
+        self._order.append(landed)
+        self._held += landed.size
+        while self._held > self._limit:
+            self._forget(self._order.popleft())
+
+    def _forget(self, landed: Landed) -> None:
+        self._held -= landed.size
+        name = _name(landed)
+        rest = tuple(each for each in self._found[name] if each is not landed)
+        if rest:
+            self._found[name] = rest
+        else:
+            del self._found[name]
+
+    def of(self, owner: str, task_id: str) -> tuple[Landed, ...]:
+        """Those of a task, one for each endpoint that has the id."""
+        return self._found.get((owner, task_id), ())
+
+
+def _name(landed: Landed) -> tuple[str, str]:
+    return landed.event.owner, landed.event.task_id

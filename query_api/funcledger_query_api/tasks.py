@@ -84,7 +84,7 @@ def router(queries: Queries) -> APIRouter:
 async def _status(queries: Queries, waiting: TaskWait, task_id: str, token: Token) -> tuple[TaskView, Token]:
     landed, document = waiting.landed(task_id), waiting.documents.get(task_id)
     if landed is not None:
-        token = token.merge(Token.after([landed.position]))
+        token.advance(landed.where, landed.offset + 1)
         view = landed_view(landed, document)
     elif document is not None:
         offline = await offline_among(queries.store, [document], queries.log_time())

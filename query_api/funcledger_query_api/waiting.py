@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from funcledger_event_log.records import Token, TopicPartition
 from funcledger_query_api.landed import Landed
@@ -57,6 +57,9 @@ class TaskWait:
         end = loop.time() + wait
         wanted = self._ids if wait else []
         with self._queries.feed.subscribe(self._owner, tasks=wanted, max_bytes=2 * ANSWER_BYTES) as live:
+            self._recall(wanted)
+            if not self._open:
+                return
             reading = asyncio.create_task(self._read_all(seen, live, end), name="task wait: state")
             reading.add_done_callback(lambda _: live.wake())
             try:
@@ -68,6 +71,16 @@ class TaskWait:
             finally:
                 await _dismiss(reading)
 
+    def _recall(self, ids: Iterable[str]) -> None:
+        """Take what has landed just before; what the read models know by now they tell with all there is."""
+        known, recent = self._queries.progress.known, self._queries.feed.recent
+        for task_id in ids:
+            for landed in recent.of(self._owner, task_id):
+                if self._room <= 0:
+                    return
+                if landed.offset >= known(landed.where):
+                    self._land(landed)
+
     async def _finish(self, reading: asyncio.Task[None], seen: Token, timeout: float | None) -> None:
         try:
             async with asyncio.timeout(timeout):
@@ -77,11 +90,14 @@ class TaskWait:
 
     def _take(self, live: Subscription) -> None:
         for landed in live.take(self._room):
-            event = landed.event
-            self._room -= landed.size
-            self._landed.setdefault(event.task_id, {})[event.endpoint_id] = landed
-            if self.landed(event.task_id):
-                self._open.discard(event.task_id)
+            self._land(landed)
+
+    def _land(self, landed: Landed) -> None:
+        event = landed.event
+        self._room -= landed.size
+        self._landed.setdefault(event.task_id, {})[event.endpoint_id] = landed
+        if self.landed(event.task_id):
+            self._open.discard(event.task_id)
 
     async def _read_all(self, seen: Token, live: Subscription, end: float) -> None:
         """Read what the client may see, and what was open then once more when the read models know it all."""

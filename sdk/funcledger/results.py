@@ -13,8 +13,9 @@ from funcledger_schemas.frames import cut, unpack
 if TYPE_CHECKING:
     from funcledger.transport import Transport
 
-#: Most task ids in one request, and the longest one request waits, in seconds.
-MOST_IDS = 10_000
+#: Most task ids in one request: while one answer is read, the next tasks end. And the longest one request
+#: waits, in seconds.
+MOST_IDS = 1_000
 LONGEST_POLL = 30.0
 #: Most tasks in one page of a search.
 PAGE = 1000

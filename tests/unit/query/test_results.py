@@ -3,11 +3,15 @@
 import asyncio
 import time
 
+import msgspec
 from tests.support.apps import BOB
 from tests.support.poll import until
-from tests.support.queries import Task, ask, query_side
+from tests.support.queries import Task, ask, query_side, started
 
 from funcledger_event_log.records import Token, TopicPartition
+from funcledger_query_api.landed import Landed
+from funcledger_query_api.recent import RecentOutcomes
+from funcledger_schemas.events import TaskCompleted
 from funcledger_schemas.ids import new_id
 
 
@@ -44,6 +48,55 @@ async def test_a_result_waits_for_no_poll_and_no_database() -> None:
             head, tasks = await asking
         assert tasks[task.task_id][1] == b"value"
         assert Token.parse(head["position"]).ends[TopicPartition("results", 1)] == 3
+
+
+async def test_a_result_that_has_landed_just_before_waits_for_no_database_either() -> None:
+    """Who sends many tasks comes for the first results when they have landed; the read models stand still."""
+    async with query_side() as side:
+        tasks = [Task(epoch=1) for _ in range(3)]
+        await side.append(started(supersedes=0))
+        for task in tasks:
+            await side.append(task.submitted(), task.begun())
+        token = await side.append(tasks[0].completed(), tasks[1].failed())
+        await until(lambda: side.side.feed.recent.of(tasks[1].owner, tasks[1].task_id))
+        asking = asyncio.create_task(ask(side.client, [task.task_id for task in tasks], 30, token))
+        await until(lambda: side.side.feed.subscribers == 1)
+        await side.append(tasks[2].completed())
+        async with asyncio.timeout(2):
+            _, found = await asking
+        assert {task.task_id: found[task.task_id][0]["status"] for task in tasks} == {
+            tasks[0].task_id: "success", tasks[1].task_id: "failed", tasks[2].task_id: "success",
+        }  # fmt: skip
+
+
+async def test_how_things_stand_is_told_by_the_read_models_even_of_what_has_just_landed() -> None:
+    """Without a wait the answer is whole: what only the submission tells is in it."""
+    async with query_side() as side:
+        task = Task(epoch=1)
+        await side.append(started(supersedes=0), task.submitted(), task.begun())
+        token = await side.append(task.completed())
+        await until(lambda: side.side.feed.recent.of(task.owner, task.task_id))
+        await side.project()
+        _, found = await ask(side.client, [task.task_id], 0, token)
+        assert found[task.task_id][0]["function_id"]
+
+
+def test_outcomes_are_remembered_up_to_so_many_bytes() -> None:
+    def landed(number: int, endpoint: str = "e", payload: bytes = b"") -> Landed:
+        task = Task()
+        event = msgspec.structs.replace(task.completed(payload), task_id=str(number), endpoint_id=endpoint)
+        assert isinstance(event, TaskCompleted)
+        return Landed((event.owner, event.task_id, endpoint), 0, number, 0, event, True)
+
+    owner = Task().owner
+    recent = RecentOutcomes(limit=10 * landed(0).size)
+    for number in range(25):
+        recent.add(landed(number))
+    assert [number for number in range(25) if recent.of(owner, str(number))] == list(range(15, 25))
+    recent.add(landed(24, "another endpoint"))
+    assert [each.event.endpoint_id for each in recent.of(owner, "24")] == ["e", "another endpoint"]
+    recent.add(landed(99, payload=bytes(20_000)))
+    assert not any(recent.of(owner, str(number)) for number in range(100)), "too large by itself"
 
 
 async def test_a_task_nobody_submitted_is_unknown_once_all_submissions_are_read() -> None:
