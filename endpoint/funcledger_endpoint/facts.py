@@ -1,7 +1,6 @@
 """The events an agent writes of tasks, all in its own epoch."""
 
 import hashlib
-from typing import Any
 
 from funcledger_endpoint.engine import Loss
 from funcledger_endpoint.report import Report
@@ -19,54 +18,56 @@ class Facts:
         self.epoch = epoch
         self.actor = f"endpoint:{endpoint_id}"
 
-    def _of(self, task: Task) -> dict[str, Any]:
-        """The fields that all of them have."""
-        return {
-            "event_id": new_id(),
-            "occurred_at": clock.micros(),
-            "actor": self.actor,
-            "endpoint_id": self.endpoint_id,
-            "owner": task.owner,
-            "task_id": task.task_id,
-            "batch_id": task.batch_id,
-            "epoch": self.epoch,
-            "attempt": task.attempts,
-        }
+    def _of(self, task: Task) -> tuple[str, int, str, str, str, str, str, int, int]:
+        """The fields that all of them begin with, in their order: naming each takes twice as long.
+
+        Event id, time, actor, endpoint, owner, task, batch, epoch, attempt.
+        """
+        return (
+            new_id(),
+            clock.micros(),
+            self.actor,
+            self.endpoint_id,
+            task.owner,
+            task.task_id,
+            task.batch_id,
+            self.epoch,
+            task.attempts,
+        )
 
     def started(self, task: Task, worker: str) -> TaskStarted:
         """A worker has begun the task's present attempt."""
-        return TaskStarted(**self._of(task), worker=worker)
+        return TaskStarted(*self._of(task), worker=worker)
 
     def attempt_failed(self, task: Task, loss: Loss) -> TaskAttemptFailed:
         """The present attempt failed and there will be another."""
-        return TaskAttemptFailed(**self._of(task), kind=loss.kind, message=loss.message, will_retry=True)
+        return TaskAttemptFailed(*self._of(task), kind=loss.kind, message=loss.message, will_retry=True)
 
     def ended(self, task: Task, report: Report) -> TaskCompleted | TaskFailed:
         """The call returned or raised."""
-        fields = self._of(task)
-        fields |= {
-            "run_time": report.run_time,
-            "cpu_time": report.cpu_time,
-            "peak_memory": report.peak_memory or None,
-            "payload_sha256": hashlib.sha256(report.payload).hexdigest(),
-            "payload_size": len(report.payload),
-            "payload": report.payload,
-        }
+        payload, measured = report.payload, (report.run_time, report.cpu_time, report.peak_memory or None)
+        sha256 = hashlib.sha256(payload).hexdigest()
         if not report.kind:
-            return TaskCompleted(**fields, payload_format=report.payload_format)
+            return TaskCompleted(
+                *self._of(task), *measured, report.payload_format, sha256, len(payload), payload
+            )
         return TaskFailed(
-            **fields,
-            kind=report.kind,
-            message=report.message,
-            error_type=report.error_type or None,
-            traceback=report.traceback or None,
-            payload_format=report.payload_format or None,
+            *self._of(task),
+            report.kind,
+            report.message,
+            report.error_type or None,
+            report.traceback or None,
+            *measured,
+            report.payload_format or None,
+            sha256,
+            len(payload),
+            payload,
         )
 
     def failed(self, task: Task, loss: Loss) -> TaskFailed:
         """The task failed by something other than its function."""
         return TaskFailed(
-            **self._of(task),
+            *self._of(task),
             kind=loss.kind,
             message=loss.message,
             error_type=None,
@@ -82,4 +83,4 @@ class Facts:
 
     def cancelled(self, task: Task, reason: str) -> TaskCancelled:
         """The task was cancelled."""
-        return TaskCancelled(**self._of(task), reason=reason)
+        return TaskCancelled(*self._of(task), reason=reason)

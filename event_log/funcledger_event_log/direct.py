@@ -6,7 +6,7 @@ from contextlib import aclosing
 from funcledger_event_log.bodies import Bodies, FunctionBodies
 from funcledger_event_log.endpoint_port import Identity
 from funcledger_event_log.fencing import Fencing, OwnFencing
-from funcledger_event_log.ownership import check_own
+from funcledger_event_log.ownership import Ownership
 from funcledger_event_log.port import Committed, EventLog
 from funcledger_event_log.records import NewRecord, Position, Record, TopicPartition
 from funcledger_event_log.stubs import Credit, stub
@@ -38,6 +38,7 @@ class DirectEndpointLog:
         self._log = log
         self._identity = identity
         self._key = identity.endpoint_id.encode()
+        self._ownership = Ownership(identity.endpoint_id)
         self._tasks = TopicPartition("tasks", identity.partition)
         self._results = TopicPartition("results", identity.partition)
         self._consumer = f"endpoint-{identity.endpoint_id}"
@@ -102,7 +103,7 @@ class DirectEndpointLog:
         Raises:
             CredentialRefused: it is not this endpoint's to say.
         """
-        check_own(event, self._identity.endpoint_id)
+        self._ownership.check(event)
         extra: Headers = ()
         if (spans := tracing.spans) is not None and isinstance(event, TaskEvent):
             extra = spans.headers(event.task_id)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -25,6 +25,9 @@ APPEND_BYTES = 16 * 1024 * 1024
 FETCH_LIMIT = 1_000
 
 
+_encode = msgspec.json.Encoder().encode
+
+
 class _Columns(msgspec.Struct, forbid_unknown_fields=True):
     """Per item: which of ``schemas`` its value is of, and how many bytes it takes."""
 
@@ -41,11 +44,8 @@ class _FeedColumns(_Columns, forbid_unknown_fields=True):
     traceparents: list[str | None] | None = None
 
 
-class Encoded(NamedTuple):
-    """One event of an append frame: the schema it claims, and its bytes."""
-
-    dataschema: str
-    value: bytes
+#: One event of an append frame: the schema it claims, and its bytes.
+Encoded = tuple[str, bytes]
 
 
 def pack_feed(records: Sequence[Record]) -> bytes:
@@ -61,7 +61,7 @@ def pack_feed(records: Sequence[Record]) -> bytes:
         "timestamps": [record.timestamp for record in records],
         "traceparents": traces if any(traces) else None,
     }
-    return frames.pack(head, (record.value for record in records))
+    return frames.pack_encoded(_encode(head), [record.value for record in records])
 
 
 def unpack_feed(frame: bytes, topic: str, identity: Identity) -> list[Record]:
@@ -87,17 +87,15 @@ def unpack_feed(frame: bytes, topic: str, identity: Identity) -> list[Record]:
 
 def pack_appends(events: Sequence[Event]) -> Iterator[bytes]:
     """The events as one frame or, where they are too many or too large for one, several in order."""
-    taken: list[Encoded] = []
-    size = 0
-    for event in events:
-        encoded = Encoded(_dataschema(type(event)), codec.encode(event))
-        if taken and (len(taken) == EVENTS_LIMIT or size + len(encoded.value) > APPEND_BYTES):
-            yield _pack_append(taken)
-            taken, size = [], 0
-        taken.append(encoded)
-        size += len(encoded.value)
-    if taken:
-        yield _pack_append(taken)
+    start = size = 0
+    values = [codec.encode(event) for event in events]
+    for at, value in enumerate(values):
+        if at > start and (at - start == EVENTS_LIMIT or size + len(value) > APPEND_BYTES):
+            yield _pack_append(events[start:at], values[start:at])
+            start, size = at, 0
+        size += len(value)
+    if values:
+        yield _pack_append(events[start:], values[start:])
 
 
 def unpack_append(frame: bytes) -> list[Encoded]:
@@ -109,14 +107,14 @@ def unpack_append(frame: bytes) -> list[Encoded]:
     head, values = _unpack(frame, _Columns)
     if len(values) > EVENTS_LIMIT:
         raise FrameError(f"{len(values)} events are over the limit of {EVENTS_LIMIT} in one frame")
-    return [Encoded(head.schemas[index], value) for index, value in zip(head.schema, values, strict=True)]
+    return list(zip(map(head.schemas.__getitem__, head.schema), values, strict=True))
 
 
-def _pack_append(taken: Sequence[Encoded]) -> bytes:
-    schemas: dict[str, int] = {}
-    schema = [schemas.setdefault(dataschema, len(schemas)) for dataschema, _ in taken]
-    head = {"schemas": list(schemas), "schema": schema, "sizes": [len(value) for _, value in taken]}
-    return frames.pack(head, (value for _, value in taken))
+def _pack_append(events: Sequence[Event], values: Sequence[bytes]) -> bytes:
+    kinds: dict[type[Event], int] = {}
+    schema = [kinds.setdefault(type(event), len(kinds)) for event in events]
+    head = {"schemas": list(map(_dataschema, kinds)), "schema": schema, "sizes": list(map(len, values))}
+    return frames.pack_encoded(_encode(head), values)
 
 
 _C = TypeVar("_C", bound=_Columns)

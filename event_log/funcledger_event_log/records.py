@@ -70,7 +70,8 @@ class _Headed(msgspec.Struct, gc=False, eq=False):
     @property
     def type(self) -> str | None:
         """The event's class name from the headers, None when there is none."""
-        return envelope.type_of(self.head)
+        head = self.head
+        return envelope.event_of(head[0]) if type(head) is Brief else envelope.type_of(head)
 
     @property
     def dataschema(self) -> str | None:

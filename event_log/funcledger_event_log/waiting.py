@@ -16,7 +16,9 @@ class Reached:
 
     def advance(self, records: Iterable[Record]) -> None:
         """These records, in order, have been dealt with."""
-        touched = {TopicPartition(record.topic, record.partition): record.offset + 1 for record in records}
+        # Of each partition the last one counts.
+        last = {(record.topic, record.partition): record for record in records}
+        touched = {TopicPartition(*where): record.offset + 1 for where, record in last.items()}
         self.offsets.update(touched)
         for where in touched:
             if where in self._waiting:

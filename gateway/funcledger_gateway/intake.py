@@ -1,10 +1,13 @@
 """Takes in what an agent appends: each event is decoded once, checked, and sealed as it came."""
 
-import math
+from collections.abc import Callable
 from functools import cache
+from math import isfinite
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from funcledger_event_log.direct import DirectEndpointLog
-from funcledger_event_log.endpoint_wire import Encoded, unpack_append
+from funcledger_event_log.endpoint_wire import unpack_append
 from funcledger_event_log.port import RecordTooLarge
 from funcledger_event_log.records import DecodeError, NewRecord
 from funcledger_schemas import clock, codec, manifest
@@ -12,8 +15,32 @@ from funcledger_schemas.events import Event
 from funcledger_schemas.frames import FrameError
 from funcledger_schemas.limits import PAYLOAD_LIMIT
 
+#: Numbers that an agent measures.
+_MEASURES = ("run_time", "cpu_time", "load")
 #: Other requests have their turn after so many events.
 _AT_ONCE = 200
+
+
+class _Rule(NamedTuple):
+    """What is looked at in events of one class."""
+
+    #: Today's schema, and the bytes before a value that is written with it.
+    dataschema: str
+    prefix: bytes
+    #: Whether they carry a payload.
+    carries: bool
+    #: Fields that are numbers, or null.
+    measures: Callable[[Event], tuple[float | None, ...]] | None
+
+
+@cache
+def _rule(kind: type[Event]) -> _Rule:
+    entry = manifest.latest(kind.__name__)
+    fields = kind.__struct_fields__
+    names = [name for name in _MEASURES if name in fields]
+    # One name more, so that it gives a tuple in any case.
+    measures = attrgetter(*names, names[0]) if names else None
+    return _Rule(entry.dataschema, entry.id.to_bytes(4, "big"), "payload" in fields, measures)
 
 
 async def records_of(frame: bytes, view: DirectEndpointLog) -> list[NewRecord]:
@@ -25,48 +52,39 @@ async def records_of(frame: bytes, view: DirectEndpointLog) -> list[NewRecord]:
         RecordTooLarge: a payload over the limit.
     """
     records = []
-    for index, encoded in enumerate(unpack_append(frame)):
+    for index, (dataschema, value) in enumerate(unpack_append(frame)):
         if index and index % _AT_ONCE == 0:
             await clock.sleep(0)
-        event = _decoded(index, encoded)
-        _check_payload(index, event)
-        _check_measures(index, event)
-        records.append(view.seal(event, encoded.value if _as_we_write(encoded, type(event)) else None))
+        event = _decoded(index, dataschema, value)
+        rule = _rule(type(event))
+        if rule.carries:
+            _check_payload(index, event)
+        if rule.measures is not None and not _are_finite(rule.measures(event)):
+            raise FrameError(f"event {index} of the frame: a measure in it is infinite or no number")
+        # The bytes can stand on the log as they are: today's schema, and its id before them.
+        as_we_write = dataschema == rule.dataschema and value[1:5] == rule.prefix
+        records.append(view.seal(event, value if as_we_write else None))
     return records
 
 
-def _decoded(index: int, encoded: Encoded) -> Event:
+def _decoded(index: int, dataschema: str, value: bytes) -> Event:
     try:
-        return codec.decode(encoded.value, encoded.dataschema)
+        return codec.decode(value, dataschema)
     except DecodeError as error:
         raise FrameError(f"event {index} of the frame: {error}") from error
 
 
-def _check_payload(index: int, event: Event) -> None:
-    payload = getattr(event, "payload", b"")
-    if len(payload) > PAYLOAD_LIMIT:
+def _check_payload(index: int, event: Any) -> None:
+    size = len(event.payload)
+    if size > PAYLOAD_LIMIT:
         raise RecordTooLarge(
-            f"the payload of event {index} has {len(payload)} bytes, the limit is {PAYLOAD_LIMIT}; "
+            f"the payload of event {index} has {size} bytes, the limit is {PAYLOAD_LIMIT}; "
             "report a TaskFailed of kind ResultTooLarge instead"
         )
-    if getattr(event, "payload_size", len(payload)) != len(payload):
+    if event.payload_size != size:
         raise FrameError(f"event {index} of the frame: payload_size is not the size of the payload")
 
 
-def _check_measures(index: int, event: Event) -> None:
-    """Refuse what is no number, for which neither JSON nor a comparison has a place."""
-    for name in ("run_time", "cpu_time", "load"):
-        measured = getattr(event, name, None)
-        if measured is not None and not math.isfinite(measured):
-            raise FrameError(f"event {index} of the frame: {name} is {measured}, which is no measure")
-
-
-def _as_we_write(encoded: Encoded, kind: type[Event]) -> bool:
-    """Whether the bytes can stand on the log as they are: today's schema, and its id before them."""
-    entry = _latest(kind)
-    return encoded.dataschema == entry.dataschema and encoded.value[1:5] == entry.id.to_bytes(4, "big")
-
-
-@cache
-def _latest(kind: type[Event]) -> manifest.Entry:
-    return manifest.latest(kind.__name__)
+def _are_finite(measures: tuple[float | None, ...]) -> bool:
+    """Whether JSON and comparisons have a place for all of them."""
+    return all(measured is None or isfinite(measured) for measured in measures)

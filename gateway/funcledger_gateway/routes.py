@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -35,6 +36,12 @@ class Fetch(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     offsets: Annotated[list[Offset], Field(max_length=FETCH_LIMIT)]
+
+
+class Appended(BaseModel):
+    """Where each event of a frame stands, in order."""
+
+    offsets: list[int]
 
 
 class Kept(BaseModel):
@@ -136,11 +143,12 @@ def _results(door: Door) -> APIRouter:
             chunks = await begun(finite(door.view(who).read_results(start, end), bare=True))
         return StreamingResponse(chunks, headers=_UNBUFFERED, media_type=MEDIA_TYPE)
 
-    @router.post("/events", summary="Append what an agent has seen happen")
-    async def append(who: Who, request: Request) -> dict[str, list[int]]:
+    @router.post("/events", summary="Append what an agent has seen happen", response_model=Appended)
+    async def append(who: Who, request: Request) -> Response:
         view = door.view(who)
         with told():
             records = await records_of(await request.body(), view)
-            return {"offsets": await view.append_records(records)}
+            offsets = await view.append_records(records)
+        return Response(msgspec.json.encode({"offsets": offsets}), media_type="application/json")
 
     return router

@@ -22,7 +22,9 @@ class Copies:
 
     def possible(self, record: Record) -> bool:
         """Whether this TaskStarted may be one."""
-        heard = self._heard.setdefault(record.key, set())
+        if record.key not in self._heard:
+            self._heard[record.key] = set()
+        heard = self._heard[record.key]
         if heard is None:
             return False
         heard.add(record.header("ce_id") or "")

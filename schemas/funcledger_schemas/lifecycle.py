@@ -78,6 +78,8 @@ class Epochs:
         if epoch is None:
             return True
         epochs = self.known.get(getattr(event, "endpoint_id", ""), ())
+        if epochs and epochs[-1] < offset:
+            return epoch == epochs[-1]
         before = bisect_left(epochs, offset)
         # With no start known before it, the log's beginning is gone: then every epoch is believed.
         return before == 0 or epoch == epochs[before - 1]

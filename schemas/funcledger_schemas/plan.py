@@ -7,7 +7,8 @@ writes the same. Their source is in ``linecache``, so that tracebacks and debugg
 """
 
 import linecache
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from funcledger_schemas.events import Event
@@ -33,7 +34,10 @@ def plan_of(kind: type[Event], fields: Sequence[Mapping[str, Any]], prefix: byte
         return None
     names = TOOLS | {"_kind": kind, "_prefix": prefix}
     write = _defined(f"write_{kind.__name__}", _source_of_write(typed), names)
-    read = _defined(f"read_{kind.__name__}", _source_of_read(typed, kind.__struct_fields__), names)
+    # Of the event before, per run what it said and its bytes; one object, so that threads see it whole.
+    names["_memo"] = [()]
+    reading = _source_of_read(typed, kind.__struct_fields__)
+    read = _defined(f"read_{kind.__name__}", reading, names)
     return Plan(write, read)
 
 
@@ -71,6 +75,17 @@ if _n > 127:
         _n, _at = _longer(_it, _at - 2)
 """
 _NUMBER = _VARINT + "{0} = (_n >> 1) ^ -(_n & 1)\n"
+#: Of eight bytes, as they take from 1978 to 3111, the last five are the same for seconds.
+_INSTANT = """
+_low, _mid, _high, _last = _eight_bytes(_it, _at)
+_n = _read_seconds(_last)
+if _low & _mid & _high & 128 and _n >= 0:
+    _n |= _low & 127 | (_mid & 127) << 7 | (_high & 127) << 14
+    _at += 8
+else:
+    _n, _at = _longer(_it, _at)
+{0} = (_n >> 1) ^ -(_n & 1)
+"""
 #: A negative length shows in the end, in ``_odd``; one that is too large, in ``_at``.
 _SLICE = _VARINT + "_odd |= _n\n_from = _at\n_at += _n >> 1\n"
 #: Per type, what reads the field {0} at ``_at`` and moves that on.
@@ -80,12 +95,17 @@ _READ = {
     "boolean": "{0} = _booleans[_it[_at]]\n_at += 1",
     "int": _NUMBER,
     "long": _NUMBER,
-    "instant": "{0}, _at = _read_instant(_it, _at)",
+    "instant": _INSTANT,
     "double": "({0},) = _read_double(_it, _at)\n_at += 8",
 }
-#: What one event says as the one before: one text in memory does for all of them.
-_REPEATED = ("actor", "owner", "endpoint_id", "instance_id", "batch_id", "function_id", "function_hash",
-             "payload_format", "worker", "kind")  # fmt: skip
+#: What one event says as the one before. Fields of these that stand together are a run: its bytes are looked
+#: at as a whole, and where they are those of the event before, so is what they say.
+_REPEATED = frozenset({
+    "actor", "owner", "endpoint_id", "instance_id", "batch_id", "batch_size", "function_id", "function_hash",
+    "walltime", "max_attempts", "expires_in", "resource_specification", "endpoint_config", "payload_format",
+    "worker", "kind", "epoch", "attempt",
+})  # fmt: skip
+#: Where they are not, one text in memory does for all that say the same.
 _SHARED = _SLICE + "{0} = _shared(_it[_from:_at]) if _n < 160 else _it[_from:_at].decode()"
 _OPTIONAL = """
 _n = _it[_at]
@@ -107,6 +127,12 @@ def _type(type_: Any) -> str | None:
     return type_ if isinstance(type_, str) and type_ in _WRITE else None
 
 
+def _runs(names: Iterable[str]) -> Iterator[tuple[bool, list[str]]]:
+    """The names in order, in groups: a run of repeated ones, or others that stand together."""
+    for repeated, group in groupby(names, _REPEATED.__contains__):
+        yield repeated, list(group)
+
+
 def _source_of_write(typed: Mapping[str, str | None]) -> str:
     taken = [
         f"{name} = _it.{name}{'.encode()' if type_ == 'string' else ''}" for name, type_ in typed.items()
@@ -116,13 +142,37 @@ def _source_of_write(typed: Mapping[str, str | None]) -> str:
 
 
 def _source_of_read(typed: Mapping[str, str | None], order: Sequence[str]) -> str:
-    lines = ["_at, _odd = len(_prefix), 0"]
-    for name, type_ in typed.items():
-        plain = str(type_).removeprefix("?")
-        template = _SHARED if plain == "string" and name in _REPEATED else _READ[plain]
-        reading = template.strip().format(name).splitlines()
-        if plain != type_:
-            reading = [*_OPTIONAL.strip().format(name).splitlines(), *(f"    {line}" for line in reading)]
-        lines += [f"# {name}: {type_}", *reading]
-    lines += ["if _at != len(_it) or _odd & 1:", "    raise _Irregular", f"return _kind({', '.join(order)})"]
-    return "\n".join(lines)
+    lines = ["_at, _odd, _same, _runs = len(_prefix), 0, True, _memo[0]"]
+    made: list[str] = []
+    for repeated, names in _runs(typed):
+        reading = [line for name in names for line in _read_one(name, str(typed[name]), shared=repeated)]
+        if repeated:
+            lines += _run_to_read(len(made), names, reading)
+            made.append(f"_run{len(made)}")
+        else:
+            lines += reading
+    lines += ["if _at != len(_it) or _odd & 1:", "    raise _Irregular"]
+    if made:
+        lines += ["if not _same:", f"    _memo[0] = ({', '.join(made)},)"]
+    return "\n".join([*lines, f"return _kind({', '.join(order)})"])
+
+
+def _run_to_read(number: int, names: Sequence[str], reading: Sequence[str]) -> Iterator[str]:
+    yield f"# {', '.join(names)}, as in the event before"
+    yield f"_run{number} = _runs[{number}] if _runs else _nothing"
+    yield f"if _it.startswith(_run{number}[1], _at):"
+    yield f"    {', '.join(names)}, = _run{number}[0]"
+    yield f"    _at += len(_run{number}[1])"
+    yield "else:"
+    yield f"    _same, _start{number} = False, _at"
+    yield from (f"    {line}" for line in reading)
+    yield f"    _run{number} = (({', '.join(names)},), _it[_start{number}:_at])"
+
+
+def _read_one(name: str, type_: str, *, shared: bool) -> list[str]:
+    plain = type_.removeprefix("?")
+    template = _SHARED if plain == "string" and shared else _READ[plain]
+    reading = template.strip().format(name).splitlines()
+    if plain != type_:
+        reading = [*_OPTIONAL.strip().format(name).splitlines(), *(f"    {line}" for line in reading)]
+    return [f"# {name}: {type_}", *reading]

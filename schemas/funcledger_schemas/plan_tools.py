@@ -64,25 +64,11 @@ def longer(value: bytes, at: int) -> tuple[int, int]:
     raise Irregular
 
 
-_eight_bytes = struct.Struct("<BBB5s").unpack_from
-
-
 @lru_cache(64)
-def _read_seconds(last: bytes) -> int:
+def read_seconds(last: bytes) -> int:
     """What the last five of eight bytes stand for, -1 when the varint does not end with them."""
     number, end = longer(last + b"\0", 0)
     return number << 21 if end == len(last) else -1
-
-
-def read_instant(value: bytes, at: int) -> tuple[int, int]:
-    """The instant at ``at``, and where it ends; from 1978 to 3111 they take eight bytes."""
-    first, second, third, last = _eight_bytes(value, at)
-    seconds = _read_seconds(last)
-    if not first & second & third & 128 or seconds < 0:
-        number, at = longer(value, at)
-    else:
-        number, at = first & 127 | (second & 127) << 7 | (third & 127) << 14 | seconds, at + 8
-    return (number >> 1) ^ -(number & 1), at
 
 
 @lru_cache(4096)
@@ -95,13 +81,16 @@ def shared(text: bytes) -> str:
 TOOLS: dict[str, Any] = {
     "_Irregular": Irregular,
     "_booleans": (False, True),
+    "_eight_bytes": struct.Struct("<BBB5s").unpack_from,
     "_double": struct.Struct("<d").pack,
     "_instant": instant,
     "_join": b"".join,
+    # A run that nothing is equal to: its values are of no event, its bytes begin no field.
+    "_nothing": (None, b"\xff" * 10),
     "_long": long,
     "_longer": longer,
     "_read_double": struct.Struct("<d").unpack_from,
-    "_read_instant": read_instant,
+    "_read_seconds": read_seconds,
     "_shared": shared,
     "_short": [unsigned(number << 1) for number in range(_SHORTS)],
     "_shorts": _SHORTS,

@@ -6,7 +6,8 @@ import msgspec
 class Event(msgspec.Struct, frozen=True, gc=False):
     """A fact that has happened. Never rewritten.
 
-    Name the fields when making one: only the codec goes by their order, which is a sixth of the time.
+    Name the fields when making one. Only the codec and an agent's facts go by their order, which takes less
+    than half the time; tests hold both to the names.
     """
 
     event_id: str
