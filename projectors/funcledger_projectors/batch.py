@@ -1,11 +1,11 @@
-"""One batch of records on its way into the read models: read, planned, then folded over documents."""
+"""One batch of records on its way into the read models: read, grouped, then folded over documents."""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any
 
 from funcledger_event_log.records import Record
-from funcledger_projectors.fold import Entry, Fold, Step, apply
+from funcledger_projectors.fold import Entry, Group, KeyOf, apply, touched
 from funcledger_projectors.folds import FOLDS
 from funcledger_projectors.marks import mark
 from funcledger_projectors.reading import read
@@ -14,8 +14,6 @@ from funcledger_schemas.events import Event
 
 Wanted = dict[Model, dict[Key, None]]
 Changed = dict[Model, dict[Key, Document]]
-#: Where a fold's steps are added, and what says which document a step touches, as in :attr:`Fold.key`.
-Way = tuple[Callable[[Step], None], Callable[[Entry[Any]], Key] | None]
 
 
 class Batch:
@@ -25,25 +23,28 @@ class Batch:
         #: Per partition it holds records of, the offset after the last.
         self.ends = {(each.topic, each.partition): each.offset + 1 for each in records}
         self._entries, self.poison = read(records)
-        self._steps: dict[Fold, list[Step]] = {fold: [] for fold in FOLDS}
-        ways = {kind: self._ways(kind) for kind in {type(entry.event) for entry in self._entries}}
+        #: Per way of keying, what stands under each key: folds that key alike look into the same.
+        self._groups: dict[KeyOf | None, Group] = {fold.key: {} for fold in FOLDS}
+        kinds = {type(entry.event) for entry in self._entries}
+        self._folds = [fold for fold in FOLDS if any(map(fold.concerns, kinds))]
         for entry in self._entries:
-            for step, key in ways[type(entry.event)]:
-                step((entry.key if key is None else key(entry), entry))
-
-    def _ways(self, kind: type[Event]) -> list[Way]:
-        return [(self._steps[fold].append, fold.key) for fold in _concerned(kind)]
+            for key_of in _ways(type(entry.event)):
+                group = self._groups[key_of]
+                key = entry.key if key_of is None else key_of(entry)
+                if key in group:
+                    group[key].append(entry)
+                else:
+                    group[key] = [entry]
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def wanted(self) -> Wanted:
         """The keys of every document it touches or needs, in the order they come up."""
-        wanted: Wanted = {
-            fold.model: dict.fromkeys([key for key, _ in steps])
-            for fold, steps in self._steps.items()
-            if steps
-        }
+        wanted: Wanted = {}
+        for fold in self._folds:
+            if keys := touched(fold, self._groups[fold.key]):
+                wanted[fold.model] = keys
         events: Iterable[Any] = (entry.event for entry in self._entries if entry.topic == "results")
         if endpoints := {event.endpoint_id for event in events}:
             wanted.setdefault(ENDPOINT_HEALTH, {}).update(
@@ -57,12 +58,13 @@ class Batch:
         tasks: Any = documents.get(TASK_STATUS, {})
         mark(self._entries, health.values(), tasks)
         folded = {
-            fold.model: apply(fold, steps, documents.setdefault(fold.model, {}))
-            for fold, steps in self._steps.items()
+            fold.model: apply(fold, self._groups[fold.key], documents.get(fold.model, {}))
+            for fold in self._folds
         }
         return {model: changed for model, changed in folded.items() if changed}
 
 
 @cache
-def _concerned(kind: type[Event]) -> tuple[Fold, ...]:
-    return tuple(fold for fold in FOLDS if kind in fold.handlers or kind in fold.of_void)
+def _ways(kind: type[Event]) -> tuple[Callable[[Entry[Any]], Key] | None, ...]:
+    """How the folds that are concerned with a class of events key it."""
+    return tuple({fold.key: None for fold in FOLDS if fold.concerns(kind)})

@@ -1,6 +1,6 @@
 """What a fold is: for each event class a pure function of the document so far and one entry of the log."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -30,28 +30,52 @@ class Entry(msgspec.Struct, Generic[E], gc=False):
 #: Takes the document, None when there is none yet, and an entry; gives the document to be saved, or
 #: None when the entry changes nothing. It may change the document it was given.
 Handler = Callable[[Any, Any], Document | None]
-#: An entry, with the key of the document it touches.
-Step = tuple[Key, Entry[Event]]
+#: Gives the key of the document that an entry touches.
+KeyOf = Callable[[Entry[Any]], Key]
+#: Per key, the entries that stand under it, in the order they were given.
+Group = dict[Key, list[Entry[Event]]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fold:
-    """How one read model comes from the log; ``of_void`` are the few handlers that look at void entries."""
+    """How one read model comes from the log; ``of_void`` are the few handlers that look at void entries.
+
+    A document depends on the entries under its own key alone, and on their order.
+    """
 
     model: Model
     handlers: Mapping[type[Event], Handler]
     of_void: Mapping[type[Event], Handler] = field(default_factory=dict)
-    #: The key of the document that an entry touches, None where it is the entry's own.
-    key: Callable[[Entry[Any]], Key] | None = None
+    #: None where the key of the document is the entry's own.
+    key: KeyOf | None = None
+
+    def concerns(self, kind: type[Event]) -> bool:
+        """Whether entries of this class may change a document."""
+        return kind in self.handlers or kind in self.of_void
 
 
-def apply(fold: Fold, steps: Iterable[Step], documents: dict[Key, Document]) -> dict[Key, Document]:
-    """Take the steps in order over ``documents``, which are brought up to date; those that changed."""
+def touched(fold: Fold, group: Group) -> dict[Key, None]:
+    """The keys of a group under which there is anything for this fold."""
+    handlers, of_void = fold.handlers, fold.of_void
+    found: dict[Key, None] = {}
+    for key, entries in group.items():
+        for entry in entries:
+            if (kind := type(entry.event)) in handlers or kind in of_void:
+                found[key] = None
+                break
+    return found
+
+
+def apply(fold: Fold, group: Group, documents: Mapping[Key, Document]) -> dict[Key, Document]:
+    """Fold each key's entries over its document; the documents that changed."""
     changed: dict[Key, Document] = {}
     handlers, of_void = fold.handlers, fold.of_void
-    for key, entry in steps:
-        handler = (of_void if entry.void else handlers).get(type(entry.event))
-        document = handler(documents.get(key), entry) if handler is not None else None
-        if document is not None:
-            documents[key] = changed[key] = document
+    for key, entries in group.items():
+        document, moved = documents.get(key), False
+        for entry in entries:
+            handler = (of_void if entry.void else handlers).get(type(entry.event))
+            if handler is not None and (folded := handler(document, entry)) is not None:
+                document, moved = folded, True
+        if moved and document is not None:
+            changed[key] = document
     return changed

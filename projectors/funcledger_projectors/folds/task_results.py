@@ -10,30 +10,29 @@ from funcledger_schemas.lifecycle import status_of_outcome
 
 def completed(document: TaskResult | None, entry: Entry[TaskCompleted]) -> TaskResult | None:
     """The call returned."""
-    return None if document else _result(entry, **_measured(entry.event))
+    return None if document else _measured(_result(entry), entry.event)
 
 
 def failed(document: TaskResult | None, entry: Entry[TaskFailed]) -> TaskResult | None:
     """The task failed."""
     if document is not None:
         return None
-    event = entry.event
-    return _result(
-        entry,
-        kind=event.kind,
-        message=event.message,
-        error_type=event.error_type,
-        traceback=event.traceback,
-        **_measured(event),
-    )
+    event, result = entry.event, _result(entry)
+    result.kind, result.message = event.kind, event.message
+    result.error_type, result.traceback = event.error_type, event.traceback
+    return _measured(result, event)
 
 
 def cancelled(document: TaskResult | None, entry: Entry[TaskCancelled]) -> TaskResult | None:
     """The task was cancelled, so there are no bytes."""
-    return None if document else _result(entry, message=entry.event.reason, payload=b"")
+    if document is not None:
+        return None
+    result = _result(entry)
+    result.message, result.payload = entry.event.reason, b""
+    return result
 
 
-def _result(entry: Entry[Any], **what: Any) -> TaskResult:
+def _result(entry: Entry[Any]) -> TaskResult:
     event = entry.event
     return TaskResult(
         owner=event.owner,
@@ -45,19 +44,14 @@ def _result(entry: Entry[Any], **what: Any) -> TaskResult:
         offset=entry.offset,
         finished_at=entry.timestamp,
         attempt=event.attempt,
-        **what,
     )
 
 
-def _measured(event: TaskCompleted | TaskFailed) -> dict[str, Any]:
-    return {
-        "run_time": event.run_time,
-        "cpu_time": event.cpu_time,
-        "peak_memory": event.peak_memory,
-        "payload_format": event.payload_format,
-        "payload_size": event.payload_size,
-        "payload": event.payload if len(event.payload) <= INLINE_LIMIT else None,
-    }
+def _measured(result: TaskResult, event: TaskCompleted | TaskFailed) -> TaskResult:
+    result.run_time, result.cpu_time, result.peak_memory = event.run_time, event.cpu_time, event.peak_memory
+    result.payload_format, result.payload_size = event.payload_format, event.payload_size
+    result.payload = event.payload if len(event.payload) <= INLINE_LIMIT else None
+    return result
 
 
 FOLD = Fold(TASK_RESULTS, {TaskCompleted: completed, TaskFailed: failed, TaskCancelled: cancelled})
