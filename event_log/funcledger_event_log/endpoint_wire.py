@@ -48,7 +48,7 @@ class _FeedColumns(_Columns, forbid_unknown_fields=True):
 Encoded = tuple[str, bytes]
 
 
-def pack_feed(records: Sequence[Record]) -> bytes:
+def pack_feed(records: Sequence[Record], *, delimited: bool = False) -> bytes:
     """The records of one endpoint as a frame; topic, partition and key are known to both sides."""
     schemas: dict[str, int] = {}
     schema = [schemas.setdefault(record.dataschema or "", len(schemas)) for record in records]
@@ -61,7 +61,8 @@ def pack_feed(records: Sequence[Record]) -> bytes:
         "timestamps": [record.timestamp for record in records],
         "traceparents": traces if any(traces) else None,
     }
-    return frames.pack_encoded(_encode(head), [record.value for record in records])
+    values = [record.value for record in records]
+    return frames.pack_encoded(_encode(head), values, delimited=delimited)
 
 
 def unpack_feed(frame: bytes, topic: str, identity: Identity) -> list[Record]:

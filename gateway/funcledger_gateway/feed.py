@@ -12,7 +12,7 @@ from funcledger_event_log.port import LogCorrupt, LogError
 from funcledger_event_log.records import Record
 from funcledger_event_log.stubs import stub
 from funcledger_schemas import clock, tracing
-from funcledger_schemas.frames import KEEP_ALIVE, delimit
+from funcledger_schemas.frames import KEEP_ALIVE
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ async def feed(
             batch = step.result()
             if (spans := tracing.spans) is not None:
                 _trace(spans, batch)
-            yield delimit(pack_feed(batch))
+            yield pack_feed(batch, delimited=True)
             step = asyncio.ensure_future(anext(batches))
     except LogError as error:
         # The agent opens the feed again, and is told then.
@@ -71,7 +71,7 @@ async def finite(batches: AsyncGenerator[list[Record]], *, bare: bool) -> AsyncG
     """The batches as delimited frames; ``bare`` leaves out payloads."""
     async with aclosing(batches):
         async for batch in batches:
-            yield delimit(pack_feed([stub(record) for record in batch] if bare else batch))
+            yield pack_feed([stub(record) for record in batch] if bare else batch, delimited=True)
 
 
 async def begun(chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:

@@ -20,14 +20,11 @@ def answer_frame(
     **more: Any,
 ) -> bytes:
     """The answer to a request for results."""
-    return _frame({**more, "tasks": tasks, "unknown": unknown, "position": position}, payloads)
+    head = {**more, "tasks": tasks, "unknown": unknown, "position": position}
+    return frames.pack_encoded(_encode(head), payloads)
 
 
 def stream_frame(tasks: Sequence[SentTask], payloads: Sequence[bytes], seen: Seen, **more: Any) -> bytes:
     """One frame of a stream; ``seen`` is what the client has been sent with it."""
     head = {**more, "tasks": tasks, "position": str(seen.position), "resume": str(seen)}
-    return frames.delimit(_frame(head, payloads))
-
-
-def _frame(head: dict[str, Any], payloads: Sequence[bytes]) -> bytes:
-    return frames.pack_encoded(_encode(head), payloads)
+    return frames.pack_encoded(_encode(head), payloads, delimited=True)

@@ -15,6 +15,7 @@ from funcledger_schemas import events, manifest
 from funcledger_schemas.events import Event
 from funcledger_schemas.limits import RECORD_LIMIT
 from funcledger_schemas.plan import Plan, plan_of
+from funcledger_schemas.plan_tools import long
 
 _PREFIX = 5
 _asdict = msgspec.structs.asdict
@@ -123,6 +124,25 @@ def _decode_by_reference(value: bytes, schema: _Schema) -> Event:
     fields, end = _read(value, schema.entry, schema.parsed, schema.newest)
     if end != len(value):
         raise DecodeError(f"{len(value) - end} bytes follow the {schema.entry.name}")
+    return schema.kind(**fields)
+
+
+def decode_head(head: bytes, size: int, dataschema: str) -> Event:
+    """The event of a value that is ``size`` bytes long, by its beginning: with an empty payload.
+
+    That is said to be as long as it is, so ``payload_size`` tells.
+
+    Raises:
+        DecodeError: as :func:`decode`; or its payload begins further on, or is not as long as it says.
+    """
+    schema = _schema(dataschema)
+    _check_frame(head)
+    newest = _parsed_before_payload(manifest.latest(schema.entry.name))
+    fields, end = _read(head, schema.entry, _parsed_before_payload(schema.entry), newest)
+    length = fields.get("payload_size")
+    if not isinstance(length, int) or end + len(long(length)) + length != size or size > RECORD_LIMIT:
+        raise DecodeError(f"the payload of the {schema.entry.name} is not what its size says")
+    fields["payload"] = b""
     return schema.kind(**fields)
 
 

@@ -21,9 +21,10 @@ def pack(head: Any, payloads: Iterable[bytes] = ()) -> bytes:
     return pack_encoded(json.dumps(head, separators=(",", ":")).encode(), payloads)
 
 
-def pack_encoded(head: bytes, payloads: Iterable[bytes] = ()) -> bytes:
-    """As :func:`pack`, of a head that is JSON already."""
-    return b"".join((len(head).to_bytes(4, "big"), head, *payloads))
+def pack_encoded(head: bytes, payloads: Iterable[bytes] = (), *, delimited: bool = False) -> bytes:
+    """As :func:`pack`, of a head that is JSON already; ``delimited`` as it goes into a stream."""
+    pieces = (len(head).to_bytes(4, "big"), head, *payloads)
+    return b"".join((sum(map(len, pieces)).to_bytes(4, "big"), *pieces) if delimited else pieces)
 
 
 def unpack_head(frame: bytes) -> tuple[bytes, int]:

@@ -102,3 +102,24 @@ def test_a_later_release_reads_an_older_record_as_its_own_class() -> None:
     fields = {"event_id": "A", "occurred_at": 0, "actor": "B", "endpoint_id": "C", "owner": "D"}
     read = codec.decode(value, "urn:funcledger:schema:EndpointDeleted:1")
     assert read == EndpointDeletedLater(**fields, reason=None)  # type: ignore[arg-type]
+
+
+CARRIERS = [kind for kind in event_classes() if "payload" in kind.__struct_fields__]
+
+
+@given(st.one_of([events_of(kind) for kind in CARRIERS]), st.integers(0, 70_000), st.integers(0, 200))
+def test_an_event_is_read_by_the_beginning_of_its_value(event: Event, size: int, beyond: int) -> None:
+    """All but the payload, and only where that is as long as the event says it is."""
+    event = msgspec.structs.replace(event, payload=bytes(size), payload_size=size)
+    value, schema = codec.encode(event), manifest.latest(type(event).__name__).dataschema
+    begins = len(value) - size
+    bare = msgspec.structs.replace(event, payload=b"")
+    assert codec.decode_head(value[: begins + beyond], len(value), schema) == bare
+    for cut in {6, begins // 2, begins - 4}:
+        with pytest.raises(codec.DecodeError):
+            codec.decode_head(value[:cut], len(value), schema)
+    with pytest.raises(codec.DecodeError, match="not what its size says"):
+        codec.decode_head(value[: begins + beyond], len(value) + 1, schema)
+    lies = codec.encode(msgspec.structs.replace(event, payload_size=size + 1))
+    with pytest.raises(codec.DecodeError, match="not what its size says"):
+        codec.decode_head(lies, len(lies), schema)

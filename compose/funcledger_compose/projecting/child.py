@@ -32,7 +32,7 @@ async def run(log: Path, read_models: Path, messages: int) -> int:
         asyncio.streams.FlowControlMixin, os.fdopen(messages, "wb")
     )
     server = Server(asyncio.StreamWriter(transport, protocol, None, loop))
-    view = await SqliteView.open(log, server.append)
+    view = await SqliteView.open(log, server.append, heads=True)
     store = await SqliteStore.open(read_models)
     projector = Projector(view, Told(store, server))
     listening = asyncio.create_task(server.listen(reader, view))

@@ -9,11 +9,14 @@ from typing import NamedTuple, TypeVar
 
 from funcledger_event_log.port import Committed
 from funcledger_event_log.records import Position, Record, TopicPartition
-from funcledger_event_log.sqlite.chunks import Entry, Row, unpack
+from funcledger_event_log.sqlite.chunks import Address, Entry, Row, unpack
 from funcledger_event_log.sqlite.database import Database, chunk_id
 from funcledger_event_log.sqlite.errors import READ_ERRORS, damaged, of_read
 from funcledger_event_log.sqlite.partitions import Partition
 from funcledger_event_log.sqlite.segment import Segment
+from funcledger_schemas.codec import DecodeError, decode_head
+from funcledger_schemas.envelope import Head, dataschema_of
+from funcledger_schemas.events import Event
 
 T = TypeVar("T")
 
@@ -42,9 +45,11 @@ class _Chunk(NamedTuple):
 class Readers:
     """A few threads, each with a connection."""
 
-    def __init__(self, database: Database, segment: Segment) -> None:
+    def __init__(self, database: Database, segment: Segment, *, heads: bool = False) -> None:
+        """``heads``: of a large value nobody wants the payload, so it stays on the disk."""
         self._database = database
         self._segment = segment
+        self._heads = heads
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="log readers")
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
@@ -123,8 +128,20 @@ class Readers:
 
     def _record(self, partition: Partition, chunk: _Chunk, offset: int) -> Record:
         key, head, value = chunk.entries[offset - chunk.first]
-        whole = value if isinstance(value, bytes) else self._segment.read(value)
-        return Record(*partition.where, offset, chunk.timestamp, key, head, whole)
+        place = (*partition.where, offset, chunk.timestamp, key, head)
+        if isinstance(value, bytes):
+            return Record(*place, value)
+        if self._heads and (known := self._bare(head, value)) is not None:
+            return Record(*place, *known)
+        return Record(*place, self._segment.read(value))
+
+    def _bare(self, head: Head, address: Address) -> tuple[bytes, Event] | None:
+        """The beginning of a large value, and its event with no payload; None where it says too little."""
+        value = self._segment.head(address)
+        try:
+            return value, decode_head(value, address.size, dataschema_of(head) or "")
+        except DecodeError:
+            return None
 
     def _committed(self, consumer: str, partition: Partition) -> Committed | None:
         row = self._connection().execute(

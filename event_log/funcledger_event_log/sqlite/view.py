@@ -22,14 +22,17 @@ class SqliteView(FilesRead):
     topics and keeps consumers' positions.
     """
 
-    def __init__(self, database: Database, segment: Segment, ask: Ask) -> None:
-        super().__init__(database.partitions, Readers(database, segment))
+    def __init__(self, database: Database, segment: Segment, ask: Ask, *, heads: bool) -> None:
+        super().__init__(database.partitions, Readers(database, segment, heads=heads))
         self._segment = segment
         self._ask = ask
 
     @classmethod
-    async def open(cls, path: Path, ask: Ask) -> "SqliteView":
+    async def open(cls, path: Path, ask: Ask, *, heads: bool = False) -> "SqliteView":
         """The log in this directory, which a server has open; ``ask`` has it append.
+
+        With ``heads`` an event that is large comes with an empty payload, and its record with the beginning
+        of its value.
 
         Raises:
             LogCorrupt, LogUnavailable, OSError: it cannot be read.
@@ -37,7 +40,7 @@ class SqliteView(FilesRead):
 
         def opened() -> SqliteView:
             database = Database(path, ours=False)
-            return cls(database, Segment.beside(database.segment_path), ask)
+            return cls(database, Segment.beside(database.segment_path), ask, heads=heads)
 
         return await asyncio.to_thread(opened)
 

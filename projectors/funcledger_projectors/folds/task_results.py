@@ -50,7 +50,9 @@ def _result(entry: Entry[Any]) -> TaskResult:
 def _measured(result: TaskResult, event: TaskCompleted | TaskFailed) -> TaskResult:
     result.run_time, result.cpu_time, result.peak_memory = event.run_time, event.cpu_time, event.peak_memory
     result.payload_format, result.payload_size = event.payload_format, event.payload_size
-    result.payload = event.payload if len(event.payload) <= INLINE_LIMIT else None
+    # Who reads the log for us may have left out a large payload, and says its size all the same.
+    size = max(event.payload_size, len(event.payload))
+    result.payload = event.payload if size <= INLINE_LIMIT else None
     return result
 
 
