@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from typing import NamedTuple
 
 from benchmarks import history, measures
 from benchmarks.fold import fold
@@ -18,6 +19,7 @@ TITLES = {
     "noop_batch_per_s": ("no-op tasks per second, through a batch", "10,000"),
     "pool_noop_per_s": ("the same through ProcessPoolExecutor (in memory)", ""),
     "noop_ratio": ("Executor to ProcessPoolExecutor, median of paired rounds", "1.0"),
+    "caught_up_s": ("read models up to date after the last of 20,000 results, s", ""),
     "rtt_p50_ms": ("one task there and back, p50, ms", "3"),
     "rtt_p99_ms": ("one task there and back, p99, ms", "8"),
     "ack_p50_ms": ("submission acknowledged, p50, ms", "5"),
@@ -47,14 +49,28 @@ def imported() -> float:
     return statistics.median(times) * 1e3
 
 
-def paired_noops(executor: Executor, rounds: int) -> tuple[list[tuple[float, float]], list[float]]:
-    """Rounds of ours and the standard library's, in turn; and our batches' figures."""
+class Rounds(NamedTuple):
+    """What rounds of no-ops came to: tasks per second, and seconds."""
+
+    ours: list[float]
+    pool: list[float]
+    batch: list[float]
+    caught_up: list[float]
+
+
+def noops(executor: Executor, rounds: int) -> Rounds:
+    """Rounds of ours, the pool's, and our batches, in turn; each begins with no work left over."""
+    found, client = Rounds([], [], [], []), Client()
     with ProcessPoolExecutor(WORKERS) as pool:
         measures.pool_noops(pool, 1000)
         measures.executor_noops(executor, 1000)
-        pairs = [(measures.executor_noops(executor), measures.pool_noops(pool)) for _ in range(rounds)]
-    client = Client()
-    return pairs, [measures.batch_noops(client) for _ in range(rounds)]
+        for _ in range(rounds):
+            found.ours.append(measures.executor_noops(executor))
+            found.caught_up.append(measures.caught_up(executor.client))
+            found.pool.append(measures.pool_noops(pool))
+            found.batch.append(measures.batch_noops(client))
+            measures.caught_up(client)
+    return found
 
 
 def tasks(rounds: int) -> dict[str, float]:
@@ -62,12 +78,13 @@ def tasks(rounds: int) -> dict[str, float]:
     with server(), Executor(endpoint_id=measures.ENDPOINT) as executor:
         trips = measures.round_trips(executor)
         acks = measures.acknowledgements(Client())
-        pairs, batches = paired_noops(executor, rounds)
+        rates = noops(executor, rounds)
         return {
-            "noop_per_s": statistics.median(ours for ours, _ in pairs),
-            "noop_batch_per_s": statistics.median(batches),
-            "pool_noop_per_s": statistics.median(theirs for _, theirs in pairs),
-            "noop_ratio": measures.median_ratio(pairs),
+            "noop_per_s": statistics.median(rates.ours),
+            "noop_batch_per_s": statistics.median(rates.batch),
+            "pool_noop_per_s": statistics.median(rates.pool),
+            "noop_ratio": measures.median_ratio(zip(rates.ours, rates.pool, strict=True)),
+            "caught_up_s": statistics.median(rates.caught_up),
             "rtt_p50_ms": measures.percentile(trips, 0.5),
             "rtt_p99_ms": measures.percentile(trips, 0.99),
             "ack_p50_ms": measures.percentile(acks, 0.5),

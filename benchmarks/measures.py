@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 
 from funcledger import Client, Executor
@@ -50,6 +50,13 @@ def executor_noops(executor: Executor, count: int = NOOPS) -> float:
             future.result()
 
     return _rate(count, work)
+
+
+def caught_up(client: Client) -> float:
+    """Seconds until the read models know all that this client has seen: a query waits for that (law 9)."""
+    start = time.perf_counter()
+    client.get_tasks(limit=1)
+    return time.perf_counter() - start
 
 
 def batch_noops(client: Client, count: int = NOOPS) -> float:
@@ -101,6 +108,6 @@ def echoes(executor: Executor, count: int = 200) -> float:
     return _rate(count, work)
 
 
-def median_ratio(pairs: list[tuple[float, float]]) -> float:
+def median_ratio(pairs: Iterable[tuple[float, float]]) -> float:
     """The median of what each pair's first is to its second."""
     return statistics.median(ours / theirs for ours, theirs in pairs)

@@ -22,7 +22,11 @@ class Feed:
         self._following: asyncio.Task[None] | None = None
 
     def grant(self, submissions: int, size: int) -> None:
-        """So many submissions and payload bytes may come whole, if that is much more than may come now."""
+        """So many submissions and payload bytes may come whole, if that is much more than may come now.
+
+        Less than none, where what is held is over its limit, is none.
+        """
+        submissions, size = max(0, submissions), max(0, size)
         if self._left[0] * 2 < submissions or self._left[1] * 2 < size:
             self._credit = self._left = (submissions, size)
             if self._following is not None:

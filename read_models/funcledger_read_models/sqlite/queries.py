@@ -6,7 +6,7 @@ from typing import Any
 
 from funcledger_read_models.checks import Where, check_query
 from funcledger_read_models.documents import Key, Model
-from funcledger_read_models.sqlite.statements import COMMON, RARE, index, indexed
+from funcledger_read_models.sqlite.statements import COMMON, RARE, asked, index, indexed
 
 #: Filters that leave the fewest documents come first; the others are alike.
 _FINEST = ("batch_id", "status")
@@ -39,7 +39,7 @@ def page(
     elif nothing:
         conditions.append("0")  # a whole key has nothing behind it
     order = ", ".join(f"{name} DESC" if descending else name for name in model.key)
-    text = f"SELECT document FROM {model.name}"  # noqa: S608
+    text = f"SELECT {asked(model)} FROM {model.name}"  # noqa: S608
     # SQLite finds "no query solution" by an index where it sees that nothing can match.
     if not nothing and (finest := _finest(model, where)) is not None:
         # SQLite knows nothing of how values are spread, and would rather walk through every key.
@@ -67,5 +67,5 @@ def due(model: Model, before: int, limit: int) -> tuple[str, list[Any]]:
     """The statement and parameters of :meth:`ReadModelStore.due`."""
     assert model.due is not None
     order = ", ".join((model.due, *model.key))
-    text = f"SELECT document FROM {model.name} WHERE {model.due} <= ? ORDER BY {order} LIMIT ?"  # noqa: S608
+    text = f"SELECT {asked(model)} FROM {model.name} WHERE {model.due} <= ? ORDER BY {order} LIMIT ?"  # noqa: S608
     return text, [before, limit]

@@ -1,16 +1,16 @@
-"""The SQL of each model: a table with columns for key, filters and due time, and the document as a blob.
+"""The SQL of each model: a table with columns for key, filters and due time, and a blob for all else.
 
 Statements take many rows each, since SQLite then works through all of them in one call, and other
 threads run meanwhile.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import islice
-from operator import attrgetter
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from funcledger_read_models.documents import BATCH_RESULTS, Document, Model
+from funcledger_read_models.documents import BATCH_RESULTS, Model
+from funcledger_read_models.sqlite.rows import columns
 
 T = TypeVar("T")
 #: How many rows a statement takes: few sizes, so that few statements are compiled, and they are kept.
@@ -21,27 +21,12 @@ COMMON = "success"
 RARE = f"status <> '{COMMON}'"
 
 
-@cache
-def columns(model: Model) -> tuple[str, ...]:
-    """Every column but the document: key, then filters, then due time."""
-    due = (model.due,) if model.due else ()
-    return tuple(dict.fromkeys((*model.key, *model.filters, *due)))
-
-
-@cache
-def values_of(model: Model) -> Callable[[Document], tuple[Any, ...]]:
-    """What gives the values of :func:`columns` for a document."""
-    names = columns(model)
-    getter = attrgetter(*names)
-    return getter if len(names) > 1 else lambda document: (getter(document),)
-
-
 def layout(model: Model) -> Iterator[str]:
     """What creates the model's table and indexes."""
     key = ", ".join(model.key)
     required = ", ".join(f"{name} NOT NULL" for name in model.key)
     others = "".join(f", {name}" for name in columns(model)[len(model.key) :])
-    yield f"CREATE TABLE {model.name} ({required}{others}, document BLOB NOT NULL, PRIMARY KEY ({key}))"
+    yield f"CREATE TABLE {model.name} ({required}{others}, others BLOB NOT NULL, PRIMARY KEY ({key}))"
     for name in indexed(model):
         start = ", ".join((name, *model.key[:2]))
         rare = f" WHERE {RARE}" if name == "status" else ""
@@ -55,6 +40,12 @@ def indexed(model: Model) -> list[str]:
     """The filters that have an index; each goes on with the key, so that it gives pages in key order."""
     # One batch is few enough to be filtered while it is read; the primary key finds its own beginning.
     return [] if model is BATCH_RESULTS else [name for name in model.filters if name not in model.key[:2]]
+
+
+@cache
+def asked(model: Model) -> str:
+    """What is selected of a document: its row."""
+    return ", ".join((*columns(model), "others"))
 
 
 def index(model: Model, name: str) -> str:
@@ -74,8 +65,8 @@ def pieces(items: Sequence[T]) -> Iterator[Sequence[T]]:
 
 @cache
 def upsert(model: Model, rows: int) -> str:
-    """Writes so many documents; parameters are columns and document, row after row."""
-    names = (*columns(model), "document")
+    """Writes so many documents; parameters are their rows, one after another."""
+    names = (*columns(model), "others")
     row = f"({', '.join('?' * len(names))})"
     changes = ", ".join(f"{name} = excluded.{name}" for name in names[len(model.key) :])
     return (
@@ -92,5 +83,5 @@ def select(model: Model, rows: int) -> str:
     same = " AND ".join(f"{column} = {name}" for column, name in zip(model.key, names, strict=True))
     return (
         f"WITH wanted ({', '.join(names)}) AS (VALUES {', '.join([row] * rows)})"  # noqa: S608
-        f" SELECT document FROM wanted CROSS JOIN {model.name} ON {same}"
+        f" SELECT {asked(model)} FROM wanted CROSS JOIN {model.name} ON {same}"
     )

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 from funcledger_read_models.changes import Changes
 from funcledger_read_models.checks import Where
 from funcledger_read_models.documents import Document, Key, Model
-from funcledger_read_models.packing import unpacker
 from funcledger_read_models.port import Documents, Positions, StoreUnavailable
 from funcledger_read_models.sqlite import queries
 from funcledger_read_models.sqlite.file import (
@@ -23,6 +22,7 @@ from funcledger_read_models.sqlite.file import (
     read_positions,
     translated,
 )
+from funcledger_read_models.sqlite.rows import from_row
 from funcledger_read_models.sqlite.statements import pieces, select
 from funcledger_read_models.sqlite.writer import Writer
 
@@ -86,12 +86,11 @@ class SqliteStore:
 
     def _load_model(self, model: Model, keys: Sequence[Key]) -> dict[Key, Document]:
         connection = self._connection()
-        unpack = unpacker(model)
+        made = from_row(model)
         found = {}
         for piece in pieces(keys):
             rows = connection.execute(select(model, len(piece)), list(chain.from_iterable(piece)))
-            for (packed,) in rows.fetchall():
-                document = unpack(packed)
+            for document in map(made, rows.fetchall()):
                 found[model.key_of(document)] = document
         return found
 
@@ -136,7 +135,7 @@ class SqliteStore:
     async def _query(self, model: Model, text: str, parameters: list[Any]) -> list[Document]:
         def documents() -> list[Document]:
             rows = self._connection().execute(text, parameters).fetchall()
-            return [unpacker(model)(packed) for (packed,) in rows]
+            return list(map(from_row(model), rows))
 
         return await self._read(documents)
 

@@ -4,10 +4,10 @@ import sqlite3
 from itertools import chain
 
 from funcledger_read_models.checks import check_writer
-from funcledger_read_models.packing import pack
 from funcledger_read_models.port import Documents, Positions
 from funcledger_read_models.sqlite.file import read_positions
-from funcledger_read_models.sqlite.statements import pieces, upsert, values_of
+from funcledger_read_models.sqlite.rows import to_row
+from funcledger_read_models.sqlite.statements import pieces, upsert
 
 
 class Writer:
@@ -33,8 +33,7 @@ class Writer:
     def write_documents(self, documents: Documents) -> None:
         """Insert or replace every document."""
         for model, by_key in documents.items():
-            values = values_of(model)
-            rows = [(*values(document), pack(document)) for document in by_key.values()]
+            rows = list(map(to_row(model), by_key.values()))
             for piece in pieces(rows):
                 self._connection.execute(upsert(model, len(piece)), list(chain.from_iterable(piece)))
 

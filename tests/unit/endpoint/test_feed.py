@@ -60,3 +60,17 @@ async def test_told_to_end_at_the_moment_of_a_renewal_it_ends() -> None:
     running.cancel()
     await asyncio.wait_for(asyncio.wait([running]), 2)
     assert running.cancelled()
+
+
+async def test_what_is_held_beyond_its_limit_is_no_credit_below_none() -> None:
+    """A payload larger than what was left has come. Of less than none the gateway would end the agent."""
+    log: Any = Log()
+    feed = Feed(log, 0, lambda records: None)
+    running = asyncio.create_task(feed.run())
+    await until(lambda: feed.next == 10)
+    feed.grant(50, -1_000_000)
+    await until(lambda: len(log.opened) == 2)
+    feed.grant(-1, -500_000)
+    assert log.opened[-1] == (10, 50, 0)
+    running.cancel()
+    await asyncio.wait([running])
