@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from funcledger_event_log.follower import Tail
 from funcledger_event_log.port import EventLog
@@ -33,6 +34,14 @@ RECENT_BYTES = 32 << 20
 _DECODED = OUTCOMES | {"EndpointStarted"}
 _OUTCOMES = (TaskCompleted, TaskFailed, TaskCancelled)
 _PAGE = 1000
+
+
+class _Begun(NamedTuple):
+    """A task that has begun, and no outcome of it was read yet."""
+
+    batch_id: str
+    #: Whether this start is surely no copy of an older one.
+    sure: bool
 
 
 class OutcomeFeed:
@@ -152,30 +161,34 @@ class OutcomeFeed:
             del self._readers[key]
 
     def _apply(self, records: list[Record]) -> None:
+        # Most tasks begin and end within a batch, and of those nobody need be told that they have begun.
+        begun: dict[Key, _Begun] = {}
         for record in records:
             kind = record.type
             if kind == "TaskStarted":
                 if self._is_new(record):
                     key, batch_id = _about(record)
-                    if not self._copies.possible(record):
-                        self._begin(key)
-                    for reader in self._readers.get(("batch", key[0], batch_id), ()):
-                        reader.began(key[1])
+                    begun[key] = _Begun(batch_id, not self._copies.possible(record))
             elif kind in _DECODED:
-                self._consider(record)
+                self._consider(record, begun)
+        for key, (batch_id, sure) in begun.items():
+            if key in self._finished:
+                continue
+            if sure:
+                self._begin(key)
+            for reader in self._readers.get(("batch", key[0], batch_id), ()):
+                reader.began(key[1])
 
     def _is_new(self, record: Record) -> bool:
         """Whether it was appended after this process began to read."""
         return record.offset >= self._begins_at.get(record.partition, 0)
 
     def _begin(self, key: Key) -> None:
-        if key in self._finished:
-            return
         if len(self._begun) >= self._remembered:
             self._begun.clear()  # what is forgotten here costs a question to the read models, no more
         self._begun.add(key)
 
-    def _consider(self, record: Record) -> None:
+    def _consider(self, record: Record, begun: dict[Key, _Begun]) -> None:
         try:
             event = record.event()
         except DecodeError:
@@ -188,12 +201,13 @@ class OutcomeFeed:
             return
         assert isinstance(event, _OUTCOMES)
         key = (event.owner, event.task_id, event.endpoint_id)
+        just_now = begun.pop(key, None)
         if key in self._finished:
             return
         self._finish(key, record)
         if (spans := tracing.spans) is not None and self._is_new(record):
             spans.hop("answer", [event.task_id], record.timestamp * 1_000_000, clock.current().time_ns())
-        first = True if key in self._begun else None
+        first = True if key in self._begun or (just_now and just_now.sure) else None
         self._begun.discard(key)
         readers = self._readers_of(event)
         if readers or first:
