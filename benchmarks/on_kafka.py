@@ -25,7 +25,8 @@ def measure(rounds: int, *, brief: bool) -> dict[str, float]:
     """Every figure; ``brief`` leaves out folding."""
     with stack() as made:
         with Executor(endpoint_id=measures.ENDPOINT) as executor:
-            measures.executor_noops(executor, 1000)
+            measures.executor_noops(executor, 5000)  # a broker that has just started compiles itself
+            measures.caught_up(executor.client)
             trips = measures.round_trips(executor)
             acks = measures.acknowledgements(Client())
             rates = [measures.executor_noops(executor) for _ in range(rounds)]

@@ -16,8 +16,11 @@ from funcledger_schemas import clock
 
 _log = logging.getLogger(__name__)
 
-#: Seconds between rounds.
-INTERVAL = 1.0
+#: Seconds between rounds: at least, and at most where rounds take long.
+INTERVAL, LONGEST = 1.0, 15.0
+#: Of its time a keeper is no more than this part at a round, so that one by a database that has to search is
+#: no load to it. How soon a task whose endpoint is away ends is no matter of seconds.
+_PART = 0.05
 #: Documents looked at in one round, and the most that a round grows to.
 _PAGE, _MOST = 1000, 64_000
 
@@ -53,13 +56,15 @@ class Keeper:
 
     async def _run(self) -> None:
         while True:
+            begun = clock.current().monotonic_ns()
             try:
                 await self.round()
             except (LogError, StoreError) as error:
                 _log.warning("the keeper could not do its round, and tries again: %s", error)
             except Exception:
                 _log.exception("the keeper's round failed; it tries again")
-            await clock.sleep(self._interval)
+            took = (clock.current().monotonic_ns() - begun) / 1e9
+            await clock.sleep(max(self._interval, min(took / _PART, LONGEST)))
 
     async def round(self) -> int:
         """End what has to be ended now; how many tasks that were.

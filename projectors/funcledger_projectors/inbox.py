@@ -41,10 +41,10 @@ class Inbox:
     def _full(self) -> bool:
         return len(self._records) >= RECORDS or self._bytes >= BYTES
 
-    async def take(self) -> list[Record]:
+    async def take(self, pause: float = 0.0) -> list[Record]:
         """Everything that lies here, in order, once there is something; nothing at all after the end.
 
-        Of many records it waits for more, a moment.
+        From then on it lets more gather: for ``pause`` seconds, or for longer where there are many.
 
         Raises:
             Exception: what :meth:`close` was given, when nothing is left.
@@ -52,14 +52,19 @@ class Inbox:
         async with self._changed:
             await self._changed.wait_for(lambda: self._records or self._closed)
             if len(self._records) >= MANY:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._gather):
-                        await self._changed.wait_for(lambda: self._full or self._closed)
+                await self._let_gather(self._gather)
+            elif pause:
+                await self._let_gather(min(pause, self._gather))
             records, self._records, self._bytes = self._records, [], 0
             self._changed.notify_all()
         if not records and self._error is not None:
             raise self._error
         return records
+
+    async def _let_gather(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait_for(lambda: self._full or self._closed)
 
     async def close(self, error: Exception | None = None) -> None:
         """No more will come, for this reason."""

@@ -131,20 +131,26 @@ class Projector:
 
     async def _apply_all(self, inbox: Inbox, share: Share) -> None:
         ahead: asyncio.Task[Batch | None] | None = None
+        pause = 0.0
         try:
-            while (batch := await (ahead or self._next(inbox))) is not None and not share.over.is_set():
+            while (
+                batch := await (ahead or self._next(inbox, pause))
+            ) is not None and not share.over.is_set():
                 changed = await self._applier.fold(batch)
                 # Far behind, the next batch is read while this one is written; else it may still grow.
                 ahead = asyncio.create_task(self._next(inbox)) if len(inbox) > _FAR_BEHIND else None
+                begun = clock.current().monotonic_ns()
                 await self._applier.save(batch, changed)
+                # As long as a save takes, let records gather for the next: a slow store is asked less often.
+                pause = (clock.current().monotonic_ns() - begun) / 1e9
                 self._moved = True
         finally:
             if ahead is not None:
                 ahead.cancel()
                 await asyncio.gather(ahead, return_exceptions=True)
 
-    async def _next(self, inbox: Inbox) -> Batch | None:
-        records = await inbox.take()
+    async def _next(self, inbox: Inbox, pause: float = 0.0) -> Batch | None:
+        records = await inbox.take(pause)
         return await self._applier.prepare(records) if records else None
 
     async def _where_to_start(self, share: Share) -> dict[TopicPartition, int]:

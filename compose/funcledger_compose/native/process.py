@@ -1,6 +1,7 @@
 """A server process that can be started, waited for, frozen, killed and started again."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -14,12 +15,20 @@ import psutil
 _LEFT_OVER = 15.0
 
 
+#: Ports below those that systems give to outgoing connections, one of which might take a free one first.
+_PORTS = range(20_000, 32_000)
+
+
 def free_port() -> int:
     """A port of the loopback interface that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    while True:
+        port = random.choice(_PORTS)  # noqa: S311 (no secret hangs on it)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 class NativeProcess:

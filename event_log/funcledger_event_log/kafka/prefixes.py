@@ -18,5 +18,5 @@ class Prefixes:
 
     def value_of(self, record: NewRecord) -> bytes:
         """The record's value as it is to be written."""
-        prefix = self._known.get(record.dataschema or "")
+        prefix = self._known.get(record.dataschema or "") if self._known else None
         return b"".join((prefix, memoryview(record.value)[_LENGTH:])) if prefix else record.value

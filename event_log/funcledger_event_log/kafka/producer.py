@@ -193,9 +193,6 @@ class Writer:
                 return
 
     def _produce(self, record: NewRecord, index: int, request: _Request) -> None:
-        def report(error: KafkaError | None, message: Message) -> None:
-            request.answered(index, error, message)
-
         headers: list[Any] = list(record.headers)
         self._producer.produce(
             self._settings.topic(record.topic),
@@ -203,7 +200,7 @@ class Writer:
             key=record.key,
             partition=record.partition,
             headers=headers,
-            on_delivery=report,
+            on_delivery=functools.partial(request.answered, index),
         )
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
 """What the client library's consumers need: to hear of topics, and to have their messages made records."""
 
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
@@ -9,6 +10,9 @@ from funcledger_event_log.kafka.admin import ANSWER_TIMEOUT
 from funcledger_event_log.kafka.errors import translate
 from funcledger_event_log.port import LogUnavailable
 from funcledger_event_log.records import Record
+from funcledger_schemas.envelope import Headers
+
+_VALUE = itemgetter(1)
 
 #: What the client library gets over by itself while the broker is away.
 _PASSING = {
@@ -55,7 +59,7 @@ def drain(consumer: Consumer, prefix: str, patience: float, most: int = 1000) ->
     if first is None:
         return []
     messages = [first, *(consumer.consume(most - 1, 0) if most > 1 else ())]
-    return [_record(message, prefix) for message in messages if _good(message)]
+    return [_record(message, len(prefix)) for message in messages if _good(message)]
 
 
 def _good(message: Message) -> bool:
@@ -67,13 +71,20 @@ def _good(message: Message) -> bool:
     raise translate(error)
 
 
-def _record(message: Message, prefix: str) -> Record:
+def _record(message: Message, prefix: int) -> Record:
+    """``prefix`` is the length of what the topic's name begins with."""
     _, timestamp = message.timestamp()
-    given = cast("list[tuple[str, bytes | None]]", message.headers() or [])
-    headers = tuple((name, value or b"") for name, value in given)
     topic, partition, offset = message.topic(), message.partition(), message.offset()
     assert topic is not None
     assert partition is not None
     assert offset is not None
     key, value = message.key() or b"", message.value() or b""
-    return Record(topic.removeprefix(prefix), partition, offset, timestamp, key, headers, value)
+    return Record(topic[prefix:], partition, offset, timestamp, key, _headers(message), value)
+
+
+def _headers(message: Message) -> Headers:
+    """As the client library made them: there are ten of a record, so making them anew is felt."""
+    given = cast("list[tuple[str, bytes | None]]", message.headers() or [])
+    if None in map(_VALUE, given):
+        return tuple((name, value or b"") for name, value in given)
+    return cast("Headers", tuple(given))
