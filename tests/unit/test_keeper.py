@@ -1,5 +1,6 @@
 """The keeper ends what no agent will end, says it the same way each time, and leaves live endpoints alone."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +16,7 @@ from funcledger_event_log.memory import MemoryLog
 from funcledger_event_log.port import LogUnavailable
 from funcledger_event_log.records import NewRecord, Position
 from funcledger_gateway.endings import ending
-from funcledger_gateway.keeper import Keeper
+from funcledger_gateway.keeper import INTERVAL, LONGEST, Keeper
 from funcledger_read_models.documents import ENDPOINT_HEALTH, TASK_STATUS, EndpointHealth, TaskStatus
 from funcledger_read_models.liveness import OFFLINE_AFTER
 from funcledger_read_models.memory import MemoryStore
@@ -215,6 +216,33 @@ async def test_row_18_a_log_set_back_does_not_make_live_endpoints_look_dead(kept
     kept.log.now -= 3_600_000
     await kept.store.save({}, {("heartbeats", 1): 1}, {})
     assert [await keeper.round() for _ in range(2)] == [0, 0]
+
+
+async def test_a_keeper_whose_database_has_to_search_is_no_load_to_it() -> None:
+    """It is at its rounds for a part of its time, however long one takes, and still comes round."""
+    took, pauses = [0.001, 0.2, 60.0], list[float]()
+
+    class Moved(Shifted):
+        async def sleep(self, seconds: float) -> None:
+            pauses.append(seconds)
+            await asyncio.sleep(0)
+
+    class Searching(Keeper):
+        async def round(self) -> int:
+            if not took:
+                await asyncio.Event().wait()
+            moved.monotonic += took.pop(0)
+            return 0
+
+    moved = Moved()
+    with clock.running_on(moved):
+        keeper = Searching(TimedLog(), MemoryStore())
+        await keeper.start()
+        try:
+            await until(lambda: len(pauses) == 3)
+        finally:
+            await keeper.stop()
+    assert pauses == [INTERVAL, pytest.approx(4.0, rel=0.1), LONGEST]
 
 
 async def test_it_goes_on_by_itself_after_the_log_was_away() -> None:

@@ -252,3 +252,12 @@ async def test_few_records_are_taken_at_once_and_many_wait_for_more_a_moment() -
     await asyncio.sleep(0)
     await inbox.close()
     assert len(await asyncio.wait_for(taking, 5)) == 2 * (MANY - 1), "no more will come"
+
+
+async def test_after_a_slow_save_records_gather_for_the_next() -> None:
+    inbox = Inbox(gather=10)
+    await inbox.put(RECORDS_OF_A_DAY[:1])
+    taking = asyncio.create_task(inbox.take(pause=0.2))
+    await asyncio.sleep(0)
+    await inbox.put(RECORDS_OF_A_DAY[1:2])
+    assert await asyncio.wait_for(taking, 5) == RECORDS_OF_A_DAY[:2]
