@@ -1,11 +1,12 @@
 """Whether queries know already what a server that says it is ready may be asked for."""
 
 import asyncio
+import contextlib
 import logging
 
 from funcledger_compose.services import Services
-from funcledger_event_log.port import EventLog
-from funcledger_read_models.port import ReadModelStore
+from funcledger_event_log.port import EventLog, LogUnavailable
+from funcledger_read_models.port import ReadModelStore, StoreUnavailable
 
 _log = logging.getLogger(__name__)
 
@@ -15,12 +16,20 @@ _PATIENCE, _LOOK = 10.0, 0.1
 
 async def endpoints_known(log: EventLog, store: ReadModelStore, services: Services) -> None:
     """Wait until the services have begun, and the read models hold every endpoint that is registered."""
-    await services.begun()
-    end = asyncio.get_running_loop().time() + _PATIENCE
-    wanted = await log.ends("endpoints")
-    while (left := end - asyncio.get_running_loop().time()) > 0 and not await services.missing():
-        there = await store.positions()
-        if all(there.get(("endpoints", partition), 0) >= offset for partition, offset in wanted.items()):
-            return
-        await store.wait_change(min(left, _LOOK))
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_PATIENCE):
+            await services.begun()
+            while not await services.missing():
+                if await _known(log, store):
+                    return
+                await store.wait_change(_LOOK)
     _log.warning("the read models are behind the log: queries may not know yet what was registered lately")
+
+
+async def _known(log: EventLog, store: ReadModelStore) -> bool:
+    try:
+        wanted, there = await log.ends("endpoints"), await store.positions()
+    except (LogUnavailable, StoreUnavailable) as error:
+        _log.debug("what the read models know cannot be told: %s", error)
+        return False
+    return all(there.get(("endpoints", partition), 0) >= end for partition, end in wanted.items())

@@ -1,6 +1,6 @@
 """The services a deployment is made of, each with the parts it runs and the routes it answers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Protocol
 
@@ -101,9 +101,16 @@ class CommandApi(Role):
 class QueryApi(Role):
     """Status, results, streams; and the schemas, unless another registry has them (``topic_prefix`` None)."""
 
-    def __init__(self, log: EventLog, store: ReadModelStore, waits: Waits, topic_prefix: str | None) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        store: ReadModelStore,
+        waits: Waits,
+        topic_prefix: str | None,
+        hurry: Callable[[bool], None],
+    ) -> None:
         self._schemas = [] if topic_prefix is None else [schema_registry.router(topic_prefix)]
-        self._side = QuerySide(log, store, waits=waits)
+        self._side = QuerySide(log, store, waits=waits, hurry=hurry)
         self._store = store
         super().__init__(self._side)
 
@@ -152,6 +159,10 @@ class Projecting(Part, Protocol):
 
     async def begun(self) -> None:
         """Return once it has begun to follow, or failed."""
+        ...
+
+    def hurry(self, wanted: bool) -> None:
+        """Whether somebody waits for what is applied."""
         ...
 
     async def lag(self) -> int:

@@ -14,6 +14,7 @@ from funcledger_compose.settings import Settings
 from funcledger_event_log.port import EventLog
 from funcledger_gateway.fencing import EpochTail
 from funcledger_projectors.runner import Projector
+from funcledger_query_api.progress import unheard
 from funcledger_read_models.port import ReadModelStore
 from funcledger_schemas.envelope import BY_ENDPOINT, TOPICS
 from funcledger_web.app import application
@@ -75,10 +76,13 @@ class Services:
             made.append(CommandApi(log, known, backlog))
         if known and saved and "gateway" in roles:
             made.append(Gateway(log, saved, known, await EpochTail.over(log, saved), waits))
+        hurry: Callable[[bool], None] = unheard
         if saved and "projectors" in roles:
-            made.append(Projectors(log, saved, projector(log, saved), metrics.registry))
+            projects = projector(log, saved)
+            hurry = projects.hurry
+            made.append(Projectors(log, saved, projects, metrics.registry))
         if saved and "query-api" in roles:
-            made.append(QueryApi(log, saved, waits, _topic_prefix(settings)))
+            made.append(QueryApi(log, saved, waits, _topic_prefix(settings), hurry))
         services = cls(log, made)
         await services._start()
         services.app = application(

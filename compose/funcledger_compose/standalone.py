@@ -78,8 +78,8 @@ async def _run(
     try:
         if endpoint:
             await local.start()
-        await first(asyncio.ensure_future(known()), signals.first)
-        if not signals.first.done():
+        await first(asyncio.ensure_future(known()), serving, signals.first)
+        if not signals.first.done() and not serving.done():
             _say_ready(url, local if endpoint else None)
         await first(serving, signals.first)
         # The agent's last words go through the gateway, so it stops before the server does.

@@ -66,4 +66,6 @@ class Feed:
 
     def _spend(self, batch: list[Record]) -> None:
         whole = [record for record in batch if record.type == TaskSubmitted.__name__]
-        self._left = (self._left[0] - len(whole), self._left[1] - sum(len(record.value) for record in whole))
+        size = sum(len(record.value) for record in whole)
+        # What came last may be more than was asked for, since a single one always may come.
+        self._left = (max(0, self._left[0] - len(whole)), max(0, self._left[1] - size))

@@ -60,7 +60,7 @@ async def records_of(frame: bytes, view: DirectEndpointLog) -> list[NewRecord]:
         if rule.carries:
             _check_payload(index, event)
         if rule.measures is not None and not _are_finite(rule.measures(event)):
-            raise FrameError(f"event {index} of the frame: a measure in it is infinite or no number")
+            raise FrameError(f"event {index} of the frame: {_not_finite(event)} is infinite or no number")
         # The bytes can stand on the log as they are: today's schema, and its id before them.
         as_we_write = dataschema == rule.dataschema and value[1:5] == rule.prefix
         records.append(view.seal(event, value if as_we_write else None))
@@ -83,6 +83,10 @@ def _check_payload(index: int, event: Any) -> None:
         )
     if event.payload_size != size:
         raise FrameError(f"event {index} of the frame: payload_size is not the size of the payload")
+
+
+def _not_finite(event: Event) -> str:
+    return next(name for name in _MEASURES if not _are_finite((getattr(event, name, None),)))
 
 
 def _are_finite(measures: tuple[float | None, ...]) -> bool:

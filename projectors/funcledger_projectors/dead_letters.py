@@ -42,7 +42,15 @@ class DeadLetters:
         for record, reason in new:
             _log.error("%s cannot be read: %s", record.position, reason)
         if new:
-            await self._log.append([NewRecord.of(self._letter(each), 0) for each in new])
+            whole = await self._whole(new)
+            await self._log.append([NewRecord.of(self._letter(each), 0) for each in whole])
+
+    async def _whole(self, poison: Sequence[Poison]) -> list[Poison]:
+        """With all of their values: a follower may be given the beginning of a large one."""
+        found = await self._log.read([each.record.position for each in poison])
+        return [
+            Poison(record or each.record, each.reason) for record, each in zip(found, poison, strict=True)
+        ]
 
     async def _catch_up(self) -> None:
         """Read what was appended before: by an earlier run, or by an append of unknown outcome."""

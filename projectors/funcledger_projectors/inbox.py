@@ -16,10 +16,11 @@ MANY, GATHER = 500, 0.25
 
 
 class Inbox:
-    """Holds a bounded number of records for one taker."""
+    """Holds a bounded number of records for one taker: ``room`` of them, gathered for ``gather`` seconds."""
 
-    def __init__(self, gather: float = GATHER) -> None:
-        self._gather = gather
+    def __init__(self, gather: float = GATHER, room: int = RECORDS) -> None:
+        self._gather, self._room = gather, room
+        self._hurried = False
         self._records: list[Record] = []
         self._bytes = 0
         self._closed = False
@@ -39,12 +40,13 @@ class Inbox:
 
     @property
     def _full(self) -> bool:
-        return len(self._records) >= RECORDS or self._bytes >= BYTES
+        return len(self._records) >= self._room or self._bytes >= BYTES
 
     async def take(self, pause: float = 0.0) -> list[Record]:
         """Everything that lies here, in order, once there is something; nothing at all after the end.
 
-        From then on it lets more gather: for ``pause`` seconds, or for longer where there are many.
+        From then on it lets more gather, unless :meth:`hurry` says that somebody waits: for ``pause``
+        seconds, or for longer where there are many.
 
         Raises:
             Exception: what :meth:`close` was given, when nothing is left.
@@ -64,7 +66,13 @@ class Inbox:
     async def _let_gather(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._changed.wait_for(lambda: self._full or self._closed)
+                await self._changed.wait_for(lambda: self._full or self._closed or self._hurried)
+
+    async def hurry(self, wanted: bool) -> None:
+        """Whether what lies here is to be given at once."""
+        async with self._changed:
+            self._hurried = wanted
+            self._changed.notify_all()
 
     async def close(self, error: Exception | None = None) -> None:
         """No more will come, for this reason."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import aclosing
 
 from tenacity import RetryCallState
@@ -47,15 +48,21 @@ class Projector:
         rebuild: bool = False,
         growth_interval: float = 5.0,
         assignment: Assignment | None = None,
+        inbox: Callable[[], Inbox] = Inbox,
     ) -> None:
         """``rebuild``: append nothing to the log; ``growth_interval``: seconds between looks for growth.
 
-        ``assignment`` divides the partitions among projectors; without it, this one applies all.
+        ``assignment`` divides the partitions among projectors; without it, this one applies all. ``inbox``
+        makes what records gather in.
         """
         self._log = log
         self._assignment = assignment or Everything()
         self._applier = Applier(store, None if rebuild else DeadLetters(log, consumer))
         self._growth_interval = growth_interval
+        self._make_inbox = inbox
+        self._inbox = inbox()
+        self._hurried = False
+        self._hurrying: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._moved = False
         self._count_at_start = 0
@@ -82,6 +89,11 @@ class Projector:
 
     async def begun(self) -> None:
         """Return once it has begun to follow, which it has when it is started."""
+
+    def hurry(self, wanted: bool) -> None:
+        """Whether somebody waits for what is applied: then records do not gather first."""
+        self._hurried = wanted
+        self._hurrying = asyncio.create_task(self._inbox.hurry(wanted), name="projector: hurry")
 
     async def ended(self) -> None:
         """Return when it has stopped, for good or because it was told to."""
@@ -112,7 +124,8 @@ class Projector:
     async def _apply_share(self, share: Share) -> None:
         self._moved = False
         await self._applier.reload()
-        inbox = Inbox()
+        inbox = self._inbox = self._make_inbox()
+        await inbox.hurry(self._hurried)
         start = await self._where_to_start(share)
         helpers = [
             asyncio.create_task(self._read(inbox, start)),

@@ -1,11 +1,13 @@
 """The routers of the query side over its parts."""
 
+from collections.abc import Callable
+
 from fastapi import APIRouter
 
 from funcledger_event_log.port import EventLog
 from funcledger_query_api import batches, endpoints, functions, results, tasks
 from funcledger_query_api.feed import REMEMBERED, OutcomeFeed
-from funcledger_query_api.progress import Progress
+from funcledger_query_api.progress import Progress, unheard
 from funcledger_query_api.queries import Queries
 from funcledger_read_models.port import ReadModelStore
 from funcledger_web.rates import Waits
@@ -15,7 +17,8 @@ class QuerySide:
     """One process's query side: start it before its routers are served, stop it after.
 
     ``remembered`` is how many finished tasks it knows without asking the read models; ``waits`` bounds the
-    streams and waits that a principal may have open.
+    streams and waits that a principal may have open. ``hurry`` is told when somebody begins to wait for the
+    read models, and when nobody does any more.
     """
 
     def __init__(
@@ -25,8 +28,9 @@ class QuerySide:
         remembered: int = REMEMBERED,
         *,
         waits: Waits | None = None,
+        hurry: Callable[[bool], None] = unheard,
     ) -> None:
-        self.progress = Progress(store)
+        self.progress = Progress(store, hurry)
         self.feed = OutcomeFeed(log, store, self.progress, remembered=remembered)
         self._queries = Queries(log, store, self.progress, self.feed, waits or Waits())
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from funcledger_event_log.port import EventLog
+from funcledger_event_log.port import EventLog, LogUnavailable
 from funcledger_event_log.records import Position
 from funcledger_read_models.documents import TaskResult
 
@@ -20,4 +20,11 @@ async def payloads_of(log: EventLog, results: Sequence[TaskResult]) -> list[byte
     for index, record in zip(absent, records, strict=True):
         if record is not None:
             payloads[index] = getattr(record.event(), "payload", b"")
+        elif await _is_to_come(log, results[index]):
+            raise LogUnavailable("a payload that the read models know of cannot be read yet")
     return payloads
+
+
+async def _is_to_come(log: EventLog, result: TaskResult) -> bool:
+    """Whether a record that is not there has not expired: somebody sees more of the log than we do."""
+    return result.offset >= (await log.starts("results")).get(result.partition, 0)

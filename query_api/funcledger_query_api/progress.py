@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Iterator
 
 from funcledger_event_log.records import Token, TopicPartition
 from funcledger_read_models.port import ReadModelStore
@@ -13,11 +14,20 @@ TOPICS = frozenset({"functions", "endpoints", "tasks", "results", "heartbeats"})
 _LOOK = 1.0
 
 
-class Progress:
-    """The read models' positions; many waiters share one look at the store."""
+def unheard(_wanted: bool) -> None:
+    """Where whoever keeps the read models cannot be told that somebody waits for them."""
 
-    def __init__(self, store: ReadModelStore) -> None:
+
+class Progress:
+    """The read models' positions; many waiters share one look at the store.
+
+    ``hurry`` is told when somebody who is in a hurry begins to wait, and when nobody does any more.
+    """
+
+    def __init__(self, store: ReadModelStore, hurry: Callable[[bool], None] = unheard) -> None:
         self._store = store
+        self._hurry = hurry
+        self._hurried = 0
         self._known: dict[TopicPartition, int] = {}
         self._waiting: dict[asyncio.Future[None], Token] = {}
         self._watcher: asyncio.Task[None] | None = None
@@ -50,8 +60,10 @@ class Progress:
             if where.topic in TOPICS and end > self._known.get(where, 0)
         }
 
-    async def passed(self, token: Token, timeout: float | None) -> bool:
+    async def passed(self, token: Token, timeout: float | None, *, patient: bool = False) -> bool:
         """Whether the read models have passed the token, after at most ``timeout`` seconds.
+
+        ``patient``: what is waited for most likely comes by another way first.
 
         Raises:
             StoreUnavailable: the store cannot be asked.
@@ -63,12 +75,24 @@ class Progress:
         if self._watcher is None or self._watcher.done():
             self._watcher = asyncio.create_task(self._watch(), name="read models' progress")
         try:
-            with contextlib.suppress(TimeoutError):
+            with contextlib.suppress(TimeoutError), self._hurrying(not patient):
                 async with asyncio.timeout(timeout):
                     await future
         finally:
             del self._waiting[future]
         return not self.lag(token)
+
+    @contextlib.contextmanager
+    def _hurrying(self, some: bool) -> Iterator[None]:
+        self._hurried += some
+        if some and self._hurried == 1:
+            self._hurry(True)
+        try:
+            yield
+        finally:
+            self._hurried -= some
+            if some and not self._hurried:
+                self._hurry(False)
 
     async def _watch(self) -> None:
         """Look until nobody waits; listens for changes before it looks, so that none is missed."""

@@ -40,7 +40,10 @@ class TaskWait:
         self._complete = False
 
     def landed(self, task_id: str) -> Landed | None:
-        """The task's outcome from the log; with an id on two endpoints, that of the one submitted first."""
+        """The task's outcome from the log; with an id on two endpoints, that of the one submitted first.
+
+        As long as the read models do not know which that is, it is the one that landed first.
+        """
         found = self._landed.get(task_id, {})
         document = self.documents.get(task_id)
         return found.get(document.endpoint_id) if document else next(iter(found.values()), None)
@@ -102,7 +105,9 @@ class TaskWait:
     async def _read_all(self, seen: Token, live: Subscription, end: float) -> None:
         """Read what the client may see, and what was open then once more when the read models know it all."""
         progress, now = self._queries.progress, asyncio.get_running_loop().time
-        if not await progress.passed(seen, max(end - now(), PATIENCE)):
+        # Outcomes land here by themselves; only who asks how things are waits for the read models.
+        patient = end > now()
+        if not await progress.passed(seen, max(end - now(), PATIENCE), patient=patient):
             raise self._queries.behind(seen)
         before, complete = live.start, not progress.lag(live.start)
         await self._read(live)
@@ -110,7 +115,7 @@ class TaskWait:
             # They may have been submitted, and no projector have come to them yet.
             before, complete = before.merge(await self._submitted()), False
         while self._open and not complete and end > now():
-            complete = self._complete = await progress.passed(before, end - now())
+            complete = self._complete = await progress.passed(before, end - now(), patient=True)
             await self._read(live)
 
     async def _submitted(self) -> Token:

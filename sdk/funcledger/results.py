@@ -65,9 +65,9 @@ class Results:
         open_ids = list(dict.fromkeys(task_ids))
         began = time.time_ns()
         while open_ids:
-            left = LONGEST_POLL if deadline is None else max(0.0, deadline - time.monotonic())
             again = []
             for start in range(0, len(open_ids), MOST_IDS):
+                left = LONGEST_POLL if deadline is None else max(0.0, deadline - time.monotonic())
                 for task, payload in self.fetch(open_ids[start : start + MOST_IDS], min(left, LONGEST_POLL)):
                     if payload is None or (not is_finished(task) and left > 0):
                         again.append(task["task_id"])

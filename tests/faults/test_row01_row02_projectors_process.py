@@ -127,6 +127,56 @@ async def test_row12_a_record_that_cannot_be_read_is_kept_by_way_of_the_server(t
         assert metric(client, "funcledger_dead_letters") == len(bad), "once, however often it is read"
 
 
+def test_a_projector_that_keeps_ending_is_told_of_and_tried_again(tmp_path: Path) -> None:
+    """Short of memory, say. The server is not ready, runs tasks all the same, and gets over it by itself."""
+    trouble = tmp_path / "trouble"
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        "if any('funcledger_compose.projecting' in each for each in sys.orig_argv):\n"
+        f"    if os.path.exists({str(trouble)!r}): os._exit(7)\n"
+    )
+    more = {"PYTHONPATH": str(tmp_path)}
+    with standalone(tmp_path / "data", "--workers", "1", more=more) as server, server.client() as client:
+        trouble.touch()
+        running(server).kill()
+        until_sync(lambda: ready(server).status_code == 503, 30)
+        assert ready(server).json()["missing"] == ["projector"]
+        assert "ended with 7" in server.output.read_text()
+        with Executor(endpoint_id="local", client=client) as executor:
+            assert executor.submit(squared, 7).result(30) == 49
+        trouble.unlink()
+        until_sync(lambda: ready(server).status_code == 200, 30)
+        until_sync(lambda: lag(client) == 0, 20)
+
+
+def test_a_log_that_the_projector_finds_damaged_makes_the_server_not_ready(tmp_path: Path) -> None:
+    """Tries would fail for ever, and to go on would be to skip."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "if any('funcledger_compose.projecting' in each for each in sys.orig_argv):\n"
+        "    from funcledger_event_log.sqlite import view\n"
+        "    from funcledger_event_log.port import LogCorrupt\n"
+        "    def damaged(*_, **__): raise LogCorrupt('planted')\n"
+        "    view.Database = damaged\n"
+    )
+    more = {"PYTHONPATH": str(tmp_path)}
+    with standalone(tmp_path / "data", "--workers", "1", more=more) as server:
+        until_sync(lambda: ready(server).status_code == 503, 30)
+        assert ready(server).json()["missing"] == ["projector"]
+        until_sync(lambda: not projectors_of(server.pid), 10)
+
+
+def test_a_signal_to_every_process_leaves_the_projector_to_its_server(tmp_path: Path) -> None:
+    """A service manager sends SIGTERM to all of them; the server says when there is nothing more to fold."""
+    with standalone(tmp_path / "data", "--no-endpoint") as server:
+        projector = running(server)
+        projector.terminate()
+        projector.send_signal(signal.SIGINT)
+        server.stop()
+        assert gone(projector)
+        assert "another is started" not in server.output.read_text()
+
+
 def test_a_projector_that_has_stopped_for_good_makes_the_server_not_ready(tmp_path: Path) -> None:
     """A fold that fails is a fault of ours: to go on would be to skip, to start again to fail again."""
     (tmp_path / "sitecustomize.py").write_text(

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from funcledger_compose.serving import configure
 
 
 def main() -> None:
-    """Follow until the server closes our standard input."""
+    """Follow until the server closes our standard input, whatever signals it gets along with the server."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parser = argparse.ArgumentParser(prog="python -m funcledger_compose.projecting", description=__doc__)
     parser.add_argument("log", type=Path, help="the directory of the server's log")
     parser.add_argument("read_models", type=Path, help="the file of read models")

@@ -17,6 +17,12 @@ class Moved(msgspec.Struct, tag=True):
     ends: list[tuple[str, int, int]]
 
 
+class Hurry(msgspec.Struct, tag=True):
+    """Server: somebody waits for the read models, or nobody does any more."""
+
+    wanted: bool
+
+
 class Append(msgspec.Struct, tag=True):
     """Projector: append these. Per record its topic, partition, key, headers and value."""
 
@@ -50,7 +56,7 @@ class Stopped(msgspec.Struct, tag=True):
     why: str
 
 
-Message = Moved | Append | Appended | Begun | Saved | Stopped
+Message = Moved | Hurry | Append | Appended | Begun | Saved | Stopped
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Message).decode
 

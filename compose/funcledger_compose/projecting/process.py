@@ -7,7 +7,18 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
 
 from funcledger_compose.projecting.child import STOPPED
-from funcledger_compose.projecting.messages import Append, Appended, Begun, Moved, Saved, Stopped, heard, say
+from funcledger_compose.projecting.messages import (
+    Append,
+    Appended,
+    Begun,
+    Hurry,
+    Message,
+    Moved,
+    Saved,
+    Stopped,
+    heard,
+    say,
+)
 from funcledger_compose.settings import Settings
 from funcledger_event_log.port import EventLog, LogError, OutcomeUnknown
 from funcledger_event_log.records import NewRecord
@@ -18,13 +29,15 @@ from funcledger_read_models.sqlite import SqliteStore
 _log = logging.getLogger(__name__)
 
 #: Seconds between starts of a process that keeps ending, and what they grow to.
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
+#: After so many ends without a save between them it is said to have failed, until it begins again.
+_HOPELESS = 3
 #: Seconds it may take to finish what it is saving.
 _PATIENCE = 10.0
 
 
 class ProjectorStopped(Exception):
-    """Why the projector's process has stopped for good, as it said."""
+    """Why the projector's process applies nothing."""
 
 
 class ProjectorProcess:
@@ -46,24 +59,31 @@ class ProjectorProcess:
         self._through, self._observe = through, observe
         self._keeping: asyncio.Task[None] | None = None
         self._process: Process | None = None
-        self._why = ""
+        self._hurried = self._stopping = False
+        #: How often it has ended since it last saved anything.
+        self._ends = 0
         self._begun = asyncio.Event()
-        #: Why it has stopped for good, None while all is well.
+        #: Why nothing is applied, for good or because the process keeps ending; None while all is well.
         self.failed: Exception | None = None
 
     async def start(self) -> None:
         """Start it; does not wait for anything to be applied."""
-        self._process = await self._started()
-        self._keeping = asyncio.create_task(self._keep(self._process), name="projector's process")
+        self._keeping = asyncio.create_task(self._keep(), name="projector's process")
 
     async def begun(self) -> None:
         """Return once it has begun to follow, or failed."""
         await self._begun.wait()
 
+    def hurry(self, wanted: bool) -> None:
+        """Whether somebody waits for what is applied."""
+        self._hurried = wanted
+        self._say(Hurry(wanted))
+
     async def stop(self) -> None:
         """Let it finish what it is saving, and end it."""
         if self._keeping is None:
             return
+        self._stopping = True
         self._keeping.cancel()
         await asyncio.gather(self._keeping, return_exceptions=True)
         process = self._process
@@ -89,19 +109,34 @@ class ProjectorProcess:
             sys.executable, *command, *known, stdin=PIPE, stdout=PIPE, start_new_session=True
         )
 
-    async def _keep(self, process: Process) -> None:
-        pause = _FIRST_PAUSE
-        while (code := await self._attend(process)) != STOPPED:
-            _log.warning("the projector's process ended with %s; another is started", code)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
-            process = self._process = await self._started()
-        self.failed = ProjectorStopped(self._why)
+    async def _keep(self) -> None:
+        while True:
+            try:
+                code = await self._attend()
+            except Exception:
+                _log.exception("the projector's process cannot be kept; another is started")
+            else:
+                if code == STOPPED:
+                    return self._fail(self.failed or ProjectorStopped("it did not say why"))
+                _log.warning("the projector's process ended with %s; another is started", code)
+            self._ends += 1
+            if self._ends >= _HOPELESS:
+                self._fail(
+                    ProjectorStopped(
+                        f"its process has ended {self._ends} times without having saved anything"
+                    )
+                )
+            await asyncio.sleep(min(_FIRST_PAUSE * 2**self._ends, _LONGEST_PAUSE))
+
+    def _fail(self, error: Exception) -> None:
+        self.failed = error
         self._begun.set()
 
-    async def _attend(self, process: Process) -> int:
-        """Tell it what is new and do what it asks for, until it has ended; how."""
+    async def _attend(self) -> int:
+        """Start one, tell it what is new and do what it asks for, until it has ended; how."""
+        process = self._process = await self._started()
         telling = asyncio.create_task(self._tell(process))
+        telling.add_done_callback(lambda _: self._end(process))
         try:
             await self._listen(process)
             return await process.wait()
@@ -109,25 +144,41 @@ class ProjectorProcess:
             telling.cancel()
             await asyncio.gather(telling, return_exceptions=True)
 
+    def _end(self, process: Process) -> None:
+        """What is not told, or not heard, any more would never know of anything new."""
+        if process.returncode is None and not self._stopping:
+            process.kill()
+
     async def _tell(self, process: Process) -> None:
         assert process.stdin is not None
         async for ends in self._log.moves(TOPICS):
             say(process.stdin, Moved([(*where, end) for where, end in ends.items()]))
             await process.stdin.drain()  # while it does not read, what is new gathers
 
+    def _say(self, message: Message) -> None:
+        if self._process is not None:
+            assert self._process.stdin is not None
+            say(self._process.stdin, message)
+
     async def _listen(self, process: Process) -> None:
         assert process.stdout is not None
         assert process.stdin is not None
         async for message in heard(process.stdout):
             if isinstance(message, Begun):
-                self._begun.set()
+                self._follows()
             elif isinstance(message, Saved):
+                self._ends = 0
                 self._observe(message.documents, message.seconds)
                 self._store.changed()
             elif isinstance(message, Append):
                 say(process.stdin, await self._append(message))
             elif isinstance(message, Stopped):
-                self._why = message.why
+                self._fail(ProjectorStopped(message.why))
+
+    def _follows(self) -> None:
+        self.failed = None
+        self._begun.set()
+        self._say(Hurry(self._hurried))
 
     async def _append(self, asked: Append) -> Appended:
         records = [

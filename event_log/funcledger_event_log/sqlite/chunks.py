@@ -17,11 +17,15 @@ CHUNK_BYTES = 64 * 1024
 
 
 class Address(NamedTuple):
-    """Where a large value stands in the segment, and its CRC-32; format 1 of the log had none."""
+    """Where a large value stands in the segment, its CRC-32, and that of its beginning alone.
+
+    Format 1 of the log had neither, formats 2 and 3 not the last.
+    """
 
     at: int
     size: int
     checksum: int | None = None
+    head_checksum: int | None = None
 
 
 class Entry(NamedTuple):

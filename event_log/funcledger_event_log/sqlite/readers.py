@@ -13,7 +13,7 @@ from funcledger_event_log.sqlite.chunks import Address, Entry, Row, unpack
 from funcledger_event_log.sqlite.database import Database, chunk_id
 from funcledger_event_log.sqlite.errors import READ_ERRORS, damaged, of_read
 from funcledger_event_log.sqlite.partitions import Partition
-from funcledger_event_log.sqlite.segment import Segment
+from funcledger_event_log.sqlite.segment import HEAD, Segment
 from funcledger_schemas.codec import DecodeError, decode_head
 from funcledger_schemas.envelope import Head, dataschema_of
 from funcledger_schemas.events import Event
@@ -45,11 +45,11 @@ class _Chunk(NamedTuple):
 class Readers:
     """A few threads, each with a connection."""
 
-    def __init__(self, database: Database, segment: Segment, *, heads: bool = False) -> None:
-        """``heads``: of a large value nobody wants the payload, so it stays on the disk."""
+    def __init__(self, database: Database, segment: Segment, *, leave: int | None = None) -> None:
+        """``leave``: followers want no payload that is over so many bytes, so it stays on the disk."""
         self._database = database
         self._segment = segment
-        self._heads = heads
+        self._leave = leave
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="log readers")
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
@@ -108,9 +108,11 @@ class Readers:
 
     def _batch(self, partition: Partition, offset: int, records: int, size: int) -> list[Record]:
         batch: list[Record] = []
+        # What the writer has committed and not yet told of is not there for anybody.
+        end = partition.end
         for chunk in self._chunks(partition, offset):
-            for at in range(max(chunk.first, offset), chunk.end):
-                batch.append(self._record(partition, chunk, at))
+            for at in range(max(chunk.first, offset), min(chunk.end, end)):
+                batch.append(self._record(partition, chunk, at, self._leave))
                 size -= len(batch[-1].value)
                 if size <= 0 or len(batch) >= records:
                     return batch
@@ -126,22 +128,26 @@ class Readers:
             found[Position(*partition.where, offset)] = self._record(partition, chunk, offset)
         return found
 
-    def _record(self, partition: Partition, chunk: _Chunk, offset: int) -> Record:
+    def _record(self, partition: Partition, chunk: _Chunk, offset: int, leave: int | None = None) -> Record:
         key, head, value = chunk.entries[offset - chunk.first]
         place = (*partition.where, offset, chunk.timestamp, key, head)
         if isinstance(value, bytes):
             return Record(*place, value)
-        if self._heads and (known := self._bare(head, value)) is not None:
+        if leave is not None and (known := self._bare(head, value, leave)) is not None:
             return Record(*place, *known)
         return Record(*place, self._segment.read(value))
 
-    def _bare(self, head: Head, address: Address) -> tuple[bytes, Event] | None:
-        """The beginning of a large value, and its event with no payload; None where it says too little."""
+    def _bare(self, head: Head, address: Address, leave: int) -> tuple[bytes, Event] | None:
+        """The beginning of a large value, and its event with no payload.
+
+        None where the beginning says too little, and where the payload is not over ``leave`` bytes.
+        """
         value = self._segment.head(address)
         try:
-            return value, decode_head(value, address.size, dataschema_of(head) or "")
+            event = decode_head(value, address.size, dataschema_of(head) or "")
         except DecodeError:
             return None
+        return (value[:HEAD], event) if getattr(event, "payload_size", 0) > leave else None
 
     def _committed(self, consumer: str, partition: Partition) -> Committed | None:
         row = self._connection().execute(

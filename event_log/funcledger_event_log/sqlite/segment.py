@@ -93,15 +93,26 @@ class Segment:
         value = os.pread(self._file, address.size, address.at)
         if len(value) != address.size:
             raise damaged(self._path, f"it ends before the value at {address.at} does")
-        if address.checksum is not None and crc32(value) != address.checksum:
-            raise damaged(
-                self._path, f"the {address.size} bytes at {address.at} are not those that were written"
-            )
+        self._check(value, address, address.checksum)
         return value
 
     def head(self, address: Address) -> bytes:
-        """The beginning of the value that stands there, unchecked."""
-        return os.pread(self._file, min(address.size, HEAD), address.at)
+        """The beginning of the value that stands there; all of it where that cannot be checked alone.
+
+        Raises:
+            LogCorrupt: as :meth:`read`.
+        """
+        if address.head_checksum is None:
+            return self.read(address)
+        value = os.pread(self._file, min(address.size, HEAD), address.at)
+        self._check(value, address, address.head_checksum)
+        return value
+
+    def _check(self, value: bytes, address: Address, checksum: int | None) -> None:
+        if checksum is not None and crc32(value) != checksum:
+            raise damaged(
+                self._path, f"the {len(value)} bytes at {address.at} are not those that were written"
+            )
 
     def close(self) -> None:
         """Let go of the file."""

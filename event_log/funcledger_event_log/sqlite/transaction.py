@@ -13,7 +13,7 @@ from funcledger_event_log.sqlite import chunks
 from funcledger_event_log.sqlite.chunks import Address
 from funcledger_event_log.sqlite.database import chunk_id
 from funcledger_event_log.sqlite.partitions import Partition
-from funcledger_event_log.sqlite.segment import LARGE, Segment
+from funcledger_event_log.sqlite.segment import HEAD, LARGE, Segment
 
 _PLACE = attrgetter("topic", "partition")
 #: Most chunks of one statement.
@@ -73,7 +73,7 @@ class Transaction:
     def _place(self, value: bytes) -> bytes | Address:
         if len(value) <= LARGE:
             return value
-        address = Address(self._segment_end, len(value), crc32(value))
+        address = Address(self._segment_end, len(value), crc32(value), crc32(memoryview(value)[:HEAD]))
         self._large.append(value)
         self._segment_end += len(value)
         return address

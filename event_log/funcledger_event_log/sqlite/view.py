@@ -22,17 +22,17 @@ class SqliteView(FilesRead):
     topics and keeps consumers' positions.
     """
 
-    def __init__(self, database: Database, segment: Segment, ask: Ask, *, heads: bool) -> None:
-        super().__init__(database.partitions, Readers(database, segment, heads=heads))
+    def __init__(self, database: Database, segment: Segment, ask: Ask, *, leave: int | None) -> None:
+        super().__init__(database.partitions, Readers(database, segment, leave=leave))
         self._segment = segment
         self._ask = ask
 
     @classmethod
-    async def open(cls, path: Path, ask: Ask, *, heads: bool = False) -> "SqliteView":
+    async def open(cls, path: Path, ask: Ask, *, leave: int | None = None) -> "SqliteView":
         """The log in this directory, which a server has open; ``ask`` has it append.
 
-        With ``heads`` an event that is large comes with an empty payload, and its record with the beginning
-        of its value.
+        A follower gets an event whose payload is over ``leave`` bytes with an empty one, and its record with
+        the beginning of its value; :meth:`read` gives them whole.
 
         Raises:
             LogCorrupt, LogUnavailable, OSError: it cannot be read.
@@ -40,7 +40,7 @@ class SqliteView(FilesRead):
 
         def opened() -> SqliteView:
             database = Database(path, ours=False)
-            return cls(database, Segment.beside(database.segment_path), ask, heads=heads)
+            return cls(database, Segment.beside(database.segment_path), ask, leave=leave)
 
         return await asyncio.to_thread(opened)
 

@@ -57,10 +57,14 @@ def _partition(
         expected += count
 
 
-def _beside(values: int, where: str, at: int, size: int, checksum: int | None = None) -> bytes:
+def _beside(
+    values: int, where: str, at: int, size: int, checksum: int | None = None, of_head: int | None = None
+) -> bytes:
     found = os.pread(values, size, at)
     if len(found) != size:
         raise Damaged(f"a value of the chunk at {where} is not in log.values: {len(found)} of {size} bytes")
     if checksum is not None and zlib.crc32(found) != checksum:
         raise Damaged(f"a value of the chunk at {where} does not fit its checksum")
+    if of_head is not None and zlib.crc32(found[: 16 * 1024]) != of_head:
+        raise Damaged(f"the beginning of a value of the chunk at {where} does not fit its checksum")
     return found

@@ -93,7 +93,7 @@ async def test_a_payload_from_before_values_had_checksums_is_held_to_its_events_
     """As format 1 of the log wrote its addresses."""
     from funcledger_event_log.sqlite import transaction
 
-    monkeypatch.setattr(transaction, "Address", lambda at, size, _checksum: (at, size))
+    monkeypatch.setattr(transaction, "Address", lambda at, size, *_checksums: (at, size))
     data = DataDir(tmp_path / "data")
     await (await fill(data)).close()
     with closing(sqlite3.connect(data.log / "log.db")) as connection:

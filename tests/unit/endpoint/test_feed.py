@@ -68,6 +68,8 @@ async def test_what_is_held_beyond_its_limit_is_no_credit_below_none() -> None:
     feed = Feed(log, 0, lambda records: None)
     running = asyncio.create_task(feed.run())
     await until(lambda: feed.next == 10)
+    feed.grant(0, 0)
+    assert len(log.opened) == 1, "nothing more may come than may come now"
     feed.grant(50, -1_000_000)
     await until(lambda: len(log.opened) == 2)
     feed.grant(-1, -500_000)

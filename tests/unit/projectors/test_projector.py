@@ -261,3 +261,22 @@ async def test_after_a_slow_save_records_gather_for_the_next() -> None:
     await asyncio.sleep(0)
     await inbox.put(RECORDS_OF_A_DAY[1:2])
     assert await asyncio.wait_for(taking, 5) == RECORDS_OF_A_DAY[:2]
+
+
+async def test_where_somebody_waits_records_do_not_gather() -> None:
+    records = RECORDS_OF_A_DAY[:1] * MANY
+    inbox = Inbox(gather=10)
+    await inbox.put(records)
+    taking = asyncio.create_task(inbox.take())
+    await asyncio.sleep(0)
+    await inbox.hurry(True)
+    assert len(await asyncio.wait_for(taking, 5)) == MANY
+    await inbox.put(records)
+    assert len(await asyncio.wait_for(inbox.take(pause=10), 5)) == MANY
+    await inbox.hurry(False)
+    await inbox.put(records)
+    taking = asyncio.create_task(inbox.take())
+    await asyncio.sleep(0)
+    await inbox.put(records)
+    await inbox.close()
+    assert len(await asyncio.wait_for(taking, 5)) == 2 * MANY

@@ -8,6 +8,7 @@ from tests.support.queries import ENDPOINT, Task, ask, query_side, started
 
 from funcledger_event_log.records import Token
 from funcledger_query_api import queries, waiting
+from funcledger_query_api.progress import Progress
 from funcledger_read_models.port import StoreUnavailable
 from funcledger_schemas.ids import new_id
 
@@ -27,6 +28,26 @@ async def test_a_query_waits_for_the_read_models_to_pass_its_token() -> None:
         assert response.json()["status"] == "received"
         answered = Token.parse(response.headers[POSITION])
         assert answered.merge(token).ends == answered.ends
+
+
+async def test_whoever_keeps_the_read_models_is_told_when_somebody_waits_for_them() -> None:
+    """Not of those whose outcomes land by themselves."""
+    told: list[bool] = []
+    async with query_side() as side:
+        progress = Progress(side.store, told.append)
+        token = await side.append(Task().submitted())
+        waiting = [
+            asyncio.create_task(progress.passed(token, 10, patient=patient))
+            for patient in (True, False, False)
+        ]
+        await until(lambda: progress.waiting == 3)
+        assert told == [True]
+        await side.project()
+        assert await asyncio.gather(*waiting) == [True] * 3
+        assert told == [True, False]
+        assert not await progress.passed(Token.parse("tasks:1:99"), 0.01, patient=True)
+        assert told == [True, False]
+        await progress.stop()
 
 
 PATHS = (

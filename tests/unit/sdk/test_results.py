@@ -1,0 +1,33 @@
+"""How long one waits for many tasks: they are asked for a thousand at a time, and time runs on."""
+
+import time
+from typing import Any
+
+import pytest
+
+from funcledger.results import MOST_IDS, Answer, Results
+from funcledger_schemas.ids import new_id
+
+
+class Unfinished(Results):
+    """Tasks that do not end; each request takes all the time it may."""
+
+    def __init__(self) -> None:
+        super().__init__(None)  # type: ignore[arg-type]
+        self.now = 0.0
+        self.asked: list[int] = []
+
+    def fetch(self, task_ids: Any, wait: float) -> list[Answer]:
+        self.asked.append(len(task_ids))
+        self.now += wait
+        return [({"task_id": each, "status": "running"}, b"") for each in task_ids]
+
+
+def test_a_timeout_is_for_all_of_them_however_many_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    results = Unfinished()
+    monkeypatch.setattr(time, "monotonic", lambda: results.now)
+    ids = [new_id() for _ in range(5 * MOST_IDS)]
+    done, not_done = results.wait(ids, timeout=7)
+    assert (done, not_done) == (set(), set(ids))
+    assert results.now == pytest.approx(7)
+    assert sum(results.asked) >= len(ids), "all of them are asked for, those after the time is over at once"
