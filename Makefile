@@ -23,7 +23,7 @@ up-distributed: $(DEV_READY) ## start Kafka, MongoDB's stand-in and two of each 
 test: $(DEV_READY) ## all tests that need no container engine
 	@$(BIN)/python -m pytest
 
-quick: $(DEV_READY) ## unit, contract and property tests: under a minute
+quick: $(DEV_READY) ## unit, contract and property tests: about a minute
 	@$(BIN)/python -m pytest -m "not slow and not distributed" tests/unit tests/contracts tests/properties tests/golden
 
 test-all: $(DEV_READY) ## everything, the long runs too
