@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import logging
-from typing import Any
+from collections import deque
+from typing import Any, NamedTuple
 
 from funcledger_event_log.log_time import LogTime
 from funcledger_event_log.port import EventLog, LogError
@@ -18,8 +19,18 @@ _log = logging.getLogger(__name__)
 INTERVAL = 1.0
 #: Read models that have not passed within so many seconds what was on the log are stale.
 STALE_AFTER = 5.0
+#: So many looks at the log are remembered while the read models have not come so far.
+_MARKS = 8
 #: What an answer is made of. Heartbeats come all the time and say nothing of who is behind.
 _TOPICS = ("functions", "endpoints", "tasks", "results")
+
+
+class _Mark(NamedTuple):
+    """The log's ends, and when they were taken: by the log's time in ms, and by :func:`_seconds`."""
+
+    ends: Token
+    at: int
+    taken: float
 
 
 class Freshness:
@@ -33,10 +44,9 @@ class Freshness:
         self._log = log
         self._progress = progress
         self._time = LogTime(log.time, INTERVAL)
-        #: Ends of the log that the read models have to pass, and when they were taken.
-        self._ends: Token | None = None
-        self._taken_at = 0
-        self._taken = self._fresh = _seconds()
+        #: Ends of the log that the read models have to pass, oldest first.
+        self._marks: deque[_Mark] = deque()
+        self._fresh = _seconds()
         self._looking: asyncio.Task[None] | None = None
         self.as_of: int | None = None
 
@@ -91,12 +101,12 @@ class Freshness:
         Raises:
             LogError, StoreError: it cannot be seen.
         """
-        if self._ends is None:
-            self._taken_at, self._taken = await self._hear(), _seconds()
-            self._ends = await self._ends_now()
+        if len(self._marks) < _MARKS:
+            at, taken = await self._hear(), _seconds()
+            self._marks.append(_Mark(await self._ends_now(), at, taken))
         await self._progress.now()
-        if not self._progress.lag(self._ends):
-            self.as_of, self._fresh, self._ends = self._taken_at, self._taken, None
+        while self._marks and not self._progress.lag(self._marks[0].ends):
+            _, self.as_of, self._fresh = self._marks.popleft()
 
     async def _ends_now(self) -> Token:
         ends = Token()

@@ -17,14 +17,16 @@ async def payloads_of(log: EventLog, results: Sequence[TaskResult]) -> list[byte
     payloads = [result.payload or b"" for result in results]
     positions = [Position("results", results[index].partition, results[index].offset) for index in absent]
     records = await log.read(positions) if positions else []
+    gone = [at for at, record in zip(positions, records, strict=True) if record is None]
+    if gone and await _are_to_come(log, gone):
+        raise LogUnavailable("a payload that the read models know of cannot be read yet")
     for index, record in zip(absent, records, strict=True):
         if record is not None:
             payloads[index] = getattr(record.event(), "payload", b"")
-        elif await _is_to_come(log, results[index]):
-            raise LogUnavailable("a payload that the read models know of cannot be read yet")
     return payloads
 
 
-async def _is_to_come(log: EventLog, result: TaskResult) -> bool:
-    """Whether a record that is not there has not expired: somebody sees more of the log than we do."""
-    return result.offset >= (await log.starts("results")).get(result.partition, 0)
+async def _are_to_come(log: EventLog, positions: Sequence[Position]) -> bool:
+    """Whether one lies beyond what we see of the log, which whoever keeps the read models may see more of."""
+    ends = await log.ends("results")
+    return any(at.offset >= ends.get(at.partition, 0) for at in positions)

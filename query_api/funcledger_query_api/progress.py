@@ -60,10 +60,10 @@ class Progress:
             if where.topic in TOPICS and end > self._known.get(where, 0)
         }
 
-    async def passed(self, token: Token, timeout: float | None, *, patient: bool = False) -> bool:
+    async def passed(self, token: Token, timeout: float | None, *, patient: float = 0.0) -> bool:
         """Whether the read models have passed the token, after at most ``timeout`` seconds.
 
-        ``patient``: what is waited for most likely comes by another way first.
+        ``patient``: seconds in which what is waited for most likely comes by another way; nobody is hurried.
 
         Raises:
             StoreUnavailable: the store cannot be asked.
@@ -75,23 +75,28 @@ class Progress:
         if self._watcher is None or self._watcher.done():
             self._watcher = asyncio.create_task(self._watch(), name="read models' progress")
         try:
-            with contextlib.suppress(TimeoutError), self._hurrying(not patient):
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout):
+                    if patient:
+                        await asyncio.wait([future], timeout=patient)
+                    if not future.done():
+                        with self._hurrying():
+                            await future
                     await future
         finally:
             del self._waiting[future]
         return not self.lag(token)
 
     @contextlib.contextmanager
-    def _hurrying(self, some: bool) -> Iterator[None]:
-        self._hurried += some
-        if some and self._hurried == 1:
-            self._hurry(True)
+    def _hurrying(self) -> Iterator[None]:
+        self._hurried += 1
         try:
+            if self._hurried == 1:
+                self._hurry(True)
             yield
         finally:
-            self._hurried -= some
-            if some and not self._hurried:
+            self._hurried -= 1
+            if not self._hurried:
                 self._hurry(False)
 
     async def _watch(self) -> None:

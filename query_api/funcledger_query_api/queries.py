@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 #: For routes: what the client has seen.
 SeenHeader = Annotated[str | None, Header(alias=POSITION, description="Position token the client has seen.")]
 #: Seconds a query waits for the read models to pass what its client has seen, unless it says more.
-PATIENCE = 2.0
+PATIENCE = 4.0
 
 
 class Queries:

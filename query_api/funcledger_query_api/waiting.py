@@ -18,6 +18,8 @@ _log = logging.getLogger(__name__)
 
 #: Bytes of payloads and tracebacks in one answer, beyond its first result.
 ANSWER_BYTES = BODY_LIMIT - 1024 * 1024
+#: Seconds that most of what is waited for lands in, and after which whoever keeps the read models is hurried.
+_SOON, _PATIENT = 0.2, 1.0
 
 
 class TaskWait:
@@ -105,8 +107,11 @@ class TaskWait:
     async def _read_all(self, seen: Token, live: Subscription, end: float) -> None:
         """Read what the client may see, and what was open then once more when the read models know it all."""
         progress, now = self._queries.progress, asyncio.get_running_loop().time
-        # Outcomes land here by themselves; only who asks how things are waits for the read models.
-        patient = end > now()
+        if end > now() and not await progress.passed(seen, min(_SOON, end - now()), patient=_SOON):
+            # What has ended before has ended for good, whether or not all that the client has seen is known.
+            await self._read_outcomes(live)
+        # Outcomes land here by themselves, most of them sooner than read models would tell.
+        patient = _PATIENT if end > now() else 0.0
         if not await progress.passed(seen, max(end - now(), PATIENCE), patient=patient):
             raise self._queries.behind(seen)
         before, complete = live.start, not progress.lag(live.start)
@@ -115,7 +120,7 @@ class TaskWait:
             # They may have been submitted, and no projector have come to them yet.
             before, complete = before.merge(await self._submitted()), False
         while self._open and not complete and end > now():
-            complete = self._complete = await progress.passed(before, end - now(), patient=True)
+            complete = self._complete = await progress.passed(before, end - now(), patient=_PATIENT)
             await self._read(live)
 
     async def _submitted(self) -> Token:
@@ -123,10 +128,19 @@ class TaskWait:
         ends = await self._queries.log.ends("tasks")
         return Token({TopicPartition("tasks", partition): end for partition, end in ends.items()})
 
+    async def _read_outcomes(self, live: Subscription) -> None:
+        wanted = [each for each in self._ids if each in self._open]
+        found = await tasks_of(self._queries.store, self._owner, wanted)
+        self.documents.update({each: task for each, task in found.items() if Status(task.status).finished})
+        self._look(live)
+
     async def _read(self, live: Subscription) -> None:
         wanted = [each for each in self._ids if each in self._open]
         self.documents.update(await tasks_of(self._queries.store, self._owner, wanted))
         self.read = True
+        self._look(live)
+
+    def _look(self, live: Subscription) -> None:
         self._open = {each for each in self._ids if not self._settled(each)}
         live.wake()
 

@@ -190,5 +190,5 @@ def test_a_projector_that_has_stopped_for_good_makes_the_server_not_ready(tmp_pa
     with standalone(tmp_path / "data", "--workers", "1", more=more) as server:
         until_sync(lambda: ready(server).status_code == 503, 30)
         assert ready(server).json()["missing"] == ["projector"]
-        assert projectors_of(server.pid) == []
+        until_sync(lambda: not projectors_of(server.pid), 10)
         assert "planted" in server.output.read_text()

@@ -30,8 +30,10 @@ _log = logging.getLogger(__name__)
 
 #: Seconds between starts of a process that keeps ending, and what they grow to.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
-#: After so many ends without a save between them it is said to have failed, until it begins again.
+#: After so many ends without a save between them it is said to have failed, until one saves or lives.
 _HOPELESS = 3
+#: Seconds after its beginning in which a process that has something to save most likely does.
+_ALIVE = 5.0
 #: Seconds it may take to finish what it is saving.
 _PATIENCE = 10.0
 
@@ -126,7 +128,7 @@ class ProjectorProcess:
                         f"its process has ended {self._ends} times without having saved anything"
                     )
                 )
-            await asyncio.sleep(min(_FIRST_PAUSE * 2**self._ends, _LONGEST_PAUSE))
+            await asyncio.sleep(min(_FIRST_PAUSE * 2 ** min(self._ends, _HOPELESS + 3), _LONGEST_PAUSE))
 
     def _fail(self, error: Exception) -> None:
         self.failed = error
@@ -151,7 +153,7 @@ class ProjectorProcess:
 
     async def _tell(self, process: Process) -> None:
         assert process.stdin is not None
-        async for ends in self._log.moves(TOPICS):
+        async for ends in self._log.moves((*TOPICS, "dead_letters")):
             say(process.stdin, Moved([(*where, end) for where, end in ends.items()]))
             await process.stdin.drain()  # while it does not read, what is new gathers
 
@@ -165,9 +167,9 @@ class ProjectorProcess:
         assert process.stdin is not None
         async for message in heard(process.stdout):
             if isinstance(message, Begun):
-                self._follows()
+                self._follows(process)
             elif isinstance(message, Saved):
-                self._ends = 0
+                self._recovered()
                 self._observe(message.documents, message.seconds)
                 self._store.changed()
             elif isinstance(message, Append):
@@ -175,10 +177,18 @@ class ProjectorProcess:
             elif isinstance(message, Stopped):
                 self._fail(ProjectorStopped(message.why))
 
-    def _follows(self) -> None:
-        self.failed = None
+    def _follows(self, process: Process) -> None:
         self._begun.set()
         self._say(Hurry(self._hurried))
+        # Where there is nothing to save, to live is enough.
+        asyncio.get_running_loop().call_later(_ALIVE, self._lives, process)
+
+    def _lives(self, process: Process) -> None:
+        if process is self._process and process.returncode is None:
+            self._recovered()
+
+    def _recovered(self) -> None:
+        self._ends, self.failed = 0, None
 
     async def _append(self, asked: Append) -> Appended:
         records = [

@@ -12,7 +12,8 @@ from funcledger_event_log.sqlite.partitions import Partition
 
 APPLICATION_ID = 0x66_6C_6F_67  # "flog"
 #: What is written: since 2, addresses of large values carry a checksum; since 3, headers that follow from a
-#: record's event are left out. What is read: this and all before.
+#: record's event are left out; since 4, addresses carry one of the value's beginning. What is read: this and
+#: all before.
 FORMAT = 4
 #: The database, and the large values beside it.
 DATABASE, VALUES = "log.db", "log.values"

@@ -116,6 +116,8 @@ class Readers:
                 size -= len(batch[-1].value)
                 if size <= 0 or len(batch) >= records:
                     return batch
+            if chunk.end >= end:
+                break
         return batch
 
     def _single(self, wanted: Sequence[tuple[Partition, int]]) -> dict[Position, Record]:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from unittest.mock import AsyncMock, patch
 
 import pytest
-from tests.support.queries import Side, Task, ask, query_side
+from tests.support.queries import PARTITION, Side, Task, ask, query_side
 
 from funcledger_event_log.port import LogUnavailable
 from funcledger_query_api import freshness
@@ -50,10 +50,25 @@ async def test_as_of_is_a_time_up_to_which_all_is_known(side: Side) -> None:
         await side.append(Task().submitted())
         await side.project()
         await fresh.look()
-        # All that was there at the look before is known; of what came since it was not asked.
-        assert (fresh.as_of, fresh.warning()) == (1_002_000, {})
+        assert (fresh.as_of, fresh.warning()) == (1_004_000, {})
+        hands.now += 2
+        await side.append(Task().submitted())
         await fresh.look()
-        assert fresh.as_of == 1_004_000
+        assert (fresh.as_of, fresh.warning()) == (1_004_000, {}), "up to which, not since when"
+
+
+async def test_read_models_that_are_always_some_seconds_behind_keep_up(side: Side) -> None:
+    """Under load they are, and nobody is helped by being told so."""
+    hands, behind = Hands(), 3
+    with clock.running_on(hands):
+        fresh = Freshness(side.log, side.side.progress)
+        for _ in range(30):
+            hands.now += 1
+            await side.append(Task().submitted())
+            await side.project(tasks=(await side.log.ends("tasks"))[PARTITION] - behind)
+            await fresh.look()
+            assert fresh.warning() == {}
+        assert fresh.as_of == (hands.now - behind) * 1000
 
 
 async def test_read_models_that_fall_behind_for_long_are_stale_until_they_have_caught_up(side: Side) -> None:

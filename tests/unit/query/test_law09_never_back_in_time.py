@@ -36,16 +36,13 @@ async def test_whoever_keeps_the_read_models_is_told_when_somebody_waits_for_the
     async with query_side() as side:
         progress = Progress(side.store, told.append)
         token = await side.append(Task().submitted())
-        waiting = [
-            asyncio.create_task(progress.passed(token, 10, patient=patient))
-            for patient in (True, False, False)
-        ]
+        waiting = [asyncio.create_task(progress.passed(token, 10, patient=patient)) for patient in (60, 0, 0)]
         await until(lambda: progress.waiting == 3)
         assert told == [True]
         await side.project()
         assert await asyncio.gather(*waiting) == [True] * 3
         assert told == [True, False]
-        assert not await progress.passed(Token.parse("tasks:1:99"), 0.01, patient=True)
+        assert not await progress.passed(Token.parse("tasks:1:99"), 0.01, patient=60)
         assert told == [True, False]
         await progress.stop()
 
@@ -102,6 +99,24 @@ async def test_many_waiters_share_one_look_at_the_store(monkeypatch: pytest.Monk
         await side.project()
         assert await asyncio.gather(*waiters) == [True] * 100
         assert looks < 10
+
+
+async def test_what_ended_before_is_told_though_the_read_models_are_behind_the_token() -> None:
+    """An outcome that stands stays: only what is unfinished, or unknown, has to wait."""
+    async with query_side() as side:
+        old, new = Task(), Task()
+        await side.append(old.submitted(), old.begun(), old.completed(b"old"))
+        await side.project()
+        token = await side.append(new.submitted())
+        async with asyncio.timeout(10):
+            _, tasks = await ask(side.client, [old.task_id], 60, token)
+        assert tasks[old.task_id][1] == b"old"
+        asking = asyncio.create_task(ask(side.client, [old.task_id, new.task_id], 2, token))
+        await until(lambda: side.side.progress.waiting == 1)
+        await side.project()
+        head, tasks = await asking
+        assert head["unknown"] == []
+        assert (tasks[old.task_id][1], tasks[new.task_id][0]["status"]) == (b"old", "received")
 
 
 async def test_what_is_no_token_is_refused() -> None:
