@@ -110,6 +110,9 @@ class NativeProcess:
             if time.monotonic() > deadline:
                 left.kill()
             time.sleep(0.02)
+        # Its threads may have the port a moment longer than it has a life.
+        while self._answers() and time.monotonic() < deadline:
+            time.sleep(0.02)
 
     def _answers(self) -> bool:
         with socket.socket() as probe:
