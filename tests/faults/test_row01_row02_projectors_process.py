@@ -39,6 +39,24 @@ def ready(server: Standalone) -> httpx2.Response:
     return httpx2.get(f"{server.url}/readyz", trust_env=False)
 
 
+def planted(folder: Path, *lines: str) -> dict[str, str]:
+    """An environment in which the projector's process, and no other, runs these lines before all else."""
+    body = "".join(f"    {line}\n" for line in lines)
+    (folder / "sitecustomize.py").write_text(
+        f"import os, sys\nif any('funcledger_compose.projecting' in each for each in sys.orig_argv):\n{body}"
+    )
+    return {"PYTHONPATH": str(folder)}
+
+
+def stops(folder: Path, more: dict[str, str]) -> str:
+    """What a server says whose projector stops, so that it is not ready."""
+    with standalone(folder / "data", "--workers", "1", more=more) as server:
+        until_sync(lambda: ready(server).status_code == 503, 30)
+        assert ready(server).json()["missing"] == ["projector"]
+        until_sync(lambda: not projectors_of(server.pid), 10)
+        return server.output.read_text()
+
+
 def squared(x: int) -> int:
     return x * x
 
@@ -130,12 +148,7 @@ async def test_row12_a_record_that_cannot_be_read_is_kept_by_way_of_the_server(t
 def test_a_projector_that_keeps_ending_is_told_of_and_tried_again(tmp_path: Path) -> None:
     """Short of memory, say. The server is not ready, runs tasks all the same, and gets over it by itself."""
     trouble = tmp_path / "trouble"
-    (tmp_path / "sitecustomize.py").write_text(
-        "import os, sys\n"
-        "if any('funcledger_compose.projecting' in each for each in sys.orig_argv):\n"
-        f"    if os.path.exists({str(trouble)!r}): os._exit(7)\n"
-    )
-    more = {"PYTHONPATH": str(tmp_path)}
+    more = planted(tmp_path, f"if os.path.exists({str(trouble)!r}): os._exit(7)")
     with standalone(tmp_path / "data", "--workers", "1", more=more) as server, server.client() as client:
         trouble.touch()
         running(server).kill()
@@ -151,19 +164,14 @@ def test_a_projector_that_keeps_ending_is_told_of_and_tried_again(tmp_path: Path
 
 def test_a_log_that_the_projector_finds_damaged_makes_the_server_not_ready(tmp_path: Path) -> None:
     """Tries would fail for ever, and to go on would be to skip."""
-    (tmp_path / "sitecustomize.py").write_text(
-        "import sys\n"
-        "if any('funcledger_compose.projecting' in each for each in sys.orig_argv):\n"
-        "    from funcledger_event_log.sqlite import view\n"
-        "    from funcledger_event_log.port import LogCorrupt\n"
-        "    def damaged(*_, **__): raise LogCorrupt('planted')\n"
-        "    view.Database = damaged\n"
+    more = planted(
+        tmp_path,
+        "from funcledger_event_log.sqlite import view",
+        "from funcledger_event_log.port import LogCorrupt",
+        "def damaged(*_, **__): raise LogCorrupt('planted')",
+        "view.Database = damaged",
     )
-    more = {"PYTHONPATH": str(tmp_path)}
-    with standalone(tmp_path / "data", "--workers", "1", more=more) as server:
-        until_sync(lambda: ready(server).status_code == 503, 30)
-        assert ready(server).json()["missing"] == ["projector"]
-        until_sync(lambda: not projectors_of(server.pid), 10)
+    assert "planted" in stops(tmp_path, more)
 
 
 def test_a_signal_to_every_process_leaves_the_projector_to_its_server(tmp_path: Path) -> None:
@@ -179,16 +187,10 @@ def test_a_signal_to_every_process_leaves_the_projector_to_its_server(tmp_path: 
 
 def test_a_projector_that_has_stopped_for_good_makes_the_server_not_ready(tmp_path: Path) -> None:
     """A fold that fails is a fault of ours: to go on would be to skip, to start again to fail again."""
-    (tmp_path / "sitecustomize.py").write_text(
-        "import sys\n"
-        "if any('funcledger_compose.projecting' in each for each in sys.orig_argv):\n"
-        "    from funcledger_projectors.folds import endpoint_health\n"
-        "    def broken(document, entry): raise ZeroDivisionError('planted')\n"
-        "    for kind in endpoint_health.FOLD.handlers: endpoint_health.FOLD.handlers[kind] = broken\n"
+    more = planted(
+        tmp_path,
+        "from funcledger_projectors.folds import endpoint_health",
+        "def broken(document, entry): raise ZeroDivisionError('planted')",
+        "for kind in endpoint_health.FOLD.handlers: endpoint_health.FOLD.handlers[kind] = broken",
     )
-    more = {"PYTHONPATH": str(tmp_path)}
-    with standalone(tmp_path / "data", "--workers", "1", more=more) as server:
-        until_sync(lambda: ready(server).status_code == 503, 30)
-        assert ready(server).json()["missing"] == ["projector"]
-        until_sync(lambda: not projectors_of(server.pid), 10)
-        assert "planted" in server.output.read_text()
+    assert "planted" in stops(tmp_path, more)

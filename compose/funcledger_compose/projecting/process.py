@@ -131,6 +131,8 @@ class ProjectorProcess:
             await asyncio.sleep(min(_FIRST_PAUSE * 2 ** min(self._ends, _HOPELESS + 3), _LONGEST_PAUSE))
 
     def _fail(self, error: Exception) -> None:
+        if self.failed is None:
+            _log.error("the read models stand still: %s", error)
         self.failed = error
         self._begun.set()
 
