@@ -92,12 +92,12 @@ def test_a_family_that_grows_faster_than_it_is_read_is_not_followed_for_ever(
 def test_each_process_is_stopped_before_its_children_are_looked_for(
     parent: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So that it cannot have more of them meanwhile."""
+    """So that it cannot have more of them meanwhile; and once more when all have come to rest."""
     done: list[tuple[str, int]] = []
     children_of, to = family.children_of, family._to
 
     def looking(pid: int) -> list[int]:
-        done.append(("looked", pid))
+        done.append(("looked at rest" if all(map(family._at_rest, parent)) else "looked", pid))
         return children_of(pid)
 
     def sending(pid: int, number: int) -> None:
@@ -108,7 +108,10 @@ def test_each_process_is_stopped_before_its_children_are_looked_for(
     monkeypatch.setattr(family, "_to", sending)
     family.kill([parent[0]])
     for pid in parent:
-        assert [what for what, whom in done if whom == pid] == ["SIGSTOP", "looked", "looked", "SIGKILL"]
+        first, *looks, last, killed = [what for what, whom in done if whom == pid]
+        assert (first, last, killed) == ("SIGSTOP", "looked at rest", "SIGKILL")
+        assert looks
+        assert {look.split()[0] for look in looks} == {"looked"}
 
 
 def test_what_is_gone_weighs_nothing(parent: tuple[int, int]) -> None:
