@@ -23,11 +23,12 @@ def test_row05_answers_lost_on_the_way_are_asked_for_again_and_everything_runs_o
             with Executor(endpoint_id="local", client=client) as executor:
                 futures = [executor.submit(once, f"{n}", str(marks)) for n in range(20)]
                 assert [future.result(60) for future in futures] == [f"{n}" for n in range(20)]
-            assert proxy.lost == [b"HTTP/1.1 202 Ac"] * 3
+            # Results may have come before the last answer was asked for again; then the next one is lost.
             lost = client.run(
                 "alone", str(marks), endpoint_id="local", function_id=client.register_function(once)
             )
             assert client.get_result(lost, timeout=30) == "alone"
+            assert proxy.lost == [b"HTTP/1.1 202 Ac"] * 3
     assert sorted(marks.read_text().split()) == sorted([*(f"{n}" for n in range(20)), "alone"])
 
 
