@@ -79,10 +79,8 @@ class Progress:
                 async with asyncio.timeout(timeout):
                     if patient:
                         await asyncio.wait([future], timeout=patient)
-                    if not future.done():
-                        with self._hurrying():
-                            await future
-                    await future
+                    with contextlib.nullcontext() if future.done() else self._hurrying():
+                        await future
         finally:
             del self._waiting[future]
         return not self.lag(token)

@@ -107,7 +107,7 @@ class TaskWait:
     async def _read_all(self, seen: Token, live: Subscription, end: float) -> None:
         """Read what the client may see, and what was open then once more when the read models know it all."""
         progress, now = self._queries.progress, asyncio.get_running_loop().time
-        if end > now() and not await progress.passed(seen, min(_SOON, end - now()), patient=_SOON):
+        if end > now() and not await progress.passed(seen, min(_SOON, end - now()), patient=_PATIENT):
             # What has ended before has ended for good, whether or not all that the client has seen is known.
             await self._read_outcomes(live)
         # Outcomes land here by themselves, most of them sooner than read models would tell.

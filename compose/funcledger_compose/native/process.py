@@ -13,8 +13,6 @@ import psutil
 
 #: Seconds a process left over from a killed run may take to end in good order.
 _LEFT_OVER = 15.0
-
-
 #: Ports below those that systems give to outgoing connections, one of which might take a free one first.
 _PORTS = range(20_000, 32_000)
 

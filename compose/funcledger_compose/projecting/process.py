@@ -28,8 +28,8 @@ from funcledger_read_models.sqlite import SqliteStore
 
 _log = logging.getLogger(__name__)
 
-#: Seconds between starts of a process that keeps ending, and what they grow to.
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
+#: Seconds between starts of a process that keeps ending: they double so many times, up to the last.
+_FIRST_PAUSE, _DOUBLINGS, _LONGEST_PAUSE = 0.05, 7, 5.0
 #: After so many ends without a save between them it is said to have failed, until one saves or lives.
 _HOPELESS = 3
 #: Seconds after its beginning in which a process that has something to save most likely does.
@@ -119,21 +119,18 @@ class ProjectorProcess:
                 _log.exception("the projector's process cannot be kept; another is started")
             else:
                 if code == STOPPED:
-                    return self._fail(self.failed or ProjectorStopped("it did not say why"))
+                    break
                 _log.warning("the projector's process ended with %s; another is started", code)
             self._ends += 1
-            if self._ends >= _HOPELESS:
-                self._fail(
-                    ProjectorStopped(
-                        f"its process has ended {self._ends} times without having saved anything"
-                    )
-                )
-            await asyncio.sleep(min(_FIRST_PAUSE * 2 ** min(self._ends, _HOPELESS + 3), _LONGEST_PAUSE))
-
-    def _fail(self, error: Exception) -> None:
+            if self._ends == _HOPELESS:
+                self._fail(f"its process has ended {_HOPELESS} times without having saved anything")
+            await asyncio.sleep(min(_FIRST_PAUSE * 2 ** min(self._ends, _DOUBLINGS), _LONGEST_PAUSE))
         if self.failed is None:
-            _log.error("the read models stand still: %s", error)
-        self.failed = error
+            self._fail("it did not say why")
+
+    def _fail(self, why: str) -> None:
+        _log.error("the read models stand still: %s", why)
+        self.failed = ProjectorStopped(why)
         self._begun.set()
 
     async def _attend(self) -> int:
@@ -177,7 +174,7 @@ class ProjectorProcess:
             elif isinstance(message, Append):
                 say(process.stdin, await self._append(message))
             elif isinstance(message, Stopped):
-                self._fail(ProjectorStopped(message.why))
+                self._fail(message.why)
 
     def _follows(self, process: Process) -> None:
         self._begun.set()

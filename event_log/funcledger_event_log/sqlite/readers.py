@@ -13,7 +13,7 @@ from funcledger_event_log.sqlite.chunks import Address, Entry, Row, unpack
 from funcledger_event_log.sqlite.database import Database, chunk_id
 from funcledger_event_log.sqlite.errors import READ_ERRORS, damaged, of_read
 from funcledger_event_log.sqlite.partitions import Partition
-from funcledger_event_log.sqlite.segment import HEAD, Segment
+from funcledger_event_log.sqlite.segment import Segment
 from funcledger_schemas.codec import DecodeError, decode_head
 from funcledger_schemas.envelope import Head, dataschema_of
 from funcledger_schemas.events import Event
@@ -94,30 +94,30 @@ class Readers:
         """The chunk that holds the offset, which is there, and those that follow without a gap."""
         start = chunk_id(partition.id, 0)
         bounds = {"start": start, "at": start + offset, "end": chunk_id(partition.id + 1, 0)}
-        # Read before the query, which therefore sees at least as much.
+        # Read before the query, which therefore sees at least as much. What the writer has committed and not
+        # yet told of is not there for anybody.
         expected, there = offset, partition.end
         for found in self._connection().execute(_CHUNKS, bounds):
             row = Row(*found).verify()
-            chunk = _Chunk(row.id - start, row.id - start + row.records, row.timestamp, unpack(row.body))
+            first = row.id - start
+            chunk = _Chunk(first, min(first + row.records, there), row.timestamp, unpack(row.body))
             if not chunk.first <= expected < chunk.end:
                 break
             yield chunk
             expected = chunk.end
+            if expected == there:
+                break
         if expected < there:
             raise damaged(self._database.path, f"offset {expected} of {partition.where} is missing")
 
     def _batch(self, partition: Partition, offset: int, records: int, size: int) -> list[Record]:
         batch: list[Record] = []
-        # What the writer has committed and not yet told of is not there for anybody.
-        end = partition.end
         for chunk in self._chunks(partition, offset):
-            for at in range(max(chunk.first, offset), min(chunk.end, end)):
+            for at in range(max(chunk.first, offset), chunk.end):
                 batch.append(self._record(partition, chunk, at, self._leave))
                 size -= len(batch[-1].value)
                 if size <= 0 or len(batch) >= records:
                     return batch
-            if chunk.end >= end:
-                break
         return batch
 
     def _single(self, wanted: Sequence[tuple[Partition, int]]) -> dict[Position, Record]:
@@ -149,7 +149,7 @@ class Readers:
             event = decode_head(value, address.size, dataschema_of(head) or "")
         except DecodeError:
             return None
-        return (value[:HEAD], event) if getattr(event, "payload_size", 0) > leave else None
+        return (value, event) if getattr(event, "payload_size", 0) > leave else None
 
     def _committed(self, consumer: str, partition: Partition) -> Committed | None:
         row = self._connection().execute(

@@ -97,13 +97,13 @@ class Segment:
         return value
 
     def head(self, address: Address) -> bytes:
-        """The beginning of the value that stands there; all of it where that cannot be checked alone.
+        """The beginning of the value that stands there; all of it is read where that cannot be checked alone.
 
         Raises:
             LogCorrupt: as :meth:`read`.
         """
         if address.head_checksum is None:
-            return self.read(address)
+            return self.read(address)[:HEAD]
         value = os.pread(self._file, min(address.size, HEAD), address.at)
         self._check(value, address, address.head_checksum)
         return value

@@ -73,7 +73,9 @@ class Transaction:
     def _place(self, value: bytes) -> bytes | Address:
         if len(value) <= LARGE:
             return value
-        address = Address(self._segment_end, len(value), crc32(value), crc32(memoryview(value)[:HEAD]))
+        view = memoryview(value)
+        head = crc32(view[:HEAD])
+        address = Address(self._segment_end, len(value), crc32(view[HEAD:], head), head)
         self._large.append(value)
         self._segment_end += len(value)
         return address
