@@ -13,7 +13,6 @@ from pymongo import InsertOne, ReplaceOne
 from funcledger_read_models.mongo.client import Database, translated
 from funcledger_read_models.mongo.locks import LOCKS, locked
 from funcledger_read_models.port import StaleWriter
-from funcledger_schemas import clock
 
 Raw = dict[str, Any]
 #: Ids in one query: far from the 16 MiB that a query may be long.
@@ -89,13 +88,8 @@ class Ferret(Mongo):
     partial_indexes = False
     #: Updates in a command.
     _SLICE = 16
-    #: Up to so many documents are fetched one by one; more, where a query for all would take longer, which
-    #: compares each document with each id. A look-up takes about so many seconds, and so many go on at once.
-    _SINGLY, _LOOK_UP, _AT_ONCE = 256, 0.0005, 16
-
-    def __init__(self) -> None:
-        #: Seconds that the last query for many took, by collection.
-        self._took: dict[str, float] = {}
+    #: Up to so many documents are fetched one by one.
+    _SINGLY = 256
 
     def alone(self, database: Database) -> AbstractAsyncContextManager[None]:
         """As the protocol says, by a document that only one client can insert."""
@@ -103,21 +97,10 @@ class Ferret(Mongo):
 
     async def fetch(self, collection: Any, ids: Sequence[str], fields: Raw | None = None) -> list[Raw]:
         """As the protocol says."""
-        if len(ids) > self._SINGLY and self._took.get(collection.name, 0.0) < len(ids) * self._LOOK_UP:
-            begun = clock.current().monotonic_ns()
-            many = await super().fetch(collection, ids, fields)
-            self._took[collection.name] = (clock.current().monotonic_ns() - begun) / 1e9
-            return many
-        # Tried again some time: it may have been slow for another reason.
-        self._took[collection.name] = self._took.get(collection.name, 0.0) * 0.98
-        turns = asyncio.Semaphore(self._AT_ONCE)
-
-        async def one(each: str) -> Raw | None:
-            async with turns:
-                found: Raw | None = await collection.find_one({"_id": each}, fields)
-                return found
-
-        return [raw for raw in await asyncio.gather(*map(one, ids)) if raw is not None]
+        if len(ids) > self._SINGLY:
+            return await super().fetch(collection, ids, fields)
+        found = await asyncio.gather(*[collection.find_one({"_id": each}, fields) for each in ids])
+        return [raw for raw in found if raw is not None]
 
     async def write(self, collection: Any, changes: Changes) -> None:
         """As the protocol says, but looks at revisions first, and replaces then."""

@@ -1,21 +1,15 @@
 """What the store in MongoDB makes of keys, positions and revisions; no server is needed."""
 
-from types import SimpleNamespace
-from typing import Any
-
 import pytest
 from bson import ObjectId
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.clocks import Shifted
 
 from funcledger_read_models.documents import TASK_STATUS
 from funcledger_read_models.mongo.keys import identity, span
 from funcledger_read_models.mongo.layout import field_of, positions_of
 from funcledger_read_models.mongo.revisions import Revisions
-from funcledger_read_models.mongo.servers import Ferret
 from funcledger_read_models.port import StaleWriter
-from funcledger_schemas import clock
 
 WORDS = st.text(st.sampled_from("\x00\x01\x02a\U0001d11e"), max_size=4)
 KEYS = st.tuples(WORDS, WORDS)
@@ -61,38 +55,3 @@ def test_what_has_been_forgotten_is_not_taken_for_never_seen() -> None:
         revisions.look_up(TASK_STATUS, ["a"])
     revisions.clear()
     assert revisions.look_up(TASK_STATUS, ["a"]) == ({}, ["a"])
-
-
-class Collection:
-    """Documents "0" to "999" of a server that takes a while to read all of them."""
-
-    name = "task_status"
-
-    def __init__(self, wall: Shifted, takes: float) -> None:
-        self.asked: list[str] = []
-        self._wall, self._takes = wall, takes
-
-    async def find_one(self, asked: dict[str, Any], _fields: Any) -> dict[str, Any] | None:
-        self.asked.append("one")
-        return {"_id": asked["_id"]} if int(asked["_id"]) < 1000 else None
-
-    def find(self, asked: dict[str, Any], _fields: Any) -> Any:
-        async def to_list(_limit: None) -> list[dict[str, Any]]:
-            self.asked.append("many")
-            self._wall.monotonic += self._takes
-            return [{"_id": each} for each in asked["_id"]["$in"] if int(each) < 1000]
-
-        return SimpleNamespace(to_list=to_list)
-
-
-@pytest.mark.parametrize(("takes", "then"), [(0.001, {"many"}), (60.0, {"one"})])
-async def test_where_the_stand_in_reads_all_to_find_some_they_are_looked_up(
-    takes: float, then: set[str]
-) -> None:
-    wall, ids = Shifted(), [str(number) for number in range(500, 1500)]
-    collection, server = Collection(wall, takes), Ferret()
-    with clock.running_on(wall):
-        for expected in ({"many"}, then):
-            collection.asked.clear()
-            assert [raw["_id"] for raw in await server.fetch(collection, ids)] == ids[:500]
-            assert set(collection.asked) == expected
