@@ -156,6 +156,10 @@ def executor(client: Client, endpoint: str) -> None:
 def endpoints(client: Client, endpoint: str) -> None:
     section("The endpoint")
     status = wait_online(client, endpoint)
+    # An agent that has just started is online before it first tells what its machine has.
+    while status["details"]["memory_total"] is None:
+        time.sleep(0.1)
+        status = wait_online(client, endpoint)
     details, memory = status["details"], status["details"]["memory_total"]
     print(f"  {status['name']} on {status['host']} is {status['status']}")
     print(

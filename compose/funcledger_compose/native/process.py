@@ -1,5 +1,6 @@
 """A server process that can be started, waited for, frozen, killed and started again."""
 
+import itertools
 import os
 import random
 import signal
@@ -13,20 +14,23 @@ import psutil
 
 #: Seconds a process left over from a killed run may take to end in good order.
 _LEFT_OVER = 15.0
-#: Ports below those that systems give to outgoing connections, one of which might take a free one first.
-_PORTS = range(20_000, 32_000)
+#: Ports below those that systems give to outgoing connections, one of which might take a free one first. In
+#: an order of this process's own, so that none is given twice: who asks for several listens on them later.
+_PORTS = itertools.cycle(random.sample(range(20_000, 32_000), 12_000))
 
 
 def free_port() -> int:
     """A port of the loopback interface that nobody listens on just now."""
-    while True:
-        port = random.choice(_PORTS)  # noqa: S311 (no secret hangs on it)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
+    return next(filter(_is_free, _PORTS))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 class NativeProcess:

@@ -40,6 +40,12 @@ def test_what_a_killed_run_left_running_is_ended_before_its_successor_starts(
         second.kill()
 
 
+def test_a_port_is_given_once_though_nobody_listens_on_it_yet() -> None:
+    """A stack asks for all of its ports before the first of its processes listens."""
+    given = [free_port() for _ in range(1_000)]
+    assert len(set(given)) == len(given)
+
+
 def test_a_process_that_only_has_the_number_of_the_old_one_is_left_alone(tmp_path: Path) -> None:
     with subprocess.Popen(["sleep", "60"]) as other:
         try:
