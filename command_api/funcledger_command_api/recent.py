@@ -13,7 +13,7 @@ from funcledger_event_log.records import Token
 #: A task's key: endpoint, owner, task id.
 Key = tuple[str, str, str]
 #: Submissions remembered at least; twice as many at most (about 400 bytes each).
-KEPT = 32_768
+KEPT = 8192
 
 
 class Known(NamedTuple):

@@ -9,7 +9,6 @@ from funcledger_endpoint.backlog import Backlog
 from funcledger_endpoint.clock import LogClock
 from funcledger_endpoint.engine import Engine, Loss
 from funcledger_endpoint.facts import Facts
-from funcledger_endpoint.finished import Finished
 from funcledger_endpoint.functions import Functions
 from funcledger_endpoint.outbox import Outbox
 from funcledger_endpoint.progress import Progress
@@ -20,9 +19,12 @@ from funcledger_event_log.records import DecodeError, Record
 from funcledger_schemas import clock, tracing
 from funcledger_schemas.events import Event, TaskCancelRequested, TaskStarted, TaskSubmitted
 from funcledger_schemas.lifecycle import Life, Outcome
+from funcledger_schemas.recent_tasks import RecentTasks
 
 _log = logging.getLogger(__name__)
 
+#: Ended tasks that are remembered, so that a late copy of a submission is known for what it is (law 3).
+_REMEMBERED = 100_000
 #: Kinds of loss after which a task is tried again.
 _RETRIED = frozenset({"WorkerDied", "TaskLost"})
 _ASKED = "somebody asked for it to be cancelled"
@@ -51,7 +53,7 @@ class Desk:
         self._lives: dict[Key, Life] = {}
         #: Tasks without a durable outcome.
         self._open: dict[Key, Task] = {}
-        self._finished = Finished()
+        self._finished = RecentTasks(_REMEMBERED)
         self._going = False
         self._quiet = asyncio.Event()
         #: The lowest deadline of a task that waits, as far as known.
@@ -114,17 +116,17 @@ class Desk:
             return
         for key, life in self._lives.items():
             if life.outcome is not None:
-                self._finished.add(key)
+                self._finished.add(key[:1], key[1])
         self._lives = {}
 
     def _submitted(self, record: Record, event: TaskSubmitted) -> None:
         task = Task.of(record.offset, record.timestamp, event)
         key = task.key
-        if key in self._open or key in self._finished:
+        if key in self._open or self._finished.has(key[:1], key[1]):
             return
         life = self._lives.pop(key, None)
         if life is not None and life.outcome is not None:
-            self._finished.add(key)
+            self._finished.add(key[:1], key[1])
             return
         if tracing.spans is not None:
             task.taken_at = clock.current().time_ns()
@@ -264,7 +266,7 @@ class Desk:
                 key = (event.owner, event.task_id)
                 task = self._open.pop(key)
                 self._progress.finished(task.offset)
-                self._finished.add(key)
+                self._finished.add(key[:1], key[1])
                 if tracing.spans is not None:
                     trace(tracing.spans, task, event)
         self.dispatch()

@@ -11,7 +11,7 @@ from funcledger_query_api.copies import Copies
 from funcledger_query_api.doubts import Doubts
 from funcledger_query_api.landed import Landed
 from funcledger_query_api.progress import Progress
-from funcledger_query_api.recent import RecentKeys, RecentOutcomes
+from funcledger_query_api.recent import RecentOutcomes
 from funcledger_query_api.subscription import MAX_BYTES, TOTAL_BYTES, Budget, Subscription
 from funcledger_read_models.documents import (
     ENDPOINT_HEALTH,
@@ -26,11 +26,12 @@ from funcledger_read_models.port import ReadModelStore
 from funcledger_schemas import clock, tracing
 from funcledger_schemas.events import EndpointStarted, TaskCancelled, TaskCompleted, TaskFailed, TaskStarted
 from funcledger_schemas.lifecycle import OUTCOMES, Epochs, Outcome
+from funcledger_schemas.recent_tasks import RecentTasks
 
 #: Finished tasks remembered, so that a second outcome is known for one.
 REMEMBERED = 100_000
 #: Bytes of the newest outcomes that are kept for those who ask before the read models know them.
-RECENT_BYTES = 32 << 20
+RECENT_BYTES = 8 << 20
 _DECODED = OUTCOMES | {"EndpointStarted"}
 _OUTCOMES = (TaskCompleted, TaskFailed, TaskCancelled)
 _PAGE = 1000
@@ -69,7 +70,7 @@ class OutcomeFeed:
         self._doubts = Doubts(store, progress)
         self._epochs = Epochs()
         self._begun: set[Key] = set()
-        self._finished = RecentKeys(remembered)
+        self._finished = RecentTasks(remembered)
         #: Outcomes that landed lately, for those who come for them only now.
         self.recent = RecentOutcomes(RECENT_BYTES)
         self._remembered = remembered
@@ -172,7 +173,7 @@ class OutcomeFeed:
             elif kind in _DECODED:
                 self._consider(record, begun)
         for key, (batch_id, sure) in begun.items():
-            if key in self._finished:
+            if self._has_finished(key):
                 continue
             if sure:
                 self._begin(key)
@@ -202,7 +203,7 @@ class OutcomeFeed:
         assert isinstance(event, _OUTCOMES)
         key = (event.owner, event.task_id, event.endpoint_id)
         just_now = begun.pop(key, None)
-        if key in self._finished:
+        if self._has_finished(key):
             return
         self._finish(key, record)
         if (spans := tracing.spans) is not None and self._is_new(record):
@@ -216,9 +217,12 @@ class OutcomeFeed:
                 self.recent.add(landed)
             self._hand_on(landed, readers)
 
+    def _has_finished(self, key: Key) -> bool:
+        return self._finished.has((key[0], key[2]), key[1])
+
     def _finish(self, key: Key, record: Record) -> None:
         self._ends[record.partition] = record.offset + 1
-        if self._finished.add(key):
+        if self._finished.add((key[0], key[2]), key[1]):
             self._doubts.forgotten = self._forgotten_next
             self._forgotten_next = Token(
                 {TopicPartition("results", partition): end for partition, end in self._ends.items()}

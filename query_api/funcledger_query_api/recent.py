@@ -1,29 +1,8 @@
-"""What the feed remembers of the tasks that ended last, in bounded memory."""
+"""The outcomes that landed last, in bounded memory."""
 
 from collections import deque
 
 from funcledger_query_api.landed import Landed
-from funcledger_read_models.documents import Key
-
-
-class RecentKeys:
-    """Keys in two generations: at least the last ``capacity`` added are there, at most twice as many."""
-
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
-        self._young: set[Key] = set()
-        self._old: set[Key] = set()
-
-    def __contains__(self, key: Key) -> bool:
-        return key in self._young or key in self._old
-
-    def add(self, key: Key) -> bool:
-        """Remember a key; True when a generation was forgotten to make room."""
-        self._young.add(key)
-        if len(self._young) < self._capacity:
-            return False
-        self._old, self._young = self._young, set()
-        return True
 
 
 class RecentOutcomes:

@@ -10,7 +10,6 @@ from funcledger_command_api.commands import Commands
 from funcledger_endpoint import progress as endpoint_progress
 from funcledger_endpoint.backlog import Backlog, _Queue
 from funcledger_endpoint.desk import Desk
-from funcledger_endpoint.finished import Finished
 from funcledger_endpoint.outbox import Outbox
 from funcledger_endpoint.patience import patiently
 from funcledger_endpoint.task import Task
@@ -26,6 +25,7 @@ from funcledger_query_api.seen import Seen
 from funcledger_schemas import clock
 from funcledger_schemas.events import Event
 from funcledger_schemas.lifecycle import Epochs, Life, advance
+from funcledger_schemas.recent_tasks import RecentTasks, Scope
 
 _admit = Epochs.admit
 
@@ -49,9 +49,11 @@ def _commit_before_append(self: Desk, task: Task, outcome: Event) -> None:
     self._outbox.add(outcome)
 
 
-def _skip_the_dedupe(self: Finished, key: Any) -> bool:
+class _Forgetful(RecentTasks):
     """The agent takes a second copy of a finished submission for a new task."""
-    return False
+
+    def has(self, scope: Scope, task_id: str) -> bool:
+        return False
 
 
 def _ignore_an_epoch(self: Epochs, offset: int, event: Event) -> bool:
@@ -158,7 +160,7 @@ async def _ask_the_machine(self: LogTime) -> int:
 BUGS: dict[str, Callable[[], Any]] = {
     "acknowledge before append": lambda: mock.patch.object(Commands, "append", _acknowledge_before_append),
     "commit before append": lambda: mock.patch.object(Desk, "_close", _commit_before_append),
-    "skip the dedupe": lambda: mock.patch.object(Finished, "__contains__", _skip_the_dedupe),
+    "skip the dedupe": lambda: mock.patch("funcledger_endpoint.desk.RecentTasks", _Forgetful),
     "ignore an epoch": lambda: mock.patch.object(Epochs, "admit", _ignore_an_epoch),
     "save the position before the documents": lambda: mock.patch.object(
         Applier, "save", _save_the_position_first
