@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from funcledger_compose.native.build import RECIPES
-from funcledger_compose.native.composed import ComposeError, services
+from funcledger_compose.native.composed import ORDINARY_SHARES, ComposeError, services
 from funcledger_compose.roles import ROLES
 from funcledger_compose.settings import Settings
 from funcledger_event_log.kafka.settings import MESSAGE_BYTES
@@ -24,6 +24,13 @@ def test_every_service_is_there_twice_and_starts_after_what_it_needs() -> None:
     assert all(order.index("topics") < order.index(role) < len(order) for role in ROLES)
     assert order.index("kafka") < order.index("topics")
     assert order[-1] == "door"
+
+
+def test_tasks_have_the_processors_before_the_read_models() -> None:
+    found = services([BASE], TOKENS)
+    weights = {name: service.cpu_shares for name, service in found.items()}
+    assert weights["mongo"] == weights["projectors"] < ORDINARY_SHARES
+    assert {weights[name] for name in weights.keys() - {"mongo", "projectors"}} == {ORDINARY_SHARES}
 
 
 def test_every_setting_that_the_files_name_is_one_of_ours() -> None:

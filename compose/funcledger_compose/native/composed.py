@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+#: The weight of a service that says nothing of it.
+ORDINARY_SHARES = 1024
 _VARIABLE = re.compile(r"\$\$|\$\{(?P<name>\w+)(?:(?P<how>:-|:\?)(?P<text>[^}]*))?\}")
 
 
@@ -28,6 +30,8 @@ class Service:
     ours: bool
     #: The services before it, and what of each it waits for.
     needs: Mapping[str, str] = field(default_factory=dict)
+    #: Its weight where processors are short; 1024 is everybody's.
+    cpu_shares: int = ORDINARY_SHARES
 
 
 def services(files: Sequence[Path], environ: Mapping[str, str]) -> dict[str, Service]:
@@ -79,6 +83,7 @@ def _service(name: str, body: Mapping[str, Any]) -> Service:
         replicas=int((body.get("deploy") or {}).get("replicas", 1)),
         ours="build" in body,
         needs={each: how["condition"] for each, how in needs.items()},
+        cpu_shares=int(body.get("cpu_shares", ORDINARY_SHARES)),
     )
 
 

@@ -44,6 +44,8 @@ class NativeProcess:
         self.environment = environment
         self.port = port
         self.log = log
+        #: How far it steps back for others where processors are short: 0 to 19 (nice(2)).
+        self.niceness = 0
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -83,7 +85,7 @@ class NativeProcess:
         self._end_left_over()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command,
+                [*(["nice", "-n", str(self.niceness)] if self.niceness else []), *self._command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -91,7 +93,21 @@ class NativeProcess:
                 start_new_session=True,
             )
         self._note.write_text(f"{self.pid} {psutil.Process(self.pid).create_time()}")
+        if self.niceness:
+            self._step_back()
         return self._process
+
+    def _step_back(self) -> None:
+        """Where Linux weighs sessions, and not processes (sched(7), autogroup), the session is told."""
+        for _ in range(3):
+            try:
+                Path(f"/proc/{self.pid}/autogroup").write_text(str(self.niceness))
+            except BlockingIOError:
+                time.sleep(0.11)  # the kernel lets an ordinary user say so ten times a second
+            except OSError:
+                return  # a system without such groups, or a process that has ended
+            else:
+                return
 
     @property
     def _note(self) -> Path:

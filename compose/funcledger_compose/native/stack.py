@@ -1,5 +1,6 @@
 """The services of the compose file as plain processes, on the real broker and what stands in for MongoDB."""
 
+import math
 import os
 import re
 import subprocess
@@ -13,7 +14,7 @@ import httpx2
 
 from funcledger_compose.native import kafka, mongo, registry
 from funcledger_compose.native.build import RECIPES
-from funcledger_compose.native.composed import ComposeError, Service, services
+from funcledger_compose.native.composed import ORDINARY_SHARES, ComposeError, Service, services
 from funcledger_compose.native.door import door
 from funcledger_compose.native.process import NativeProcess, free_port
 
@@ -109,6 +110,7 @@ class Stack:
         if service.ours:
             return [self._process(service, number) for number in range(1, service.replicas + 1)]
         made = _PARTS[service.image.partition(":")[0]](self, service)
+        made.niceness = niceness(service.cpu_shares)
         if service.name != "door":
             made.start()
         return [made]
@@ -117,7 +119,9 @@ class Stack:
         port = free_port()
         log = self.folder / f"{service.name}-{number}.log"
         environment = self.environment(service.name) | {"FUNCLEDGER_PORT": str(port)}
-        return NativeProcess(_funcledger(service), port, log, environment)
+        made = NativeProcess(_funcledger(service), port, log, environment)
+        made.niceness = niceness(service.cpu_shares)
+        return made
 
     def _kafka(self, service: Service) -> NativeProcess:
         named = {
@@ -179,6 +183,11 @@ _PARTS = {
     "caddy": Stack._door,
     "apicurio/apicurio-registry": Stack._registry,
 }
+
+
+def niceness(shares: int) -> int:
+    """The step of nice(2) nearest to a weight; each is a fifth less than the one before (sched(7))."""
+    return max(0, min(19, round(math.log(ORDINARY_SHARES / shares, 1.25))))
 
 
 def _funcledger(service: Service) -> list[str]:

@@ -12,6 +12,7 @@ from tests.support.poll import until_sync
 
 from funcledger_compose.native.alone import Running, alone
 from funcledger_compose.native.process import NativeProcess, free_port
+from funcledger_compose.native.stack import niceness
 
 
 def server(folder: Path, port: int) -> NativeProcess:
@@ -38,6 +39,23 @@ def test_what_a_killed_run_left_running_is_ended_before_its_successor_starts(
         assert second.pid != first.pid
     finally:
         second.kill()
+
+
+def test_what_has_a_small_share_of_the_processors_steps_back_for_others(tmp_path: Path) -> None:
+    process = server(tmp_path, free_port())
+    process.niceness = niceness(128)
+    process.start()
+    try:
+        assert psutil.Process(process.pid).nice() == process.niceness == 9
+        told = Path(f"/proc/{process.pid}/autogroup")
+        assert not told.exists() or told.read_text().endswith(" nice 9\n")
+    finally:
+        process.kill()
+
+
+@pytest.mark.parametrize(("shares", "steps"), [(1024, 0), (4096, 0), (819, 1), (2, 19)])
+def test_each_step_back_is_a_fifth_of_the_share(shares: int, steps: int) -> None:
+    assert niceness(shares) == steps
 
 
 def test_a_port_is_given_once_though_nobody_listens_on_it_yet() -> None:
