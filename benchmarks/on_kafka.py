@@ -27,6 +27,7 @@ def measure(rounds: int, *, brief: bool) -> dict[str, float]:
         with Executor(endpoint_id=measures.ENDPOINT) as executor:
             measures.executor_noops(executor, 5000)  # a broker that has just started compiles itself
             measures.caught_up(executor.client)
+            measures.round_trips(executor)
             trips = measures.round_trips(executor)
             acks = measures.acknowledgements(Client())
             rates = [measures.executor_noops(executor) for _ in range(rounds)]

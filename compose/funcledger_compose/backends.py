@@ -32,14 +32,15 @@ class Backends:
         self._log: EventLog
         self._store: ReadModelStore
 
-    async def log(self, folder: Path) -> EventLog:
-        """The log; ``folder`` is where an embedded one is.
+    async def log(self, folder: Path, gather: float = 0.0) -> EventLog:
+        """The log; ``folder`` is where an embedded one is, ``gather`` goes to the settings of one on Kafka.
 
         Raises:
             DataDirError: the embedded log cannot be opened.
             SettingsError: an external schema registry refuses our schemas, or cannot be reached.
         """
-        log = await kafka_log(self._settings) if self._settings.log == "kafka" else await _embedded(folder)
+        kafka = self._settings.log == "kafka"
+        log = await (kafka_log(self._settings, gather) if kafka else _embedded(folder))
         self._stack.push_async_callback(log.close)
         self._log = log
         return log
@@ -84,7 +85,7 @@ async def _embedded(folder: Path) -> EventLog:
         raise DataDirError(str(error)) from error
 
 
-async def kafka_log(settings: Settings) -> EventLog:
+async def kafka_log(settings: Settings, gather: float = 0.0) -> EventLog:
     """The log on Kafka, once the schemas are registered where a registry is named.
 
     Raises:
@@ -94,7 +95,7 @@ async def kafka_log(settings: Settings) -> EventLog:
     from funcledger_event_log.kafka import KafkaLog
 
     known = usable_kafka_settings(settings)
-    return KafkaLog(dataclasses.replace(known, schema_ids=await schema_ids(settings)))
+    return KafkaLog(dataclasses.replace(known, schema_ids=await schema_ids(settings), gather=gather))
 
 
 async def schema_ids(settings: Settings) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """What followers of the log on Kafka get beyond the port: they share, and being slow costs nothing."""
 
 import asyncio
+import dataclasses
 import functools
 import threading
 from contextlib import aclosing
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.support.logs import ADAPTERS, at, collect, new, values
 
+from funcledger_event_log.kafka import KafkaLog
 from funcledger_event_log.kafka import log as log_module
 from funcledger_event_log.kafka.shared import SharedEnd
 
@@ -49,3 +51,25 @@ async def test_a_follower_that_falls_out_of_memory_misses_nothing(
         expected = [b"%d" % number for number in range(500)]
         assert values(records) == expected
         assert values(await quick) == expected
+
+
+async def test_followers_that_let_records_gather_get_them_all_in_fewer_batches(tmp_path: Path) -> None:
+    async with ADAPTERS["kafka"](tmp_path) as log:
+        assert isinstance(log, KafkaLog)
+        await log.create_topic("tasks", 1)
+        await log.append([new(b"old")])
+        patient = KafkaLog(dataclasses.replace(log.settings, gather=0.3))
+        async with aclosing(patient.follow({at(0): 0})) as batches:
+            assert values(await anext(batches)) == [b"old"]
+            following = asyncio.ensure_future(anext(batches))
+            await log.append([new(b"0")])
+            found = [await following]
+            for number in range(1, 21):
+                await log.append([new(b"%d" % number)])
+            while sum(map(len, found)) < 21:
+                found.append(await anext(batches))
+        await patient.close()
+        assert [value for batch in found for value in values(batch)] == [
+            b"%d" % number for number in range(21)
+        ]
+        assert len(found) < 10

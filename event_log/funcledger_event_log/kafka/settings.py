@@ -18,6 +18,10 @@ MESSAGE_BYTES = RECORD_LIMIT + 64 * 1024
 HEARTBEATS_KEPT = 86_400_000
 #: Seconds after which an unacknowledged record is given up as of unknown outcome.
 DELIVERY_TIMEOUT = 10.0
+#: Seconds a request for records waits at the broker when there are none.
+_FETCH_WAIT = 0.1
+#: So many bytes are handed over at once, also where records may gather.
+_GATHERED = 64 << 10
 
 
 class KafkaSettingsRefused(ValueError):
@@ -30,7 +34,8 @@ class KafkaSettings:
 
     ``security`` is passed through to librdkafka: ``security.protocol``, ``sasl.mechanism``,
     ``sasl.username``, ``sasl.password``, ``ssl.ca.location`` and their kin. ``schema_ids`` are an external
-    schema registry's, by ``ce_dataschema``; without them records carry our own.
+    schema registry's, by ``ce_dataschema``; without them records carry our own. ``gather`` is for how many
+    seconds the broker may let new records gather before it hands them to this process's followers.
     """
 
     bootstrap: str
@@ -39,6 +44,7 @@ class KafkaSettings:
     delivery_timeout: float = DELIVERY_TIMEOUT
     security: Mapping[str, str] = field(default_factory=dict, repr=False)
     schema_ids: Mapping[str, int] = field(default_factory=dict, repr=False)
+    gather: float = 0.0
 
     def topic(self, name: str) -> str:
         """The name of one of our topics in the cluster."""
@@ -103,7 +109,8 @@ class KafkaSettings:
             # Of a record that is larger the broker sends the one, whole.
             "fetch.message.max.bytes": 1 << 20,
             # A partition that joins waits for the request under way, which this bounds.
-            "fetch.wait.max.ms": 100,
+            "fetch.wait.max.ms": int((self.gather or _FETCH_WAIT) * 1000),
+            "fetch.min.bytes": _GATHERED if self.gather else 1,
             "fetch.queue.backoff.ms": 10,
             "fetch.error.backoff.ms": 50,
             "queued.max.messages.kbytes": 8 * 1024,
