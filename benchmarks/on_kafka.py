@@ -11,6 +11,7 @@ from funcledger import Client, Executor
 #: Per figure: what it is, and what it is to reach.
 TITLES = {
     "noop_per_s": ("no-op tasks per second, end to end, through Executor", "6,000"),
+    "batch_per_s": ("through a batch", ""),
     "rtt_p50_ms": ("one task there and back, p50, ms", "8"),
     "rtt_p99_ms": ("one task there and back, p99, ms", "30"),
     "ack_p50_ms": ("submission acknowledged at the API, p50, ms", "5"),
@@ -25,14 +26,17 @@ def measure(rounds: int, *, brief: bool) -> dict[str, float]:
     """Every figure; ``brief`` leaves out folding."""
     with stack() as made:
         with Executor(endpoint_id=measures.ENDPOINT) as executor:
-            measures.executor_noops(executor, 5000)  # a broker that has just started compiles itself
+            # A broker that has just started compiles itself, for many at a time and for one.
+            measures.executor_noops(executor, 5000)
             measures.caught_up(executor.client)
             measures.round_trips(executor)
             trips = measures.round_trips(executor)
             acks = measures.acknowledgements(Client())
             rates = [measures.executor_noops(executor) for _ in range(rounds)]
+            batches = [measures.batch_noops(executor.client) for _ in range(rounds)]
         figures = {
             "noop_per_s": statistics.median(rates),
+            "batch_per_s": statistics.median(batches),
             "rtt_p50_ms": measures.percentile(trips, 0.5),
             "rtt_p99_ms": measures.percentile(trips, 0.99),
             "ack_p50_ms": measures.percentile(acks, 0.5),

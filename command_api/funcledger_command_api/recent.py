@@ -12,7 +12,7 @@ from funcledger_event_log.records import Token
 
 #: A task's key: endpoint, owner, task id.
 Key = tuple[str, str, str]
-#: Submissions remembered at least; twice as many at most (about 400 bytes each).
+#: Submissions remembered at least, each about 400 bytes; at most twice as many and what one request holds.
 KEPT = 8192
 
 

@@ -22,10 +22,9 @@ from funcledger_read_models.port import StoreError
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-#: Seconds in which new records may gather on Kafka for those services that no result waits for: what they and
-#: the broker do is mostly by request, not by record. Read models may be so much older, and so may what one
-#: command API knows of functions that were registered through another.
-_GATHER = {"projectors": 0.1, "command-api": 0.05}
+#: Seconds in which new records may gather at Kafka's broker for projectors, which no result waits for: what
+#: these cost is mostly by request, not by record. Read models are so much older.
+_GATHER = 0.1
 #: Seconds a service waits at its start for the log and the read models to be there.
 PATIENCE = 60.0
 
@@ -66,7 +65,7 @@ async def _start(settings: Settings, role: str, stack: AsyncExitStack) -> Servic
     from funcledger_compose.topics import check  # not without the extra, which Backends asks for
 
     backends = Backends(settings, stack)
-    log = await backends.log(settings.data_dir / "log", _GATHER.get(role, 0.0))
+    log = await backends.log(settings.data_dir / "log", _GATHER if role == "projectors" else 0.0)
     await _patiently(lambda: check(settings))
     store = None
     if role not in WITHOUT_STORE:

@@ -13,8 +13,6 @@ RECORDS, BYTES = 16_000, 32 << 20
 #: Where so many lie here, more are coming: then it pays to let them gather for so many seconds. What is
 #: written of a task when it comes, when it begins and when it ends is then more often written once.
 MANY, GATHER = 500, 0.25
-#: While they gather, the reader pauses so often.
-RESTS = 3
 
 
 class Inbox:
@@ -39,17 +37,6 @@ class Inbox:
             self._records += records
             self._bytes += sum(len(record.value) for record in records)
             self._changed.notify_all()
-
-    async def rest(self) -> None:
-        """Let the reader pause where records gather anyway: it reads much at a time then, and seldom."""
-        async with self._changed:
-            if len(self._records) >= MANY:
-                await self._let_gather(self._gather / RESTS)
-
-    @property
-    def _over(self) -> bool:
-        """Whether nothing is to gather any more: it was taken, somebody waits, or no more will come."""
-        return not self._records or self._hurried or self._closed
 
     @property
     def _full(self) -> bool:
@@ -79,7 +66,7 @@ class Inbox:
     async def _let_gather(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._changed.wait_for(lambda: self._full or self._over)
+                await self._changed.wait_for(lambda: self._full or self._closed or self._hurried)
 
     async def hurry(self, wanted: bool) -> None:
         """Whether what lies here is to be given at once."""

@@ -183,8 +183,6 @@ class Projector:
             async with aclosing(self._log.follow(start, max_records=_TURN)) as batches:
                 async for batch in batches:
                     await inbox.put(batch)
-                    if len(batch) < _TURN:
-                        await inbox.rest()
         except Exception as error:
             await inbox.close(error)
 

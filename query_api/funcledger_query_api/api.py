@@ -6,11 +6,15 @@ from fastapi import APIRouter
 
 from funcledger_event_log.port import EventLog
 from funcledger_query_api import batches, endpoints, functions, results, tasks
-from funcledger_query_api.feed import REMEMBERED, OutcomeFeed
+from funcledger_query_api.feed import RECENT_BYTES, REMEMBERED, OutcomeFeed
 from funcledger_query_api.progress import Progress, unheard
 from funcledger_query_api.queries import Queries
 from funcledger_read_models.port import ReadModelStore
 from funcledger_web.rates import Waits
+
+#: Bytes of the newest outcomes that are enough where read models can be hurried: what stays long in memory
+#: among much that does not makes everything slower.
+HURRIED_BYTES = 8 << 20
 
 
 class QuerySide:
@@ -31,7 +35,8 @@ class QuerySide:
         hurry: Callable[[bool], None] = unheard,
     ) -> None:
         self.progress = Progress(store, hurry)
-        self.feed = OutcomeFeed(log, store, self.progress, remembered=remembered)
+        recent = RECENT_BYTES if hurry is unheard else HURRIED_BYTES
+        self.feed = OutcomeFeed(log, store, self.progress, remembered=remembered, recent_bytes=recent)
         self._queries = Queries(log, store, self.progress, self.feed, waits or Waits())
 
     def routers(self) -> list[APIRouter]:

@@ -31,7 +31,7 @@ from funcledger_schemas.recent_tasks import RecentTasks
 #: Finished tasks remembered, so that a second outcome is known for one.
 REMEMBERED = 100_000
 #: Bytes of the newest outcomes that are kept for those who ask before the read models know them.
-RECENT_BYTES = 8 << 20
+RECENT_BYTES = 32 << 20
 _DECODED = OUTCOMES | {"EndpointStarted"}
 _OUTCOMES = (TaskCompleted, TaskFailed, TaskCancelled)
 _PAGE = 1000
@@ -64,6 +64,7 @@ class OutcomeFeed:
         *,
         remembered: int = REMEMBERED,
         total_bytes: int = TOTAL_BYTES,
+        recent_bytes: int = RECENT_BYTES,
     ) -> None:
         self._log, self._store = log, store
         self._budget = Budget(total_bytes)
@@ -72,7 +73,7 @@ class OutcomeFeed:
         self._begun: set[Key] = set()
         self._finished = RecentTasks(remembered)
         #: Outcomes that landed lately, for those who come for them only now.
-        self.recent = RecentOutcomes(RECENT_BYTES)
+        self.recent = RecentOutcomes(recent_bytes)
         self._remembered = remembered
         self._ends: dict[int, int] = {}
         self._begins_at: dict[int, int] = {}

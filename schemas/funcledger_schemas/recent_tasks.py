@@ -26,8 +26,9 @@ class RecentTasks:
 
     def add(self, scope: Scope, task_id: str) -> bool:
         """Remember a task; True when a generation was forgotten to make room."""
-        self._young.setdefault(scope, set()).add(_packed(task_id))
-        self._count += 1
+        tasks, task = self._young.setdefault(scope, set()), _packed(task_id)
+        self._count += task not in tasks
+        tasks.add(task)
         if self._count < self._capacity:
             return False
         self._old, self._young, self._count = self._young, {}, 0

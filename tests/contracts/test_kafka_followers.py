@@ -57,19 +57,22 @@ async def test_followers_that_let_records_gather_get_them_all_in_fewer_batches(t
     async with ADAPTERS["kafka"](tmp_path) as log:
         assert isinstance(log, KafkaLog)
         await log.create_topic("tasks", 1)
-        await log.append([new(b"old")])
-        patient = KafkaLog(dataclasses.replace(log.settings, gather=0.3))
-        async with aclosing(patient.follow({at(0): 0})) as batches:
-            assert values(await anext(batches)) == [b"old"]
-            following = asyncio.ensure_future(anext(batches))
-            await log.append([new(b"0")])
-            found = [await following]
-            for number in range(1, 21):
-                await log.append([new(b"%d" % number)])
-            while sum(map(len, found)) < 21:
-                found.append(await anext(batches))
+        patient = KafkaLog(dataclasses.replace(log.settings, gather=0.5))
+        following = [asyncio.create_task(_batches(each, 40)) for each in (log, patient)]
+        for number in range(40):
+            await log.append([new(b"%d" % number)])
+            await asyncio.sleep(0.02)
+        at_once, gathered = await asyncio.gather(*following)
         await patient.close()
-        assert [value for batch in found for value in values(batch)] == [
-            b"%d" % number for number in range(21)
-        ]
-        assert len(found) < 10
+        for found in (at_once, gathered):
+            assert [value for batch in found for value in batch] == [b"%d" % number for number in range(40)]
+        assert len(gathered) < len(at_once) / 2
+
+
+async def _batches(log: KafkaLog, count: int) -> list[list[bytes]]:
+    """The values of so many records, as they come."""
+    found: list[list[bytes]] = []
+    async with aclosing(log.follow({at(0): 0})) as batches:
+        while sum(map(len, found)) < count:
+            found.append(values(await anext(batches)))
+    return found

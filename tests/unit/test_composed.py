@@ -29,8 +29,10 @@ def test_every_service_is_there_twice_and_starts_after_what_it_needs() -> None:
 def test_tasks_have_the_processors_before_the_read_models() -> None:
     found = services([BASE], TOKENS)
     weights = {name: service.cpu_shares for name, service in found.items()}
-    assert weights["mongo"] == weights["projectors"] < ORDINARY_SHARES
+    assert weights["mongo"] == weights["projectors"] == ORDINARY_SHARES // 4
     assert {weights[name] for name in weights.keys() - {"mongo", "projectors"}} == {ORDINARY_SHARES}
+    told = services([BASE], TOKENS | {"FUNCLEDGER_READ_MODEL_SHARES": "1024"})
+    assert {service.cpu_shares for service in told.values()} == {ORDINARY_SHARES}
 
 
 def test_every_setting_that_the_files_name_is_one_of_ours() -> None:

@@ -83,7 +83,7 @@ def _service(name: str, body: Mapping[str, Any]) -> Service:
         replicas=int((body.get("deploy") or {}).get("replicas", 1)),
         ours="build" in body,
         needs={each: how["condition"] for each, how in needs.items()},
-        cpu_shares=int(body.get("cpu_shares", ORDINARY_SHARES)),
+        cpu_shares=int(body.get("cpu_shares") or 0) or ORDINARY_SHARES,
     )
 
 

@@ -1,12 +1,13 @@
 """The server's side of its projector's process: started, told what is new, heard, and started again."""
 
 import asyncio
+import contextlib
 import logging
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
 
-from funcledger_compose.projecting.child import STOPPED
+from funcledger_compose.projecting.child import GATHER, STOPPED
 from funcledger_compose.projecting.messages import (
     Append,
     Appended,
@@ -21,8 +22,9 @@ from funcledger_compose.projecting.messages import (
 )
 from funcledger_compose.settings import Settings
 from funcledger_event_log.port import EventLog, LogError, OutcomeUnknown
-from funcledger_event_log.records import NewRecord
+from funcledger_event_log.records import NewRecord, TopicPartition
 from funcledger_event_log.sqlite import SqliteLog
+from funcledger_projectors.inbox import MANY
 from funcledger_projectors.runner import TOPICS, records_behind
 from funcledger_read_models.sqlite import SqliteStore
 
@@ -34,6 +36,8 @@ _FIRST_PAUSE, _DOUBLINGS, _LONGEST_PAUSE = 0.05, 7, 5.0
 _HOPELESS = 3
 #: Seconds after its beginning in which a process that has something to save most likely does.
 _ALIVE = 5.0
+#: Seconds between two messages of what is new, while it is much and nobody waits for the read models.
+_PAUSE = GATHER / 3
 #: Seconds it may take to finish what it is saving.
 _PATIENCE = 10.0
 
@@ -61,7 +65,8 @@ class ProjectorProcess:
         self._through, self._observe = through, observe
         self._keeping: asyncio.Task[None] | None = None
         self._process: Process | None = None
-        self._hurried = self._stopping = False
+        self._hurried = asyncio.Event()
+        self._stopping = False
         #: How often it has ended since it last saved anything.
         self._ends = 0
         self._begun = asyncio.Event()
@@ -78,7 +83,7 @@ class ProjectorProcess:
 
     def hurry(self, wanted: bool) -> None:
         """Whether somebody waits for what is applied."""
-        self._hurried = wanted
+        (self._hurried.set if wanted else self._hurried.clear)()
         self._say(Hurry(wanted))
 
     async def stop(self) -> None:
@@ -152,9 +157,20 @@ class ProjectorProcess:
 
     async def _tell(self, process: Process) -> None:
         assert process.stdin is not None
+        told: dict[TopicPartition, int] = {}
         async for ends in self._log.moves((*TOPICS, "dead_letters")):
             say(process.stdin, Moved([(*where, end) for where, end in ends.items()]))
             await process.stdin.drain()  # while it does not read, what is new gathers
+            new = sum(end - told.get(where, end) for where, end in ends.items())
+            told |= ends
+            if new >= MANY:
+                await self._pause()
+
+    async def _pause(self) -> None:
+        """Where many records come they gather in any case; to read them commit by commit would cost more."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PAUSE):
+                await self._hurried.wait()
 
     def _say(self, message: Message) -> None:
         if self._process is not None:
@@ -178,7 +194,7 @@ class ProjectorProcess:
 
     def _follows(self, process: Process) -> None:
         self._begun.set()
-        self._say(Hurry(self._hurried))
+        self._say(Hurry(self._hurried.is_set()))
         # Where there is nothing to save, to live is enough.
         asyncio.get_running_loop().call_later(_ALIVE, self._lives, process)
 

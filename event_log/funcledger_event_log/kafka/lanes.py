@@ -26,7 +26,7 @@ _GAP = 500
 
 #: What is asked for exists, so a fetch need not wait; one that did would hold up the next question.
 #: Small fetches, because all of one is unpacked before the first record of it comes out.
-_AHEAD = {"fetch.wait.max.ms": 5, "fetch.min.bytes": 1, "fetch.message.max.bytes": 128 << 10}
+_AHEAD = {"fetch.wait.max.ms": 5, "fetch.message.max.bytes": 128 << 10}
 
 
 class Lane:

@@ -18,8 +18,6 @@ MESSAGE_BYTES = RECORD_LIMIT + 64 * 1024
 HEARTBEATS_KEPT = 86_400_000
 #: Seconds after which an unacknowledged record is given up as of unknown outcome.
 DELIVERY_TIMEOUT = 10.0
-#: Seconds a request for records waits at the broker when there are none.
-_FETCH_WAIT = 0.1
 #: So many bytes are handed over at once, also where records may gather.
 _GATHERED = 64 << 10
 
@@ -109,13 +107,17 @@ class KafkaSettings:
             # Of a record that is larger the broker sends the one, whole.
             "fetch.message.max.bytes": 1 << 20,
             # A partition that joins waits for the request under way, which this bounds.
-            "fetch.wait.max.ms": int((self.gather or _FETCH_WAIT) * 1000),
-            "fetch.min.bytes": _GATHERED if self.gather else 1,
+            "fetch.wait.max.ms": 100,
             "fetch.queue.backoff.ms": 10,
             "fetch.error.backoff.ms": 50,
             "queued.max.messages.kbytes": 8 * 1024,
             "queued.min.messages": 5_000,
         }
+
+    def follower(self) -> dict[str, Any]:
+        """For the consumer of what is new."""
+        gathering = {"fetch.min.bytes": _GATHERED, "fetch.wait.max.ms": int(self.gather * 1000)}
+        return self.consumer("reader") | (gathering if self.gather else {})
 
     def member(self, consumer: str, session_timeout: float) -> dict[str, Any]:
         """For a member of a group that divides partitions and fetches nothing."""

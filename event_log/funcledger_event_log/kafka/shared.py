@@ -38,7 +38,7 @@ class SharedEnd:
         self.bells = Bells()
         self.fetch = lanes.batch
         self._settings = settings
-        self._consumer = Consumer(settings.consumer("reader"))
+        self._consumer = Consumer(settings.follower())
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kafka-end")
         self._introduced = Introduced(self._consumer)
         self._followed: dict[TopicPartition, Newest] = {}

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -252,31 +252,6 @@ async def test_few_records_are_taken_at_once_and_many_wait_for_more_a_moment() -
     await asyncio.sleep(0)
     await inbox.close()
     assert len(await asyncio.wait_for(taking, 5)) == 2 * (MANY - 1), "no more will come"
-
-
-@pytest.mark.parametrize("end", [lambda inbox: inbox.hurry(True), lambda inbox: inbox.close()])
-async def test_while_many_gather_the_reader_pauses(end: Callable[[Inbox], Awaitable[None]]) -> None:
-    """Nobody would get what it reads meanwhile, and each look at the log has its price."""
-    inbox = Inbox(gather=100)
-    await inbox.put(RECORDS_OF_A_DAY[:1] * (MANY - 1))
-    await asyncio.wait_for(inbox.rest(), 5)
-    await inbox.put(RECORDS_OF_A_DAY[:1])
-    resting = asyncio.create_task(inbox.rest())
-    for _ in range(10):
-        await asyncio.sleep(0)
-    assert not resting.done()
-    await end(inbox)
-    await asyncio.wait_for(resting, 5)
-
-
-async def test_the_reader_reads_on_before_what_gathers_is_taken() -> None:
-    inbox = Inbox(gather=0.6)
-    await inbox.put(RECORDS_OF_A_DAY[:1] * MANY)
-    taking = asyncio.create_task(inbox.take())
-    await inbox.rest()
-    assert not taking.done()
-    await inbox.put(RECORDS_OF_A_DAY[:1])
-    assert len(await taking) == MANY + 1
 
 
 async def test_after_a_slow_save_records_gather_for_the_next() -> None:
