@@ -22,9 +22,9 @@ from funcledger_read_models.port import StoreError
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-#: Seconds in which new records may gather at Kafka's broker for projectors, which no result waits for: what
+#: Seconds in which new records of tasks may gather at Kafka's broker where no result waits for them: what
 #: these cost is mostly by request, not by record. Read models are so much older.
-_GATHER = 0.1
+_GATHER = {"projectors": 0.1, "command-api": 0.1}
 #: Seconds a service waits at its start for the log and the read models to be there.
 PATIENCE = 60.0
 
@@ -65,7 +65,7 @@ async def _start(settings: Settings, role: str, stack: AsyncExitStack) -> Servic
     from funcledger_compose.topics import check  # not without the extra, which Backends asks for
 
     backends = Backends(settings, stack)
-    log = await backends.log(settings.data_dir / "log", _GATHER if role == "projectors" else 0.0)
+    log = await backends.log(settings.data_dir / "log", _GATHER.get(role, 0.0))
     await _patiently(lambda: check(settings))
     store = None
     if role not in WITHOUT_STORE:

@@ -13,6 +13,7 @@ from tests.support.logs import ADAPTERS, at, collect, new, values
 from funcledger_event_log.kafka import KafkaLog
 from funcledger_event_log.kafka import log as log_module
 from funcledger_event_log.kafka.shared import SharedEnd
+from funcledger_event_log.records import NewRecord, TopicPartition
 
 pytestmark = pytest.mark.distributed
 
@@ -53,15 +54,15 @@ async def test_a_follower_that_falls_out_of_memory_misses_nothing(
         assert values(await quick) == expected
 
 
-async def test_followers_that_let_records_gather_get_them_all_in_fewer_batches(tmp_path: Path) -> None:
+async def test_followers_that_let_records_of_tasks_gather_get_them_all_in_fewer_batches(
+    tmp_path: Path,
+) -> None:
     async with ADAPTERS["kafka"](tmp_path) as log:
         assert isinstance(log, KafkaLog)
         await log.create_topic("tasks", 1)
         patient = KafkaLog(dataclasses.replace(log.settings, gather=0.5))
-        following = [asyncio.create_task(_batches(each, 40)) for each in (log, patient)]
-        for number in range(40):
-            await log.append([new(b"%d" % number)])
-            await asyncio.sleep(0.02)
+        following = [asyncio.create_task(_batches(each, at(0), 40)) for each in (log, patient)]
+        await _append_slowly(log, at(0), 40)
         at_once, gathered = await asyncio.gather(*following)
         await patient.close()
         for found in (at_once, gathered):
@@ -69,10 +70,34 @@ async def test_followers_that_let_records_gather_get_them_all_in_fewer_batches(t
         assert len(gathered) < len(at_once) / 2
 
 
-async def _batches(log: KafkaLog, count: int) -> list[list[bytes]]:
+async def test_who_registers_a_function_need_not_wait_for_records_that_gather(tmp_path: Path) -> None:
+    async with ADAPTERS["kafka"](tmp_path) as log:
+        assert isinstance(log, KafkaLog)
+        await log.create_topic("functions", 1)
+        await log.create_topic("tasks", 1)
+        patient = KafkaLog(dataclasses.replace(log.settings, gather=100))
+        tasks = asyncio.create_task(_batches(patient, at(0), 1))
+        functions = TopicPartition("functions", 0)
+        following = asyncio.create_task(_batches(patient, functions, 3))
+        async with asyncio.timeout(20):
+            await _append_slowly(log, functions, 3)
+            await following
+        tasks.cancel()
+        await asyncio.gather(tasks, return_exceptions=True)
+        await patient.close()
+
+
+async def _append_slowly(log: KafkaLog, where: TopicPartition, count: int) -> None:
+    for number in range(count):
+        record = new(b"%d" % number, where.partition)
+        await log.append([NewRecord(where.topic, where.partition, record.key, record.head, record.value)])
+        await asyncio.sleep(0.02)
+
+
+async def _batches(log: KafkaLog, where: TopicPartition, count: int) -> list[list[bytes]]:
     """The values of so many records, as they come."""
     found: list[list[bytes]] = []
-    async with aclosing(log.follow({at(0): 0})) as batches:
+    async with aclosing(log.follow({where: 0})) as batches:
         while sum(map(len, found)) < count:
             found.append(values(await anext(batches)))
     return found

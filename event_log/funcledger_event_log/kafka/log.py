@@ -20,6 +20,7 @@ from funcledger_event_log.kafka.topics import Topics
 from funcledger_event_log.log_time import LogTime
 from funcledger_event_log.port import Committed, LogUnavailable, PositionGone
 from funcledger_event_log.records import NewRecord, Position, Record, TopicPartition
+from funcledger_schemas.envelope import BY_ENDPOINT
 
 
 class KafkaLog:
@@ -38,7 +39,8 @@ class KafkaLog:
         self._time = LogTime(BrokerTime(self._topics, self._stamp).ask)
         self._writer = Writer(settings, producer)
         self._lanes = Lanes(settings)
-        self._shared: SharedEnd | None = None
+        #: For those followers who let records gather, and for those who do not.
+        self._shared: dict[bool, SharedEnd] = {}
         self._known: dict[str, int] = {}
         self._appending: set[asyncio.Task[list[Position]]] = set()
         self._closed = False
@@ -92,9 +94,7 @@ class KafkaLog:
         await self._check(start)
         ends = await self._ends_for(start)
         self._check_open()
-        if self._shared is None or self._shared.bells.closed:
-            self._shared = SharedEnd(self.settings, self._lanes)
-        shared = self._shared
+        shared = self._end_for(start)
         shared.join(ends)
         try:
             async with aclosing(follow(shared, start, max_records, max_bytes)) as batches:
@@ -102,6 +102,13 @@ class KafkaLog:
                     yield batch
         finally:
             shared.leave(ends)
+
+    def _end_for(self, start: Mapping[TopicPartition, int]) -> SharedEnd:
+        gathers = self.settings.gather > 0 and any(where.topic in BY_ENDPOINT for where in start)
+        shared = self._shared.get(gathers)
+        if shared is None or shared.bells.closed:
+            shared = self._shared[gathers] = SharedEnd(self.settings, self._lanes, gathers=gathers)
+        return shared
 
     async def _ends_for(self, start: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         """Where the partitions end, all of which hold what is to be followed."""
@@ -143,7 +150,8 @@ class KafkaLog:
         missing: dict[TopicPartition, set[int]] = {}
         for topic, partition, offset in positions:
             where = TopicPartition(topic, partition)
-            record = self._shared.get(where, offset) if self._shared else None
+            held = (shared.get(where, offset) for shared in self._shared.values())
+            record = next(filter(None, held), None)
             if record is None:
                 missing.setdefault(where, set()).add(offset)
             else:
@@ -190,8 +198,8 @@ class KafkaLog:
             return
         self._closed = True
         await asyncio.gather(*self._appending, return_exceptions=True)
-        if self._shared is not None:
-            await self._shared.close()
+        for shared in self._shared.values():
+            await shared.close()
         self._lanes.close()
         self._positions.close()
         await asyncio.to_thread(self._writer.close)

@@ -33,7 +33,8 @@ class KafkaSettings:
     ``security`` is passed through to librdkafka: ``security.protocol``, ``sasl.mechanism``,
     ``sasl.username``, ``sasl.password``, ``ssl.ca.location`` and their kin. ``schema_ids`` are an external
     schema registry's, by ``ce_dataschema``; without them records carry our own. ``gather`` is for how many
-    seconds the broker may let new records gather before it hands them to this process's followers.
+    seconds the broker may let new records of tasks gather before it hands them to this process's followers;
+    what is new of functions and endpoints alone it hands on at once.
     """
 
     bootstrap: str
@@ -114,10 +115,10 @@ class KafkaSettings:
             "queued.min.messages": 5_000,
         }
 
-    def follower(self) -> dict[str, Any]:
-        """For the consumer of what is new."""
+    def follower(self, *, gathers: bool) -> dict[str, Any]:
+        """For a consumer of what is new."""
         gathering = {"fetch.min.bytes": _GATHERED, "fetch.wait.max.ms": int(self.gather * 1000)}
-        return self.consumer("reader") | (gathering if self.gather else {})
+        return self.consumer("reader") | (gathering if gathers else {})
 
     def member(self, consumer: str, session_timeout: float) -> dict[str, Any]:
         """For a member of a group that divides partitions and fetches nothing."""

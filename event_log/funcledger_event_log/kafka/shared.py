@@ -34,11 +34,14 @@ class SharedEnd:
     makes another of these.
     """
 
-    def __init__(self, settings: KafkaSettings, lanes: Lanes, tail_bytes: int = TAIL_BYTES) -> None:
+    def __init__(
+        self, settings: KafkaSettings, lanes: Lanes, tail_bytes: int = TAIL_BYTES, *, gathers: bool = False
+    ) -> None:
+        """``gathers``: its followers let records gather, as the settings say."""
         self.bells = Bells()
         self.fetch = lanes.batch
         self._settings = settings
-        self._consumer = Consumer(settings.follower())
+        self._consumer = Consumer(settings.follower(gathers=gathers))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kafka-end")
         self._introduced = Introduced(self._consumer)
         self._followed: dict[TopicPartition, Newest] = {}
