@@ -36,8 +36,9 @@ _FIRST_PAUSE, _DOUBLINGS, _LONGEST_PAUSE = 0.05, 7, 5.0
 _HOPELESS = 3
 #: Seconds after its beginning in which a process that has something to save most likely does.
 _ALIVE = 5.0
-#: Seconds between two messages of what is new, while it is much and nobody waits for the read models.
-_PAUSE = GATHER / 3
+#: Seconds between two messages of what is new, while nobody waits for the read models: where it is little,
+#: and where it is much, which the other side lets gather for longer in any case.
+_BREATH, _PAUSE = 0.1, GATHER / 3
 #: Seconds it may take to finish what it is saving.
 _PATIENCE = 10.0
 
@@ -163,13 +164,12 @@ class ProjectorProcess:
             await process.stdin.drain()  # while it does not read, what is new gathers
             new = sum(end - told.get(where, end) for where, end in ends.items())
             told |= ends
-            if new >= MANY:
-                await self._pause()
+            await self._pause(_PAUSE if new >= MANY else _BREATH)
 
-    async def _pause(self) -> None:
-        """Where many records come they gather in any case; to read them commit by commit would cost more."""
+    async def _pause(self, seconds: float) -> None:
+        """Let what is new gather, unless somebody waits: each look at the log and each save has its price."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_PAUSE):
+            async with asyncio.timeout(seconds):
                 await self._hurried.wait()
 
     def _say(self, message: Message) -> None:

@@ -81,8 +81,9 @@ async def telling_has_begun(telling: Telling) -> Telling:
     return telling
 
 
-async def test_little_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_little_is_told_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_PAUSE", 100)
+    monkeypatch.setattr(module, "_BREATH", 0.01)
     telling = await telling_has_begun(Telling())
     for end in range(1, 4):
         telling.log.to(tasks=end)
@@ -95,6 +96,7 @@ async def test_after_much_what_comes_next_gathers_until_somebody_waits(
 ) -> None:
     """It would gather in the child in any case; to have it read each commit would only take the cores."""
     monkeypatch.setattr(module, "_PAUSE", 100)
+    monkeypatch.setattr(module, "_BREATH", 0.01)
     telling = await telling_has_begun(Telling())
     telling.log.to(tasks=MANY)
     await until(lambda: telling.child.ends == [{"tasks": MANY}])
@@ -111,8 +113,22 @@ async def test_after_much_what_comes_next_gathers_until_somebody_waits(
     telling.task.cancel()
 
 
+async def test_little_gathers_for_a_moment_until_somebody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a few tasks in a row do not each make the child read, fold and save three times over."""
+    monkeypatch.setattr(module, "_BREATH", 100)
+    telling = await telling_has_begun(Telling())
+    for end in range(1, 10):
+        telling.log.to(tasks=end)
+        await asyncio.sleep(0)
+    assert not telling.child.ends
+    telling.projector.hurry(True)
+    await until(lambda: telling.child.ends == [{"tasks": 9}])
+    telling.task.cancel()
+
+
 async def test_nobody_need_wait_for_it_to_be_told_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_PAUSE", 0.05)
+    monkeypatch.setattr(module, "_BREATH", 0.01)
     telling = await telling_has_begun(Telling())
     telling.log.to(tasks=MANY)
     await until(lambda: len(telling.child.ends) == 1)
