@@ -11,6 +11,7 @@ from funcledger_endpoint.engine import Engine, Loss
 from funcledger_endpoint.facts import Facts
 from funcledger_endpoint.functions import Functions
 from funcledger_endpoint.outbox import Outbox
+from funcledger_endpoint.past import Past
 from funcledger_endpoint.progress import Progress
 from funcledger_endpoint.report import Report
 from funcledger_endpoint.task import Key, Task
@@ -19,12 +20,9 @@ from funcledger_event_log.records import DecodeError, Record
 from funcledger_schemas import clock, tracing
 from funcledger_schemas.events import Event, TaskCancelRequested, TaskStarted, TaskSubmitted
 from funcledger_schemas.lifecycle import Life, Outcome
-from funcledger_schemas.recent_tasks import RecentTasks
 
 _log = logging.getLogger(__name__)
 
-#: Ended tasks that are remembered, so that a late copy of a submission is known for what it is (law 3).
-_REMEMBERED = 100_000
 #: Kinds of loss after which a task is tried again.
 _RETRIED = frozenset({"WorkerDied", "TaskLost"})
 _ASKED = "somebody asked for it to be cancelled"
@@ -50,10 +48,9 @@ class Desk:
         self._backlog, self._clock, self._after = backlog, clock, after
         self._facts: Facts
         self._progress: Progress
-        self._lives: dict[Key, Life] = {}
+        self._past = Past()
         #: Tasks without a durable outcome.
         self._open: dict[Key, Task] = {}
-        self._finished = RecentTasks(_REMEMBERED)
         self._going = False
         self._quiet = asyncio.Event()
         #: The lowest deadline of a task that waits, as far as known.
@@ -61,7 +58,8 @@ class Desk:
 
     def take_up(self, facts: Facts, progress: Progress, lives: dict[Key, Life]) -> None:
         """Begin in this epoch, with what the log says of each task."""
-        self._facts, self._progress, self._lives = facts, progress, lives
+        self._facts, self._progress = facts, progress
+        self._past.learn(lives)
 
     def go(self) -> None:
         """All that was in the log has been taken, as far as can be told: start tasks."""
@@ -108,26 +106,16 @@ class Desk:
             self._cancel((event.owner, event.task_id))
 
     def _forget(self) -> None:
-        """Once nothing of it can come any more, what the log says of tasks matters for late copies alone.
-
-        Not before: a feed that is silent may be one whose gateway is away.
-        """
-        if not self._lives or not self._progress.caught_up:
-            return
-        for key, life in self._lives.items():
-            if life.outcome is not None:
-                self._finished.add(key[:1], key[1])
-        self._lives = {}
+        """Not before all is there: a feed that is silent may be one whose gateway is away."""
+        if self._progress.caught_up:
+            self._past.shorten()
 
     def _submitted(self, record: Record, event: TaskSubmitted) -> None:
         task = Task.of(record.offset, record.timestamp, event)
         key = task.key
-        if key in self._open or self._finished.has(key[:1], key[1]):
+        if key in self._open or self._past.has_ended(key):
             return
-        life = self._lives.pop(key, None)
-        if life is not None and life.outcome is not None:
-            self._finished.add(key[:1], key[1])
-            return
+        life = self._past.begun(key)
         if tracing.spans is not None:
             task.taken_at = clock.current().time_ns()
         self._open[key] = task
@@ -266,7 +254,7 @@ class Desk:
                 key = (event.owner, event.task_id)
                 task = self._open.pop(key)
                 self._progress.finished(task.offset)
-                self._finished.add(key[:1], key[1])
+                self._past.end(key)
                 if tracing.spans is not None:
                     trace(tracing.spans, task, event)
         self.dispatch()

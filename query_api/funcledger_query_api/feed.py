@@ -1,7 +1,7 @@
 """Follows ``results`` and hands every task's first outcome to those who wait for it, at once."""
 
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Collection
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 from funcledger_event_log.follower import Tail
@@ -11,8 +11,9 @@ from funcledger_query_api.copies import Copies
 from funcledger_query_api.doubts import Doubts
 from funcledger_query_api.landed import Landed
 from funcledger_query_api.progress import Progress
+from funcledger_query_api.readers import Readers
 from funcledger_query_api.recent import RecentOutcomes
-from funcledger_query_api.subscription import MAX_BYTES, TOTAL_BYTES, Budget, Subscription
+from funcledger_query_api.subscription import MAX_BYTES, TOTAL_BYTES, Subscription
 from funcledger_read_models.documents import (
     ENDPOINT_HEALTH,
     TASK_STATUS,
@@ -25,7 +26,7 @@ from funcledger_read_models.documents import (
 from funcledger_read_models.port import ReadModelStore
 from funcledger_schemas import clock, tracing
 from funcledger_schemas.events import EndpointStarted, TaskCancelled, TaskCompleted, TaskFailed, TaskStarted
-from funcledger_schemas.lifecycle import OUTCOMES, Epochs, Outcome
+from funcledger_schemas.lifecycle import OUTCOMES, Epochs
 from funcledger_schemas.recent_tasks import RecentTasks
 
 #: Finished tasks remembered, so that a second outcome is known for one.
@@ -67,7 +68,6 @@ class OutcomeFeed:
         recent_bytes: int = RECENT_BYTES,
     ) -> None:
         self._log, self._store = log, store
-        self._budget = Budget(total_bytes)
         self._doubts = Doubts(store, progress)
         self._epochs = Epochs()
         self._begun: set[Key] = set()
@@ -79,10 +79,8 @@ class OutcomeFeed:
         self._begins_at: dict[int, int] = {}
         self._copies = Copies()
         self._forgotten_next = Token()
-        self._readers: dict[tuple[str, str, str], list[Subscription]] = {}
-        self._all: set[Subscription] = set()
+        self._readers = Readers(total_bytes)
         self._tail: Tail | None = None
-        self._closing = False
 
     async def start(self) -> None:
         """Begin where the read models stand; returns once caught up with the log's end.
@@ -112,7 +110,6 @@ class OutcomeFeed:
         """Why it has stopped for good, None while all is well."""
         return self._tail.failed if self._tail else None
 
-    @contextmanager
     def subscribe(
         self,
         owner: str,
@@ -120,34 +117,18 @@ class OutcomeFeed:
         batches: Collection[str] = (),
         tasks: Collection[str] = (),
         max_bytes: int = MAX_BYTES,
-    ) -> Iterator[Subscription]:
+    ) -> AbstractContextManager[Subscription]:
         """The first outcomes from now on of an owner's tasks, by batch id or by task id."""
-        reader = Subscription(self.position, max_bytes, self._budget)
-        wanted = [("batch", owner, each) for each in set(batches)]
-        wanted += [("task", owner, each) for each in set(tasks)]
-        for key in wanted:
-            self._readers.setdefault(key, []).append(reader)
-        self._all.add(reader)
-        if self._closing:
-            reader.close()
-        try:
-            yield reader
-        finally:
-            self._all.discard(reader)
-            reader.drop()
-            for key in wanted:
-                self._leave(key, reader)
+        return self._readers.joined(self.position, owner, batches, tasks, max_bytes)
 
     @property
     def subscribers(self) -> int:
         """How many read just now."""
-        return len(self._all)
+        return len(self._readers)
 
     def close_streams(self) -> None:
         """End every stream and wait, now and from now on: the server is going down."""
-        self._closing = True
-        for reader in self._all:
-            reader.close()
+        self._readers.close()
 
     async def stop(self) -> None:
         """Stop following."""
@@ -155,12 +136,6 @@ class OutcomeFeed:
         await self._doubts.stop()
         if self._tail is not None:
             await self._tail.stop()
-
-    def _leave(self, key: tuple[str, str, str], reader: Subscription) -> None:
-        readers = self._readers[key]
-        readers.remove(reader)
-        if not readers:
-            del self._readers[key]
 
     def _apply(self, records: list[Record]) -> None:
         # Most tasks begin and end within a batch, and of those nobody need be told that they have begun.
@@ -178,7 +153,7 @@ class OutcomeFeed:
                 continue
             if sure:
                 self._begin(key)
-            for reader in self._readers.get(("batch", key[0], batch_id), ()):
+            for reader in self._readers.of_batch(key[0], batch_id):
                 reader.began(key[1])
 
     def _is_new(self, record: Record) -> bool:
@@ -211,12 +186,14 @@ class OutcomeFeed:
             spans.hop("answer", [event.task_id], record.timestamp * 1_000_000, clock.current().time_ns())
         first = True if key in self._begun or (just_now and just_now.sure) else None
         self._begun.discard(key)
-        readers = self._readers_of(event)
+        readers = self._readers.of(event)
         if readers or first:
             landed = Landed(key, record.partition, record.offset, record.timestamp, event, first)
             if first:
                 self.recent.add(landed)
-            self._hand_on(landed, readers)
+            self._readers.offer(landed, readers)
+            if first is None:
+                self._doubts.ask(landed, readers)
 
     def _has_finished(self, key: Key) -> bool:
         return self._finished.has((key[0], key[2]), key[1])
@@ -228,18 +205,6 @@ class OutcomeFeed:
             self._forgotten_next = Token(
                 {TopicPartition("results", partition): end for partition, end in self._ends.items()}
             )
-
-    def _readers_of(self, event: Outcome) -> list[Subscription]:
-        owner, find = event.owner, self._readers.get
-        return [*find(("batch", owner, event.batch_id), ()), *find(("task", owner, event.task_id), ())]
-
-    def _hand_on(self, landed: Landed, readers: Sequence[Subscription]) -> None:
-        for reader in readers:
-            reader.offer(landed)
-        while self._budget.exceeded:
-            max(self._all, key=lambda reader: reader.held).drop()
-        if landed.first is None:
-            self._doubts.ask(landed, readers)
 
 
 def _about(record: Record) -> tuple[Key, str]:

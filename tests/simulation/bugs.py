@@ -160,7 +160,7 @@ async def _ask_the_machine(self: LogTime) -> int:
 BUGS: dict[str, Callable[[], Any]] = {
     "acknowledge before append": lambda: mock.patch.object(Commands, "append", _acknowledge_before_append),
     "commit before append": lambda: mock.patch.object(Desk, "_close", _commit_before_append),
-    "skip the dedupe": lambda: mock.patch("funcledger_endpoint.desk.RecentTasks", _Forgetful),
+    "skip the dedupe": lambda: mock.patch("funcledger_endpoint.past.RecentTasks", _Forgetful),
     "ignore an epoch": lambda: mock.patch.object(Epochs, "admit", _ignore_an_epoch),
     "save the position before the documents": lambda: mock.patch.object(
         Applier, "save", _save_the_position_first

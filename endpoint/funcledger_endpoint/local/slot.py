@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import IO
 
 from funcledger_endpoint.engine import Listener, Loss
 from funcledger_endpoint.local import frames
 from funcledger_endpoint.local.cell import NO_LIMIT
+from funcledger_endpoint.local.given import Given
 from funcledger_endpoint.local.limits import Limits, memory_asked, memory_in_force, walltime_in_force
 from funcledger_endpoint.local.pace import Pace
 from funcledger_endpoint.local.scales import Scales
@@ -16,8 +17,6 @@ from funcledger_endpoint.local.worker_process import Exit, WorkerProcess
 from funcledger_endpoint.report import Report
 from funcledger_endpoint.task import Task
 
-#: Functions a worker keeps; the one called longest ago is forgotten first.
-_FUNCTIONS = 256
 #: Payload bytes that may wait at a worker behind its first call.
 _WAITING_BYTES = 4 << 20
 #: Seconds a call may run before what waits behind it is taken back.
@@ -58,12 +57,12 @@ class Slot:
         self._waiting_bytes = 0
         #: Calls numbered so far, and the last of those being taken back, 0 when none are.
         self._number = self._recalled = 0
-        self._functions: OrderedDict[str, int] = OrderedDict()
+        self._given = Given()
 
     def spawn(self, listener: Listener, tasks_of_user: int = 0) -> None:
         """Start a process for this slot; ``tasks_of_user`` is what the worker itself is to keep to."""
         self._listener = listener
-        self._functions.clear()
+        self._given.clear()
         self._number = self._recalled = 0
         self._process = WorkerProcess(
             self._heard, self._gone, self._output,
@@ -95,8 +94,10 @@ class Slot:
     def put(self, task: Task, function: bytes, *, careful: bool) -> None:
         """Take the task; :meth:`flush` hands it over, for a careful one :meth:`release`."""
         call = task.call
-        function_number = self._functions.get(call.function_hash) or self._give(call.function_hash, function)
-        self._functions.move_to_end(call.function_hash)
+        function_number = self._given.call(call.function_hash)
+        if function_number is None:
+            function_number, given = self._given.give(call.function_hash, function)
+            self._gathered.append(given)
         self._number += 1
         self.queue.append((self._number, task))
         self._waiting_bytes += len(call.payload)
@@ -107,15 +108,6 @@ class Slot:
         if careful:
             self.held = task
             asyncio.get_running_loop().call_soon(self._announce_held, task)
-
-    def _give(self, content_hash: str, body: bytes) -> int:
-        number = len(self._functions) + 1
-        if number > _FUNCTIONS:
-            # The new one takes the forgotten one's number.
-            _, number = self._functions.popitem(last=False)
-        self._functions[content_hash] = number
-        self._gathered.append(frames.pack_function(number, content_hash, body))
-        return number
 
     def _announce_held(self, task: Task) -> None:
         if self.held is task:

@@ -26,10 +26,10 @@ async def finish(side: Side, task: Task, size: int) -> None:
 
 async def test_beyond_the_total_the_one_that_holds_the_most_lets_go_of_it() -> None:
     async with query_side() as side:
-        budget = side.side.feed._budget = Budget(300 * KIB)
+        budget = side.side.feed._readers._budget = Budget(300 * KIB)
         batches = [new_id() for _ in range(3)]
         readers = [await begun(side, batch) for batch in batches]
-        subscriptions = {batch: side.side.feed._readers["batch", "ada", batch][0] for batch in batches}
+        subscriptions = {batch: side.side.feed._readers.of_batch("ada", batch)[0] for batch in batches}
         sizes = (40, 20, 10)
         highest = 0
         for _ in range(10):
@@ -46,7 +46,7 @@ async def test_beyond_the_total_the_one_that_holds_the_most_lets_go_of_it() -> N
 
 async def test_whoever_was_dropped_comes_again_and_misses_nothing() -> None:
     async with query_side() as side:
-        side.side.feed._budget = Budget(100 * KIB)
+        side.side.feed._readers._budget = Budget(100 * KIB)
         batch = new_id()
         tasks = [Task(batch_id=batch) for _ in range(12)]
         reader = await begun(side, batch)
