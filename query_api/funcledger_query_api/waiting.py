@@ -75,6 +75,8 @@ class TaskWait:
                     await self._finish(reading, seen, 2 * PATIENCE if live.over else None)
             finally:
                 await _dismiss(reading)
+            # Who does not wait is told, too, what has landed and the read models do not know yet.
+            self._recall(list(self._open))
 
     def _recall(self, ids: Iterable[str]) -> None:
         """Take what has landed just before; what the read models know by now they tell with all there is."""

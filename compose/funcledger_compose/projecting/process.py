@@ -159,12 +159,16 @@ class ProjectorProcess:
     async def _tell(self, process: Process) -> None:
         assert process.stdin is not None
         told: dict[TopicPartition, int] = {}
-        async for ends in self._log.moves((*TOPICS, "dead_letters")):
-            say(process.stdin, Moved([(*where, end) for where, end in ends.items()]))
-            await process.stdin.drain()  # while it does not read, what is new gathers
-            new = sum(end - told.get(where, end) for where, end in ends.items())
-            told |= ends
-            await self._pause(_PAUSE if new >= MANY else _BREATH)
+        paused = _BREATH
+        async with contextlib.aclosing(self._log.moves((*TOPICS, "dead_letters"))) as moves:
+            async for ends in moves:
+                say(process.stdin, Moved([(*where, end) for where, end in ends.items()]))
+                await process.stdin.drain()  # while it does not read, what is new gathers
+                new = sum(end - told.get(where, end) for where, end in ends.items())
+                told |= ends
+                # By how many come in a breath: else a long pause would be the reason for the next.
+                paused = _PAUSE if new * _BREATH >= MANY * paused else _BREATH
+                await self._pause(paused)
 
     async def _pause(self, seconds: float) -> None:
         """Let what is new gather, unless somebody waits: each look at the log and each save has its price."""

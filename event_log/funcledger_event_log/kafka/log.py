@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
 from confluent_kafka import Producer
@@ -20,7 +20,9 @@ from funcledger_event_log.kafka.topics import Topics
 from funcledger_event_log.log_time import LogTime
 from funcledger_event_log.port import Committed, LogUnavailable, PositionGone
 from funcledger_event_log.records import NewRecord, Position, Record, TopicPartition
-from funcledger_schemas.envelope import BY_ENDPOINT
+
+#: Topics whose records do not gather for followers of these alone: who appends one waits until it is seen.
+_AT_ONCE = {"functions", "endpoints"}
 
 
 class KafkaLog:
@@ -104,7 +106,7 @@ class KafkaLog:
             shared.leave(ends)
 
     def _end_for(self, start: Mapping[TopicPartition, int]) -> SharedEnd:
-        gathers = self.settings.gather > 0 and any(where.topic in BY_ENDPOINT for where in start)
+        gathers = self.settings.gather > 0 and not {where.topic for where in start} <= _AT_ONCE
         shared = self._shared.get(gathers)
         if shared is None or shared.bells.closed:
             shared = self._shared[gathers] = SharedEnd(self.settings, self._lanes, gathers=gathers)
@@ -198,8 +200,9 @@ class KafkaLog:
             return
         self._closed = True
         await asyncio.gather(*self._appending, return_exceptions=True)
-        for shared in self._shared.values():
-            await shared.close()
-        self._lanes.close()
-        self._positions.close()
-        await asyncio.to_thread(self._writer.close)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(asyncio.to_thread, self._writer.close)
+            stack.callback(self._positions.close)
+            stack.callback(self._lanes.close)
+            for shared in self._shared.values():
+                stack.push_async_callback(shared.close)

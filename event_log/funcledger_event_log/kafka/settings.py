@@ -33,8 +33,8 @@ class KafkaSettings:
     ``security`` is passed through to librdkafka: ``security.protocol``, ``sasl.mechanism``,
     ``sasl.username``, ``sasl.password``, ``ssl.ca.location`` and their kin. ``schema_ids`` are an external
     schema registry's, by ``ce_dataschema``; without them records carry our own. ``gather`` is for how many
-    seconds the broker may let new records of tasks gather before it hands them to this process's followers;
-    what is new of functions and endpoints alone it hands on at once.
+    seconds the broker may let new records gather before it hands them to this process's followers; to those
+    of functions and endpoints alone it hands them at once.
     """
 
     bootstrap: str

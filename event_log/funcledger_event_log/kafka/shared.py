@@ -1,4 +1,4 @@
-"""The end of every followed partition, consumed once for all followers of this process."""
+"""The end of every followed partition, consumed once for all followers of one kind in this process."""
 
 import asyncio
 import logging

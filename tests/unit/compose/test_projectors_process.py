@@ -113,6 +113,25 @@ async def test_after_much_what_comes_next_gathers_until_somebody_waits(
     telling.task.cancel()
 
 
+async def test_a_long_pause_is_no_reason_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many came at once; from then on few come, and of these so many in a pause."""
+    pauses: list[float] = []
+
+    async def pause(_self: ProjectorProcess, seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr(ProjectorProcess, "_pause", pause)
+    telling = await telling_has_begun(Telling())
+    end = 0
+    for more in (MANY, MANY, 4 * MANY, 5 * MANY, 5 * MANY, 1):
+        end += more
+        telling.log.to(tasks=end)
+        await until(lambda end=end: telling.child.ends[-1:] == [{"tasks": end}])  # type: ignore[misc]
+    breath, long = module._BREATH, module._PAUSE
+    assert pauses == [breath, long, breath, long, long, long, breath]
+    telling.task.cancel()
+
+
 async def test_little_gathers_for_a_moment_until_somebody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a few tasks in a row do not each make the child read, fold and save three times over."""
     monkeypatch.setattr(module, "_BREATH", 100)

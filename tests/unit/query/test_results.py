@@ -81,6 +81,19 @@ async def test_how_things_stand_is_told_by_the_read_models_even_of_what_has_just
         assert found[task.task_id][0]["function_id"]
 
 
+async def test_who_does_not_wait_is_told_what_has_landed_though_no_read_model_knows_it() -> None:
+    async with query_side() as side:
+        task = Task(epoch=1)
+        await side.append(started(supersedes=0))
+        token = await side.append(task.submitted())
+        await side.project()
+        await side.append(task.begun(), task.completed())
+        await until(lambda: side.side.feed.recent.of(task.owner, task.task_id))
+        _, found = await ask(side.client, [task.task_id], 0, token)
+        status, payload = found[task.task_id]
+        assert (status["status"], payload) == ("success", b"value")
+
+
 def test_outcomes_are_remembered_up_to_so_many_bytes() -> None:
     def landed(number: int, endpoint: str = "e", payload: bytes = b"") -> Landed:
         task = Task()
