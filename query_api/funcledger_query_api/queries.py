@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Coroutine
+from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import Header
@@ -10,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from funcledger_event_log.port import EventLog, LogCorrupt, LogUnavailable
-from funcledger_event_log.records import Token
+from funcledger_event_log.records import Token, TopicPartition
 from funcledger_query_api.answers import POSITION, answer
 from funcledger_query_api.feed import OutcomeFeed
 from funcledger_query_api.freshness import Freshness
@@ -26,6 +27,9 @@ _log = logging.getLogger(__name__)
 SeenHeader = Annotated[str | None, Header(alias=POSITION, description="Position token the client has seen.")]
 #: Seconds a query waits for the read models to pass what its client has seen, unless it says more.
 PATIENCE = 4.0
+#: What questions are about, and seconds until the read models should know all there is of it: until then it
+#: may be too early to say that there is no such thing.
+_SUBJECTS, CERTAIN = ("functions", "endpoints", "tasks"), 2.0
 
 
 class Queries:
@@ -44,7 +48,7 @@ class Queries:
     @property
     def route_class(self) -> type[APIRoute]:
         """For routers: routes that say so when what they read from cannot be reached."""
-        return type("Route", (QueryRoute,), {"freshness": self.freshness})
+        return type("Route", (QueryRoute,), {"queries": self})
 
     def answer(self, body: Any, position: Token) -> Response:
         """The body as JSON; read models that do not keep up are told of beside it, with what they know."""
@@ -60,6 +64,17 @@ class Queries:
         if not await self.progress.passed(token, PATIENCE):
             raise self.behind(token)
         return token
+
+    async def caught_up(self) -> bool:
+        """Whether the read models know, or learn soon, of all there is on the log now; no if it is away."""
+        present = Token()
+        try:
+            for topic in _SUBJECTS:
+                for partition, end in (await self.log.ends(topic)).items():
+                    present.advance(TopicPartition(topic, partition), end)
+        except LogUnavailable:
+            return False
+        return await self.progress.passed(present, CERTAIN)
 
     def log_time(self) -> int:
         """The log's time now, in ms: what an endpoint's last sign of life is compared with."""
@@ -91,9 +106,13 @@ def token_of(seen: str | None) -> Token:
 
 
 class QueryRoute(APIRoute):
-    """A route that says so when what it reads from cannot be reached; see ``Queries.route_class``."""
+    """A route that says so when what it reads from cannot be reached; see ``Queries.route_class``.
 
-    freshness: Freshness
+    Before it says that there is no such thing it looks once more, when the read models know of what is on the
+    log by then: whoever asks may have been told of it by another program, which had just submitted it.
+    """
+
+    queries: Queries
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler, with the store's and the log's errors told as problems."""
@@ -101,10 +120,10 @@ class QueryRoute(APIRoute):
 
         async def telling(request: Request) -> Response:
             try:
-                return await handler(request)
+                return await self._certain(handler, request)
             except StoreUnavailable as error:
                 detail = "The read models cannot be read just now. Commands are taken; ask again shortly."
-                as_of = self.freshness.as_of
+                as_of = self.queries.freshness.as_of
                 raise Problem("read-models-unavailable", detail, as_of=as_of, stale=True) from error
             except LogUnavailable as error:
                 detail = "The log, which holds part of the answer, cannot be read just now. Try again."
@@ -118,3 +137,13 @@ class QueryRoute(APIRoute):
                 raise Problem("log-damaged", detail) from error
 
         return telling
+
+    async def _certain(
+        self, handler: Callable[[Request], Coroutine[Any, Any, Response]], request: Request
+    ) -> Response:
+        try:
+            return await handler(request)
+        except Problem as problem:
+            if problem.status_code != HTTPStatus.NOT_FOUND or not await self.queries.caught_up():
+                raise
+            return await handler(request)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from funcledger_event_log.records import Token, TopicPartition
 from funcledger_query_api.landed import Landed
 from funcledger_query_api.lookup import tasks_of
-from funcledger_query_api.queries import PATIENCE, Queries
+from funcledger_query_api.queries import CERTAIN, PATIENCE, Queries
 from funcledger_query_api.subscription import Subscription
 from funcledger_read_models.documents import TaskStatus
 from funcledger_schemas.lifecycle import Status
@@ -121,6 +121,8 @@ class TaskWait:
         if any(each not in self.documents for each in self._open):
             # They may have been submitted, and no projector have come to them yet.
             before, complete = before.merge(await self._submitted()), False
+            if end <= now() and await progress.passed(before, CERTAIN):
+                await self._read(live)
         while self._open and not complete and end > now():
             complete = self._complete = await progress.passed(before, end - now(), patient=_PATIENT)
             await self._read(live)
