@@ -9,6 +9,7 @@ from tenacity import RetryCallState
 
 from funcledger_event_log.patience import retrying
 from funcledger_event_log.port import EventLog, LogUnavailable
+from funcledger_event_log.present import present
 from funcledger_event_log.records import Record, Token, TopicPartition
 from funcledger_event_log.waiting import Reached
 from funcledger_schemas import clock
@@ -61,7 +62,7 @@ class Tail:
         """
         await self._look_for_partitions()
         self._watcher = asyncio.create_task(self._watch(), name=f"{self._name}: partitions")
-        for where, end in (await self._ends()).ends.items():
+        for where, end in (await present(self._log, self._topics)).ends.items():
             await self._wait_for(where, end)
         if self.failed is not None:
             await self.stop()
@@ -91,14 +92,7 @@ class Tail:
         Raises:
             LogUnavailable: the log could not be asked for its ends.
         """
-        return await self.wait_past(await self._ends(), timeout)
-
-    async def _ends(self) -> Token:
-        ends = Token()
-        for topic in self._topics:
-            for partition, end in (await self._log.ends(topic)).items():
-                ends.advance(TopicPartition(topic, partition), end)
-        return ends
+        return await self.wait_past(await present(self._log, self._topics), timeout)
 
     async def _wait_for(self, where: TopicPartition, end: int) -> None:
         if where not in self._reached.offsets:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from funcledger_event_log.log_time import LogTime
 from funcledger_event_log.port import EventLog, LogError
-from funcledger_event_log.records import Token, TopicPartition
+from funcledger_event_log.present import present
+from funcledger_event_log.records import Token
 from funcledger_query_api.progress import Progress
 from funcledger_read_models.port import StoreError
 from funcledger_schemas import clock
@@ -103,17 +104,10 @@ class Freshness:
         """
         if len(self._marks) < _MARKS:
             at, taken = await self._hear(), _seconds()
-            self._marks.append(_Mark(await self._ends_now(), at, taken))
+            self._marks.append(_Mark(await present(self._log, _TOPICS), at, taken))
         await self._progress.now()
         while self._marks and not self._progress.lag(self._marks[0].ends):
             _, self.as_of, self._fresh = self._marks.popleft()
-
-    async def _ends_now(self) -> Token:
-        ends = Token()
-        for topic in _TOPICS:
-            for partition, end in (await self._log.ends(topic)).items():
-                ends.advance(TopicPartition(topic, partition), end)
-        return ends
 
 
 def _seconds() -> float:

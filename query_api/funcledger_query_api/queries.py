@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from funcledger_event_log.port import EventLog, LogCorrupt, LogUnavailable
-from funcledger_event_log.records import Token, TopicPartition
+from funcledger_event_log.present import present
+from funcledger_event_log.records import Token
 from funcledger_query_api.answers import POSITION, answer
 from funcledger_query_api.feed import OutcomeFeed
 from funcledger_query_api.freshness import Freshness
@@ -67,14 +68,11 @@ class Queries:
 
     async def caught_up(self) -> bool:
         """Whether the read models know, or learn soon, of all there is on the log now; no if it is away."""
-        present = Token()
         try:
-            for topic in _SUBJECTS:
-                for partition, end in (await self.log.ends(topic)).items():
-                    present.advance(TopicPartition(topic, partition), end)
+            ends = await present(self.log, _SUBJECTS)
         except LogUnavailable:
             return False
-        return await self.progress.passed(present, CERTAIN)
+        return await self.progress.passed(ends, CERTAIN)
 
     def log_time(self) -> int:
         """The log's time now, in ms: what an endpoint's last sign of life is compared with."""

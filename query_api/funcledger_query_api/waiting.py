@@ -4,7 +4,8 @@ import asyncio
 import logging
 from collections.abc import Collection, Iterable
 
-from funcledger_event_log.records import Token, TopicPartition
+from funcledger_event_log.present import present
+from funcledger_event_log.records import Token
 from funcledger_query_api.landed import Landed
 from funcledger_query_api.lookup import tasks_of
 from funcledger_query_api.queries import CERTAIN, PATIENCE, Queries
@@ -120,17 +121,12 @@ class TaskWait:
         await self._read(live)
         if any(each not in self.documents for each in self._open):
             # They may have been submitted, and no projector have come to them yet.
-            before, complete = before.merge(await self._submitted()), False
+            before, complete = before.merge(await present(self._queries.log, ["tasks"])), False
             if end <= now() and await progress.passed(before, CERTAIN):
                 await self._read(live)
         while self._open and not complete and end > now():
             complete = self._complete = await progress.passed(before, end - now(), patient=_PATIENT)
             await self._read(live)
-
-    async def _submitted(self) -> Token:
-        """The present end of all submissions."""
-        ends = await self._queries.log.ends("tasks")
-        return Token({TopicPartition("tasks", partition): end for partition, end in ends.items()})
 
     async def _read_outcomes(self, live: Subscription) -> None:
         wanted = [each for each in self._ids if each in self._open]

@@ -108,20 +108,20 @@ class Stack:
 
     def _made(self, service: Service) -> list[NativeProcess]:
         if service.ours:
-            return [self._process(service, number) for number in range(1, service.replicas + 1)]
-        made = _PARTS[service.image.partition(":")[0]](self, service)
-        made.niceness = niceness(service.cpu_shares)
-        if service.name != "door":
-            made.start()
-        return [made]
+            made = [self._process(service, number) for number in range(1, service.replicas + 1)]
+        else:
+            made = [_PARTS[service.image.partition(":")[0]](self, service)]
+        for process in made:
+            process.niceness = niceness(service.cpu_shares)
+            if not service.ours and service.name != "door":
+                process.start()
+        return made
 
     def _process(self, service: Service, number: int) -> NativeProcess:
         port = free_port()
         log = self.folder / f"{service.name}-{number}.log"
         environment = self.environment(service.name) | {"FUNCLEDGER_PORT": str(port)}
-        made = NativeProcess(_funcledger(service), port, log, environment)
-        made.niceness = niceness(service.cpu_shares)
-        return made
+        return NativeProcess(_funcledger(service), port, log, environment)
 
     def _kafka(self, service: Service) -> NativeProcess:
         named = {
