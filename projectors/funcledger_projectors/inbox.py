@@ -1,11 +1,13 @@
-"""Between the reader of the log and the folding: what has been read waits here, and is taken all at once.
+"""Between the reader of the log and the folding: what has been read waits here, and is taken many at once.
 
 So batches grow with the backlog and are single records when there is none.
 """
 
 import asyncio
 import contextlib
+import sys
 
+from funcledger_event_log.following import bytes_of
 from funcledger_event_log.records import Record
 
 #: The reader waits while so many records, or bytes of values, lie here.
@@ -35,15 +37,15 @@ class Inbox:
         async with self._changed:
             await self._changed.wait_for(lambda: not self._full)
             self._records += records
-            self._bytes += sum(len(record.value) for record in records)
+            self._bytes += bytes_of(records)
             self._changed.notify_all()
 
     @property
     def _full(self) -> bool:
         return len(self._records) >= self._room or self._bytes >= BYTES
 
-    async def take(self, pause: float = 0.0) -> list[Record]:
-        """Everything that lies here, in order, once there is something; nothing at all after the end.
+    async def take(self, most: int = sys.maxsize, pause: float = 0.0) -> list[Record]:
+        """What lies here, at most so many, in order, once there is something; nothing at all after the end.
 
         From then on it lets more gather, unless :meth:`hurry` says that somebody waits: for ``pause``
         seconds, or for longer where there are many.
@@ -54,19 +56,24 @@ class Inbox:
         async with self._changed:
             await self._changed.wait_for(lambda: self._records or self._closed)
             if len(self._records) >= MANY:
-                await self._let_gather(self._gather)
+                await self._let_gather(self._gather, most)
             elif pause:
-                await self._let_gather(min(pause, self._gather))
-            records, self._records, self._bytes = self._records, [], 0
+                await self._let_gather(min(pause, self._gather), most)
+            records, self._records = self._records[:most], self._records[most:]
+            self._bytes -= bytes_of(records)
             self._changed.notify_all()
         if not records and self._error is not None:
             raise self._error
         return records
 
-    async def _let_gather(self, seconds: float) -> None:
+    async def _let_gather(self, seconds: float, most: int) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._changed.wait_for(lambda: self._full or self._closed or self._hurried)
+                await self._changed.wait_for(lambda: len(self._records) >= most or self._no_more)
+
+    @property
+    def _no_more(self) -> bool:
+        return self._full or self._closed or self._hurried
 
     async def hurry(self, wanted: bool) -> None:
         """Whether what lies here is to be given at once."""

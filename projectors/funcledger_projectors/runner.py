@@ -15,6 +15,7 @@ from funcledger_projectors.applier import Applier
 from funcledger_projectors.batch import Batch
 from funcledger_projectors.dead_letters import DeadLetters
 from funcledger_projectors.inbox import Inbox
+from funcledger_projectors.pace import Pace
 from funcledger_read_models.port import Positions, ReadModelStore, StaleWriter, StoreUnavailable
 from funcledger_schemas import clock
 
@@ -61,6 +62,7 @@ class Projector:
         self._growth_interval = growth_interval
         self._make_inbox = inbox
         self._inbox = inbox()
+        self._pace = Pace()
         self._hurried = False
         self._hurrying: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -149,21 +151,26 @@ class Projector:
             while (
                 batch := await (ahead or self._next(inbox, pause))
             ) is not None and not share.over.is_set():
+                began = _now()
                 changed = await self._applier.fold(batch)
                 # Far behind, the next batch is read while this one is written; else it may still grow.
                 ahead = asyncio.create_task(self._next(inbox)) if len(inbox) > _FAR_BEHIND else None
-                begun = clock.current().monotonic_ns()
+                folded = _now()
                 await self._applier.save(batch, changed)
                 # As long as a save takes, let records gather for the next: a slow store is asked less often.
-                pause = (clock.current().monotonic_ns() - begun) / 1e9
+                pause = _now() - folded
+                self._pace.took(len(batch), _now() - began)
                 self._moved = True
+        except StoreUnavailable:
+            self._pace.failed()
+            raise
         finally:
             if ahead is not None:
                 ahead.cancel()
                 await asyncio.gather(ahead, return_exceptions=True)
 
     async def _next(self, inbox: Inbox, pause: float = 0.0) -> Batch | None:
-        records = await inbox.take(pause)
+        records = await inbox.take(self._pace.records, pause)
         return await self._applier.prepare(records) if records else None
 
     async def _where_to_start(self, share: Share) -> dict[TopicPartition, int]:
@@ -214,6 +221,10 @@ async def _give_back(inbox: Inbox, share: Share) -> None:
     """End the inbox when our share changes; what lies in it is for whoever has the partition then."""
     await share.over.wait()
     await inbox.close()
+
+
+def _now() -> float:
+    return clock.current().monotonic_ns() / 1e9
 
 
 def _say(state: RetryCallState) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -88,19 +89,29 @@ class Ferret(Mongo):
     partial_indexes = False
     #: Updates in a command.
     _SLICE = 16
-    #: Up to so many documents are fetched one by one.
-    _SINGLY = 256
+    #: Seconds that a document takes which is fetched by itself.
+    _SINGLE = 0.0006
+    #: Seconds that it takes to read a whole collection, as long as that is not known.
+    _AT_FIRST = 0.15
+
+    def __init__(self) -> None:
+        #: By collection, seconds that it took to read the whole of it.
+        self._whole: dict[str, float] = {}
 
     def alone(self, database: Database) -> AbstractAsyncContextManager[None]:
         """As the protocol says, by a document that only one client can insert."""
         return locked(database[LOCKS], "save")
 
     async def fetch(self, collection: Any, ids: Sequence[str], fields: Raw | None = None) -> list[Raw]:
-        """As the protocol says."""
-        if len(ids) > self._SINGLY:
-            return await super().fetch(collection, ids, fields)
-        found = await asyncio.gather(*[collection.find_one({"_id": each}, fields) for each in ids])
-        return [raw for raw in found if raw is not None]
+        """As the protocol says: each by itself or by reading the whole collection, whatever is less work."""
+        name = collection.name
+        if len(ids) * self._SINGLE > self._whole.get(name, self._AT_FIRST):
+            began = time.monotonic()
+            found = await super().fetch(collection, ids, fields)
+            self._whole[name] = time.monotonic() - began
+            return found
+        raws = await asyncio.gather(*[collection.find_one({"_id": each}, fields) for each in ids])
+        return [raw for raw in raws if raw is not None]
 
     async def write(self, collection: Any, changes: Changes) -> None:
         """As the protocol says, but looks at revisions first, and replaces then."""
