@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Consumer
 from tests.support import parts
 from tests.support.poll import until
 
+from funcledger_compose.native.process import free_port
 from funcledger_event_log.assignment import Assignment, Everything
-from funcledger_event_log.kafka import KafkaLog, KafkaSettings
+from funcledger_event_log.kafka import KafkaLog, KafkaSettings, group
 from funcledger_event_log.kafka.group import Group
 from funcledger_schemas.ids import new_id
 
@@ -81,3 +83,18 @@ class TestGroup:
         await until(lambda: alone.share.numbers == frozenset(range(PARTITIONS + 2)), 20)
         await alone.leave()
         await log.close()
+
+    async def test_a_member_whose_client_has_lost_the_cluster_for_good_begins_anew(
+        self, settings: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(group, "ANEW", 5.0)
+        lost = Consumer(
+            settings.member("projectors", 6.0) | {"bootstrap.servers": f"127.0.0.1:{free_port()}"}
+        )
+        made = iter([lost])
+        monkeypatch.setattr(group, "Consumer", lambda asked: next(made, None) or Consumer(asked))
+        member = Group(settings, "projectors")
+        await member.join()
+        async with asyncio.timeout(30), member.hold() as share:
+            assert share.numbers == frozenset(range(PARTITIONS))
+        await member.leave()

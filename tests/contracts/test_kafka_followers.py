@@ -8,8 +8,11 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
+from confluent_kafka import TopicPartition as KafkaPartition
 from tests.support.logs import ADAPTERS, at, collect, new, values
+from tests.support.poll import until
 
+from funcledger_event_log.follower import Tail
 from funcledger_event_log.kafka import KafkaLog
 from funcledger_event_log.kafka import log as log_module
 from funcledger_event_log.kafka.shared import SharedEnd
@@ -85,6 +88,27 @@ async def test_who_registers_a_function_need_not_wait_for_records_that_gather(tm
         tasks.cancel()
         await asyncio.gather(tasks, return_exceptions=True)
         await patient.close()
+
+
+async def test_where_the_client_library_stops_to_fetch_followers_miss_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it may for ever when it asks a broker that has only just restarted (librdkafka issue 5301)."""
+    monkeypatch.setattr(log_module, "SharedEnd", functools.partial(SharedEnd, look=0.3))
+    async with ADAPTERS["kafka"](tmp_path) as log:
+        assert isinstance(log, KafkaLog)
+        await log.create_topic("tasks", 2)
+        seen: list[bytes] = []
+        tail = Tail(log, ["tasks"], lambda records: seen.extend(values(records)), name="test")
+        await tail.start()
+        await log.append([new(b"before"), new(b"before", 1)])
+        await until(lambda: len(seen) == 2)
+        (shared,) = log._shared.values()
+        shared._consumer.pause([KafkaPartition(log.settings.topic("tasks"), 0)])
+        await log.append([new(b"after"), new(b"after", 1)])
+        await until(lambda: len(seen) == 4, timeout=20)
+        assert seen.count(b"after") == 2
+        await tail.stop()
 
 
 async def _append_slowly(log: KafkaLog, where: TopicPartition, count: int) -> None:

@@ -21,6 +21,7 @@ from funcledger_schemas.lifecycle import OUTCOMES
 def audited(stack: Stack, timeout: float = 60) -> Counter[str]:
     """How many outcomes each task has on the log, once the read models are found to be its fold.
 
+    An event that was appended again, since nobody knew whether it was there, is the same outcome (FAULTS 6).
     For a deployment at rest: no agent runs, or there would always be a heartbeat more.
     """
     return asyncio.run(_audited(stack, timeout))
@@ -43,16 +44,16 @@ async def _audited(stack: Stack, timeout: float) -> Counter[str]:
         fresh = MemoryStore()
         await fold_into(fresh, records.values())
         assert await dump(store) == await dump(fresh)
-        return Counter(
-            str(_task(record)) for batch in records.values() for record in batch if record.type in OUTCOMES
-        )
+        outcomes = [record for batch in records.values() for record in batch if record.type in OUTCOMES]
+        events = {(_header(record, "ce_subject"), _header(record, "ce_id")) for record in outcomes}
+        return Counter(task for task, _ in events)
     finally:
         await store.close()
         await log.close()
 
 
-def _task(record: Record) -> str:
-    return dict(record.headers)["ce_subject"].decode()
+def _header(record: Record, name: str) -> str:
+    return dict(record.headers)[name].decode()
 
 
 async def _whole(log: EventLog) -> dict[TopicPartition, list[Record]]:

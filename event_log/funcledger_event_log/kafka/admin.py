@@ -34,14 +34,24 @@ _SOON = {
 }
 
 
+#: What a client says that waited in vain, perhaps because it has lost the cluster for good.
+_LOST = {KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN}
+
+
 class Admin:
     """One admin client; what fails for a moment only is asked again.
+
+    A client that waited in vain is replaced: one that asks while no broker is registered, as just after a
+    restart, forgets them all and never looks again (librdkafka issue 5301).
 
     Nothing of it may be asked of a group's coordinator: that can end the process (librdkafka issue 4605).
     """
 
-    def __init__(self, settings: KafkaSettings) -> None:
-        self._client = AdminClient(settings.admin())
+    def __init__(
+        self, settings: KafkaSettings, build: Callable[[dict[str, Any]], AdminClient] = AdminClient
+    ) -> None:
+        self._settings, self._build = settings, build
+        self._client = build(settings.admin())
 
     async def ask(self, call: Callable[[AdminClient, float], "Future[Any]"]) -> Any:
         """The answer to one question.
@@ -65,15 +75,23 @@ class Admin:
             await asyncio.sleep(0.05)
 
     async def _once(self, call: Callable[[AdminClient, float], Mapping[K, "Future[Any]"]]) -> dict[K, Any]:
-        self._client.poll(0)  # hands on what the client has logged
-        futures = call(self._client, ANSWER_TIMEOUT)
+        client = self._client
+        client.poll(0)  # hands on what the client has logged
+        futures = call(client, ANSWER_TIMEOUT)
         answers = await asyncio.gather(
             *(asyncio.wrap_future(future) for future in futures.values()), return_exceptions=True
         )
         for answer in answers:
             if isinstance(answer, BaseException):
+                self._doubt(client, answer)
                 raise answer
         return dict(zip(futures, answers, strict=True))
+
+    def _doubt(self, client: AdminClient, error: BaseException) -> None:
+        """Ask another client from now on, if this one waited in vain and nobody has replaced it yet."""
+        lost = isinstance(error, KafkaException) and error.args[0].code() in _LOST
+        if lost and client is self._client:
+            self._client = self._build(self._settings.admin())
 
     async def tell(self, call: Callable[[AdminClient], "Future[Any]"], unless: int) -> None:
         """Have something done, unless it is done already, which ``unless`` is the code for."""

@@ -7,6 +7,7 @@ subscribes to one topic, so that the same partition numbers of all topics are on
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -23,6 +24,9 @@ _log = logging.getLogger(__name__)
 SESSION_TIMEOUT = 6.0
 #: Seconds a member may take to let go of partitions; after that it is for guards to refuse its writes.
 LET_GO = 10.0
+#: Seconds without a partition after which a member begins anew: its client may have lost the cluster for
+#: good (librdkafka issue 5301). Where there are more members than partitions, that moves none.
+ANEW = 60.0
 _POLL = 0.2
 
 
@@ -90,7 +94,9 @@ class Group:
         consumer.subscribe(
             [self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
         )
-        while not self._leaving:
+        held = time.monotonic()
+        while not self._leaving and time.monotonic() - held < ANEW:
+            held = time.monotonic() if self._numbers else held
             message = consumer.poll(_POLL)
             if message is not None and (error := message.error()) is not None:
                 _log.warning("the group %s: %s", self._name, error.str())

@@ -1,6 +1,7 @@
 """``KafkaLog``: the port ``EventLog`` over a Kafka cluster."""
 
 import asyncio
+import functools
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from typing import Any
@@ -109,7 +110,8 @@ class KafkaLog:
         gathers = self.settings.gather > 0 and not {where.topic for where in start} <= _AT_ONCE
         shared = self._shared.get(gathers)
         if shared is None or shared.bells.closed:
-            shared = self._shared[gathers] = SharedEnd(self.settings, self._lanes, gathers=gathers)
+            ends = functools.partial(self._offsets, at_end=True)
+            shared = self._shared[gathers] = SharedEnd(self.settings, self._lanes, ends, gathers=gathers)
         return shared
 
     async def _ends_for(self, start: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:

@@ -4,6 +4,7 @@ import asyncio
 import functools
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,7 +15,7 @@ from funcledger_event_log.kafka.admin import ANSWER_TIMEOUT
 from funcledger_event_log.kafka.errors import worst
 from funcledger_event_log.kafka.prefixes import Prefixes
 from funcledger_event_log.kafka.settings import KafkaSettings
-from funcledger_event_log.port import LogUnavailable
+from funcledger_event_log.port import LogUnavailable, OutcomeUnknown
 from funcledger_event_log.records import NewRecord, Position
 
 _log = logging.getLogger(__name__)
@@ -88,7 +89,11 @@ class _Stamped(_Request):
 
 
 class Writer:
-    """Appends through one idempotent producer, which is built anew after a fatal error."""
+    """Appends through one idempotent producer, built anew after a fatal error or when nothing gets through.
+
+    Nothing, that is, for twice the time after which a record is given up: a producer may lose the cluster
+    for good (librdkafka issue 5301), and where it has not, a new one costs little.
+    """
 
     def __init__(self, settings: KafkaSettings, build: Callable[[dict[str, Any]], Producer]) -> None:
         self._settings = settings
@@ -98,6 +103,8 @@ class Writer:
         self._closed = False
         self._waiting_bytes = 0
         self._waiting_records = 0
+        #: When a record was acknowledged last, or a producer was built.
+        self._heard = time.monotonic()
         self._looking = ThreadPoolExecutor(1, thread_name_prefix="kafka-producer-look")
         self._producer = build(settings.producer())
         self._poller = threading.Thread(target=self._poll, name="kafka-producer", daemon=True)
@@ -163,10 +170,21 @@ class Writer:
         self._waiting_records += len(records)
         try:
             self._send(records, request)
-            return await request.done
+            positions = await request.done
+            self._heard = time.monotonic()
+            return positions
+        except OutcomeUnknown:
+            self._doubt()
+            raise
         finally:
             self._waiting_bytes -= size
             self._waiting_records -= len(records)
+
+    def _doubt(self) -> None:
+        if time.monotonic() - self._heard > 2 * self._settings.delivery_timeout:
+            _log.warning("nothing has got through to the broker for long; the producer is built anew")
+            self._heard = time.monotonic()
+            self._broken = True
 
     def _check_room(self, records: int, size: int) -> None:
         if not self.ready:

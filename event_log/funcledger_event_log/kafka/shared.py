@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 
@@ -24,23 +24,36 @@ _log = logging.getLogger(__name__)
 TAIL_BYTES = 64 << 20
 #: Seconds a poll waits for something new before it looks whether it should stop.
 _POLL = 0.05
+#: Seconds between looks whether everything arrives.
+LOOK = 5.0
+
+#: Where these topics end, as the cluster says; raises LogUnavailable.
+Ends = Callable[[Iterable[str]], Awaitable[Mapping[TopicPartition, int]]]
 
 
 class SharedEnd:
     """One consumer of the ends, from which followers are served; those behind go through the lanes.
 
     It never waits for a follower: the oldest records leave memory, and who is too slow fetches them again.
-    When the client library gives up, all followers are told that the log is unavailable, and the log
-    makes another of these.
+    When the client library gives up, or records that the cluster has do not arrive, all followers are told
+    that the log is unavailable, and the log makes another of these.
     """
 
     def __init__(
-        self, settings: KafkaSettings, lanes: Lanes, tail_bytes: int = TAIL_BYTES, *, gathers: bool = False
+        self,
+        settings: KafkaSettings,
+        lanes: Lanes,
+        ends: Ends,
+        tail_bytes: int = TAIL_BYTES,
+        *,
+        gathers: bool = False,
+        look: float = LOOK,
     ) -> None:
         """``gathers``: its followers let records gather, as the settings say."""
         self.bells = Bells()
         self.fetch = lanes.batch
         self._settings = settings
+        self._ends, self._look = ends, look
         self._consumer = Consumer(settings.follower(gathers=gathers))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kafka-end")
         self._introduced = Introduced(self._consumer)
@@ -52,6 +65,7 @@ class SharedEnd:
         self._assigned: set[TopicPartition] = set()
         self._recent = RecentRecords(tail_bytes)
         self._task = asyncio.create_task(self._consume(), name="kafka-end")
+        self._watcher = asyncio.create_task(self._watch(), name="kafka-end: watch")
 
     def join(self, ends: Mapping[TopicPartition, int]) -> None:
         """Somebody follows these partitions, which end there at present."""
@@ -93,8 +107,33 @@ class SharedEnd:
             _log.exception("the ends of the log could not be followed any further; starting anew")
         finally:
             self.bells.close()
+            self._watcher.cancel()
             self._thread.submit(self._consumer.close)
             self._thread.shutdown(wait=False)
+
+    async def _watch(self) -> None:
+        """Give up when a partition has stood still from one look to the next though it goes on.
+
+        The client library may stop to fetch one, or all of them, and say nothing (librdkafka issue 5301).
+        """
+        stood: dict[TopicPartition, int] = {}
+        while True:
+            await asyncio.sleep(self._look)
+            before, stood = stood, await self._standing()
+            if still := [where for where, end in stood.items() if before.get(where) == end]:
+                _log.warning("nothing more arrives of %s; starting anew", ", ".join(map(str, still)))
+                self.bells.close()
+                return
+
+    async def _standing(self) -> dict[TopicPartition, int]:
+        """How far those partitions have come here that the cluster has more of."""
+        try:
+            ends = await self._ends({where.topic for where in self._followed})
+        except LogError:
+            return {}
+        return {
+            where: newest.end for where, newest in self._followed.items() if newest.end < ends.get(where, 0)
+        }
 
     def _turn(self, changes: Mapping[TopicPartition, int | None]) -> list[Record]:
         """Change what is consumed, then take what is there.
