@@ -20,6 +20,8 @@ class Batch:
     """What a batch is about, and what becomes of it; needs no store and no clock."""
 
     def __init__(self, records: Sequence[Record]) -> None:
+        #: How many records it was made of.
+        self.records = len(records)
         #: Per partition it holds records of, the offset after the last.
         self.ends = {(each.topic, each.partition): each.offset + 1 for each in records}
         self._entries, self.poison = read(records)

@@ -9,6 +9,9 @@ read models would be as old as that. A fast store gets large batches, which cost
 SECONDS = 2.0
 #: Records of the first batch.
 FIRST = 1_000
+#: Being slow alone makes no batch smaller than this: then it is not the records that take the time, but
+#: somebody else's lock, or acknowledgements from far away.
+LEAST = 250
 #: By how much a batch that came back in good time lets the next be larger, and one that did not, smaller.
 _GROWTH, _RETREAT = 2, 8
 
@@ -21,12 +24,12 @@ class Pace:
 
     def took(self, records: int, seconds: float) -> None:
         """The store has taken a batch of so many records in this time."""
+        fit = max(LEAST, int(records * SECONDS / max(seconds, 1e-6)))
         if seconds > SECONDS:
-            self.records = max(1, min(self.records, int(records * SECONDS / seconds)))
+            self.records = min(self.records, fit)
         elif records >= self.records:
-            fit = int(records * SECONDS / max(seconds, 1e-6))
             self.records = min(_GROWTH * self.records, fit)
 
-    def failed(self) -> None:
-        """The store has not; it may have been too much."""
-        self.records = max(1, self.records // _RETREAT)
+    def failed(self, records: int) -> None:
+        """The store has not taken a batch of so many records; it may have been too much."""
+        self.records = max(1, min(self.records, records) // _RETREAT)

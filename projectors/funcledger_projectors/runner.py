@@ -152,18 +152,19 @@ class Projector:
                 batch := await (ahead or self._next(inbox, pause))
             ) is not None and not share.over.is_set():
                 began = _now()
-                changed = await self._applier.fold(batch)
-                # Far behind, the next batch is read while this one is written; else it may still grow.
-                ahead = asyncio.create_task(self._next(inbox)) if len(inbox) > _FAR_BEHIND else None
-                folded = _now()
-                await self._applier.save(batch, changed)
+                try:
+                    changed = await self._applier.fold(batch)
+                    # Far behind, the next batch is read while this one is written; else it may still grow.
+                    ahead = asyncio.create_task(self._next(inbox)) if len(inbox) > _FAR_BEHIND else None
+                    folded = _now()
+                    await self._applier.save(batch, changed)
+                except StoreUnavailable:
+                    self._pace.failed(batch.records)
+                    raise
                 # As long as a save takes, let records gather for the next: a slow store is asked less often.
                 pause = _now() - folded
-                self._pace.took(len(batch), _now() - began)
+                self._pace.took(batch.records, _now() - began)
                 self._moved = True
-        except StoreUnavailable:
-            self._pace.failed()
-            raise
         finally:
             if ahead is not None:
                 ahead.cancel()

@@ -45,8 +45,8 @@ async def _audited(stack: Stack, timeout: float) -> Counter[str]:
         await fold_into(fresh, records.values())
         assert await dump(store) == await dump(fresh)
         outcomes = [record for batch in records.values() for record in batch if record.type in OUTCOMES]
-        events = {(_header(record, "ce_subject"), _header(record, "ce_id")) for record in outcomes}
-        return Counter(task for task, _ in events)
+        events = {(_header(each, "ce_subject"), _header(each, "ce_id"), each.value) for each in outcomes}
+        return Counter(task for task, *_ in events)
     finally:
         await store.close()
         await log.close()

@@ -95,9 +95,11 @@ class Admin:
 
     async def tell(self, call: Callable[[AdminClient], "Future[Any]"], unless: int) -> None:
         """Have something done, unless it is done already, which ``unless`` is the code for."""
+        client = self._client
         try:
-            await asyncio.wrap_future(call(self._client))
+            await asyncio.wrap_future(call(client))
         except KafkaException as error:
+            self._doubt(client, error)
             if error.args[0].code() != unless:
                 raise _told(error) from error
 

@@ -81,14 +81,16 @@ class Group:
 
     def _be_member(self) -> None:
         while not self._leaving:
-            consumer = Consumer(self._settings.member(self._name, SESSION_TIMEOUT))
             try:
-                self._take_part(consumer)
+                consumer = Consumer(self._settings.member(self._name, SESSION_TIMEOUT))
+                try:
+                    self._take_part(consumer)
+                finally:
+                    consumer.close()
             except KafkaException:
                 _log.exception("this member of %s begins anew", self._name)
                 self._in_loop(self._change(frozenset()))
-            finally:
-                consumer.close()
+                time.sleep(_POLL)
 
     def _take_part(self, consumer: Consumer) -> None:
         consumer.subscribe(
@@ -100,6 +102,8 @@ class Group:
             message = consumer.poll(_POLL)
             if message is not None and (error := message.error()) is not None:
                 _log.warning("the group %s: %s", self._name, error.str())
+        if not self._leaving:
+            _log.info("no partitions of %s for %g s: this member joins anew", self._name, ANEW)
 
     def _assigned(self, consumer: Consumer, partitions: Sequence[KafkaPartition]) -> None:
         for each in partitions:

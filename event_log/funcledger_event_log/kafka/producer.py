@@ -51,6 +51,11 @@ class _Request:
         self._offsets[index] = offset
         self._count_down(1)
 
+    @property
+    def reached(self) -> bool:
+        """Whether a record of it is known to have been appended."""
+        return any(offset is not None for offset in self._offsets)
+
     def refused(self, records: int, error: KafkaError) -> None:
         """So many records will not be appended, or perhaps not."""
         self._errors += [error] * records
@@ -92,7 +97,7 @@ class Writer:
     """Appends through one idempotent producer, built anew after a fatal error or when nothing gets through.
 
     Nothing, that is, for twice the time after which a record is given up: a producer may lose the cluster
-    for good (librdkafka issue 5301), and where it has not, a new one costs little.
+    for good (librdkafka issue 5301). What is under way then ends as of unknown outcome.
     """
 
     def __init__(self, settings: KafkaSettings, build: Callable[[dict[str, Any]], Producer]) -> None:
@@ -103,8 +108,8 @@ class Writer:
         self._closed = False
         self._waiting_bytes = 0
         self._waiting_records = 0
-        #: When a record was acknowledged last, or a producer was built.
-        self._heard = time.monotonic()
+        #: When the first append was made of those since which nothing has been acknowledged.
+        self._silent_since: float | None = None
         self._looking = ThreadPoolExecutor(1, thread_name_prefix="kafka-producer-look")
         self._producer = build(settings.producer())
         self._poller = threading.Thread(target=self._poll, name="kafka-producer", daemon=True)
@@ -139,6 +144,7 @@ class Writer:
         while len(self._producer):
             self._serve(0.1)
         self._producer = self._build(self._settings.producer())
+        self._silent_since = None
         self._broken = False
 
     async def learn(self, topic: str) -> None:
@@ -168,22 +174,25 @@ class Writer:
         self._check_room(len(records), size)
         self._waiting_bytes += size
         self._waiting_records += len(records)
+        self._silent_since = self._silent_since or time.monotonic()
         try:
             self._send(records, request)
             positions = await request.done
-            self._heard = time.monotonic()
+            self._silent_since = None
             return positions
         except OutcomeUnknown:
-            self._doubt()
+            self._doubt(request)
             raise
         finally:
             self._waiting_bytes -= size
             self._waiting_records -= len(records)
 
-    def _doubt(self) -> None:
-        if time.monotonic() - self._heard > 2 * self._settings.delivery_timeout:
+    def _doubt(self, request: _Request) -> None:
+        if request.reached:
+            self._silent_since = None
+        since = self._silent_since
+        if since is not None and time.monotonic() - since > 2 * self._settings.delivery_timeout:
             _log.warning("nothing has got through to the broker for long; the producer is built anew")
-            self._heard = time.monotonic()
             self._broken = True
 
     def _check_room(self, records: int, size: int) -> None:

@@ -89,6 +89,8 @@ class Ferret(Mongo):
     partial_indexes = False
     #: Updates in a command.
     _SLICE = 16
+    #: Documents asked for by themselves at a time: when one fails the others are still being looked for.
+    _TOGETHER = 100
     #: Seconds that a document takes which is fetched by itself.
     _SINGLE = 0.0006
     #: Seconds that it takes to read a whole collection, as long as that is not known.
@@ -107,10 +109,14 @@ class Ferret(Mongo):
         name = collection.name
         if len(ids) * self._SINGLE > self._whole.get(name, self._AT_FIRST):
             began = time.monotonic()
-            found = await super().fetch(collection, ids, fields)
-            self._whole[name] = time.monotonic() - began
-            return found
-        raws = await asyncio.gather(*[collection.find_one({"_id": each}, fields) for each in ids])
+            try:
+                return await super().fetch(collection, ids, fields)
+            finally:  # also when it took too long
+                self._whole[name] = time.monotonic() - began
+        raws: list[Raw | None] = []
+        for at in range(0, len(ids), self._TOGETHER):
+            piece = ids[at : at + self._TOGETHER]
+            raws += await asyncio.gather(*[collection.find_one({"_id": each}, fields) for each in piece])
         return [raw for raw in raws if raw is not None]
 
     async def write(self, collection: Any, changes: Changes) -> None:

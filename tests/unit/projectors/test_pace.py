@@ -8,14 +8,14 @@ from tests.support.histories import history
 from tests.support.stores import dump
 
 from funcledger_projectors.inbox import Inbox
-from funcledger_projectors.pace import FIRST, SECONDS, Pace
+from funcledger_projectors.pace import FIRST, LEAST, SECONDS, Pace
 from funcledger_read_models.memory import MemoryStore
 from funcledger_read_models.port import Documents, Positions, StoreUnavailable
 
 RECORDS_OF_A_DAY = history(seed=2, moves=1500)
 
 
-@pytest.mark.parametrize("rate", [3.0, 1_000.0, 40_000.0])
+@pytest.mark.parametrize("rate", [200.0, 1_000.0, 40_000.0])
 def test_batches_grow_or_shrink_to_what_the_store_takes_in_good_time(rate: float) -> None:
     pace = Pace()
     for _ in range(12):
@@ -32,10 +32,26 @@ def test_a_batch_that_was_no_full_one_says_nothing_of_how_large_they_may_be() ->
 def test_failures_make_batches_smaller_down_to_single_records() -> None:
     pace = Pace()
     for _ in range(10):
-        pace.failed()
+        pace.failed(FIRST)
     assert pace.records == 1
     pace.took(1, 0.001)
     assert pace.records == 2
+
+
+def test_a_store_that_takes_long_for_any_batch_is_not_sent_ever_smaller_ones() -> None:
+    """As with a lock that another projector holds, or acknowledgements that come from far away."""
+    pace = Pace()
+    for _ in range(20):
+        pace.took(pace.records, 2.2 + pace.records / 5000)
+    assert pace.records == LEAST
+
+
+def test_a_batch_that_failed_makes_the_next_smaller_than_itself() -> None:
+    pace = Pace()
+    for _ in range(5):
+        pace.took(pace.records, 0.1)
+    pace.failed(FIRST)
+    assert pace.records < FIRST
 
 
 async def test_an_inbox_gives_no_more_than_is_asked_for_and_keeps_the_rest_in_order() -> None:
