@@ -242,9 +242,11 @@ async def test_killed_in_the_middle_it_goes_on_where_it_stopped(tmp_path: Path, 
         async def some() -> bool:
             return sum((await log.ends("tasks")).values()) > 1_000
 
-        await until(some, 60)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        try:
+            await until(some, 60)
+        finally:  # a test that fails here leaves no process to the next
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
         half = sum((await log.ends("tasks")).values())
         assert half < 6_000, "it was done before it was killed"
 
