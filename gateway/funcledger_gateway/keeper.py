@@ -56,14 +56,14 @@ class Keeper:
 
     async def _run(self) -> None:
         while True:
-            begun = clock.current().monotonic_ns()
+            begun = clock.seconds()
             try:
                 await self.round()
             except (LogError, StoreError) as error:
                 _log.warning("the keeper could not do its round, and tries again: %s", error)
             except Exception:
                 _log.exception("the keeper's round failed; it tries again")
-            took = (clock.current().monotonic_ns() - begun) / 1e9
+            took = clock.seconds() - begun
             await clock.sleep(max(self._interval, min(took / _PART, LONGEST)))
 
     async def round(self) -> int:

@@ -151,19 +151,19 @@ class Projector:
             while (
                 batch := await (ahead or self._next(inbox, pause))
             ) is not None and not share.over.is_set():
-                began = _now()
+                began = clock.seconds()
                 try:
                     changed = await self._applier.fold(batch)
                     # Far behind, the next batch is read while this one is written; else it may still grow.
                     ahead = asyncio.create_task(self._next(inbox)) if len(inbox) > _FAR_BEHIND else None
-                    folded = _now()
+                    folded = clock.seconds()
                     await self._applier.save(batch, changed)
                 except StoreUnavailable:
                     self._pace.failed(batch.records)
                     raise
                 # As long as a save takes, let records gather for the next: a slow store is asked less often.
-                pause = _now() - folded
-                self._pace.took(batch.records, _now() - began)
+                pause = clock.seconds() - folded
+                self._pace.took(batch.records, clock.seconds() - began)
                 self._moved = True
         finally:
             if ahead is not None:
@@ -222,10 +222,6 @@ async def _give_back(inbox: Inbox, share: Share) -> None:
     """End the inbox when our share changes; what lies in it is for whoever has the partition then."""
     await share.over.wait()
     await inbox.close()
-
-
-def _now() -> float:
-    return clock.current().monotonic_ns() / 1e9
 
 
 def _say(state: RetryCallState) -> None:

@@ -27,7 +27,7 @@ _TOPICS = ("functions", "endpoints", "tasks", "results")
 
 
 class _Mark(NamedTuple):
-    """The log's ends, and when they were taken: by the log's time in ms, and by :func:`_seconds`."""
+    """The log's ends, and when they were taken: by the log's time in ms, and by a clock that never jumps."""
 
     ends: Token
     at: int
@@ -47,14 +47,14 @@ class Freshness:
         self._time = LogTime(log.time, INTERVAL)
         #: Ends of the log that the read models have to pass, oldest first.
         self._marks: deque[_Mark] = deque()
-        self._fresh = _seconds()
+        self._fresh = clock.seconds()
         self._looking: asyncio.Task[None] | None = None
         self.as_of: int | None = None
 
     @property
     def stale(self) -> bool:
         """Whether the read models have stopped to keep up, or cannot be asked."""
-        return _seconds() - self._fresh > STALE_AFTER
+        return clock.seconds() - self._fresh > STALE_AFTER
 
     def warning(self) -> dict[str, Any]:
         """What an answer says beside itself: nothing, as long as the read models keep up."""
@@ -103,13 +103,8 @@ class Freshness:
             LogError, StoreError: it cannot be seen.
         """
         if len(self._marks) < _MARKS:
-            at, taken = await self._hear(), _seconds()
+            at, taken = await self._hear(), clock.seconds()
             self._marks.append(_Mark(await present(self._log, _TOPICS), at, taken))
         await self._progress.now()
         while self._marks and not self._progress.lag(self._marks[0].ends):
             _, self.as_of, self._fresh = self._marks.popleft()
-
-
-def _seconds() -> float:
-    """By a clock that never jumps, unlike the one that ``as_of`` is told by."""
-    return clock.current().monotonic_ns() / 1e9

@@ -72,6 +72,11 @@ def millis() -> int:
     return current().time_ns() // 1_000_000
 
 
+def seconds() -> float:
+    """Seconds since some moment, by the clock that never goes back: what durations are measured with."""
+    return current().monotonic_ns() / 1e9
+
+
 async def sleep(seconds: float) -> None:
     """Let others run for so many seconds; 0 gives each of them one turn."""
     await current().sleep(seconds)

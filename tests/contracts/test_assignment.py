@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer
 from tests.support import parts
+from tests.support.fatal import astray
 from tests.support.poll import until
 
-from funcledger_compose.native.process import free_port
 from funcledger_event_log.assignment import Assignment, Everything
 from funcledger_event_log.kafka import KafkaLog, KafkaSettings, group
 from funcledger_event_log.kafka.group import Group
@@ -88,11 +88,7 @@ class TestGroup:
         self, settings: KafkaSettings, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(group, "ANEW", 5.0)
-        lost = Consumer(
-            settings.member("projectors", 6.0) | {"bootstrap.servers": f"127.0.0.1:{free_port()}"}
-        )
-        made = iter([lost])
-        monkeypatch.setattr(group, "Consumer", lambda asked: next(made, None) or Consumer(asked))
+        monkeypatch.setattr(group, "Consumer", astray(Consumer))
         member = Group(settings, "projectors")
         await member.join()
         async with asyncio.timeout(30), member.hold() as share:

@@ -7,20 +7,19 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, TypeVar
 
 import pytest
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 from tests.support import parts
-from tests.support.fatal import Builder, fail_for_good
+from tests.support.fatal import Builder, astray, fail_for_good
 from tests.support.logs import at, collect, new, values
 from tests.support.poll import until
 
-from funcledger_compose.native.process import NativeProcess, free_port
+from funcledger_compose.native.process import NativeProcess
 from funcledger_event_log.kafka import KafkaLog, KafkaSettings, admin, producer
 from funcledger_event_log.kafka.admin import Admin
 from funcledger_event_log.kafka.producer import Writer
@@ -30,8 +29,6 @@ from funcledger_event_log.records import Position, Record
 from funcledger_schemas.ids import new_id
 
 pytestmark = pytest.mark.distributed
-
-T = TypeVar("T")
 
 
 @pytest.fixture(scope="module")
@@ -103,12 +100,6 @@ async def test_row_7_a_fatal_error_rebuilds_the_producer_with_readiness_red_mean
         assert len(build.built) == 2
         found = Counter(values(await collect(log, {at(0): 0}, (await log.ends("tasks"))[0])))
         assert (found[b"before"], found[b"refused"], found[b"after"]) == (1, 0, 1)
-
-
-def astray(build: Callable[[dict[str, Any]], T]) -> Callable[[dict[str, Any]], T]:
-    """Of the clients that it builds the first never finds the cluster, like one that has lost it."""
-    wrong = iter([{"bootstrap.servers": f"127.0.0.1:{free_port()}"}])
-    return lambda settings: build(settings | next(wrong, {}))
 
 
 async def test_row_13_a_producer_that_has_lost_the_cluster_for_good_is_built_anew(

@@ -1,10 +1,15 @@
-"""Fatal errors of the Kafka client library, provoked in the library itself."""
+"""What Kafka clients do not get over by themselves: fatal errors, provoked in the library, and being lost."""
 
 import ctypes
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, Producer, cimpl
+
+from funcledger_compose.native.process import free_port
+
+T = TypeVar("T")
 
 #: Where CPython's object header ends; the library's own handle is the first field after it.
 _HANDLE = object.__basicsize__
@@ -31,3 +36,9 @@ class Builder:
         assert self.may_build.wait(20)
         self.built.append(Producer(settings))
         return self.built[-1]
+
+
+def astray(build: Callable[[dict[str, Any]], T]) -> Callable[[dict[str, Any]], T]:
+    """Of the clients that it builds the first never finds the cluster, like one that has lost it."""
+    wrong = iter([{"bootstrap.servers": f"127.0.0.1:{free_port()}"}])
+    return lambda settings: build(settings | next(wrong, {}))
