@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from funcledger_compose.native.build import PartMissing, kafka_libraries
+from funcledger_compose.native.java import java
 from funcledger_compose.native.process import NativeProcess, free_port
 
 _PROPERTIES = """\
@@ -45,23 +46,14 @@ def broker(folder: Path, settings: Mapping[str, str] | None = None) -> NativePro
         ours = _PROPERTIES.format(port=port.read_text(), controller=free_port(), folder=folder)
         # Of a property that is there twice, the later counts.
         properties.write_text(ours + "".join(f"{name}={value}\n" for name, value in (settings or {}).items()))
-        _format(classpath, properties)
-    java = ["java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", classpath]
-    return NativeProcess([*java, "kafka.Kafka", str(properties)], int(port.read_text()), folder / "kafka.log")
+        _format([*java(folder, "256m"), "-cp", classpath], properties)
+    command = [*java(folder, "512m"), "-cp", classpath, "kafka.Kafka", str(properties)]
+    return NativeProcess(command, int(port.read_text()), folder / "kafka.log")
 
 
-def _format(classpath: str, properties: Path) -> None:
+def _format(program: list[str], properties: Path) -> None:
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    command = [
-        "java",
-        "-cp",
-        classpath,
-        "kafka.tools.StorageTool",
-        "format",
-        f"--cluster-id={cluster}",
-        "-c",
-        str(properties),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    told = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(properties)]
+    done = subprocess.run([*program, *told], capture_output=True, text=True, check=False)
     if done.returncode:
         raise PartMissing(f"the broker's storage could not be formatted:\n{done.stdout}{done.stderr}")
