@@ -1,6 +1,7 @@
-"""How fast the log folds into a store: ``python -m benchmarks.fold [events] [--store sqlite|mongo]``.
+"""How fast the log folds into a store: ``python -m benchmarks.fold [events] [--store sqlite|mongo|instant]``.
 
-``--store mongo`` asks MongoDB at ``FUNCLEDGER_BENCH_MONGO``, or else the stand-in for it on this machine.
+``--store mongo`` asks MongoDB at ``FUNCLEDGER_BENCH_MONGO``, or else the stand-in for it on this machine;
+``instant`` is a database that answers at once (``benchmarks/instant.py``).
 
 A third each are submissions, starts and outcomes, of several endpoints, interleaved as they come on a
 busy day, on an embedded log. What is timed is a projector from its start, over an empty store, until
@@ -10,6 +11,7 @@ nothing is left: wall clock, and CPU, which tells more on a busy machine.
 import argparse
 import asyncio
 import os
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,6 +22,7 @@ import psutil
 from benchmarks.events import filled
 from funcledger_compose.native.mongo import mongo as native_mongo
 from funcledger_compose.native.mongo import quicken
+from funcledger_compose.native.process import NativeProcess, free_port
 from funcledger_compose.serving import configure
 from funcledger_event_log.sqlite import SqliteLog
 from funcledger_projectors.runner import Projector
@@ -108,23 +111,33 @@ async def _store(kind: str, folder: Path) -> tuple[ReadModelStore, Callable[[], 
     if kind == "sqlite":
         sqlite = await SqliteStore.open(folder / "read_models.db")
         return sqlite, sqlite.close
-    address = os.environ.get("FUNCLEDGER_BENCH_MONGO")
-    server = None if address else native_mongo(folder)
-    if server is not None:
-        server.start()
-        address = f"mongodb://{server.address}/"
-    store = await MongoStore.open(str(address), f"bench_{new_id()}")
+    theirs = os.environ.get("FUNCLEDGER_BENCH_MONGO") if kind == "mongo" else None
+    if theirs:
+        other = await MongoStore.open(theirs, f"bench_{new_id()}")
+        return other, lambda: _dropped(other)
+    server = _server(kind, folder)
+    server.start()
+    store = await MongoStore.open(f"mongodb://{server.address}/", f"bench_{new_id()}")
+    if kind == "mongo":
+        quicken(folder)
 
     async def end() -> None:
-        if server is None:
-            await store.database.drop()
         await store.close()
-        if server is not None:
-            server.stop()
+        server.stop()
 
-    if server is not None:
-        quicken(folder)
     return store, end
+
+
+async def _dropped(store: MongoStore) -> None:
+    await store.database.drop()
+    await store.close()
+
+
+def _server(kind: str, folder: Path) -> NativeProcess:
+    if kind == "mongo":
+        return native_mongo(folder)
+    command = [sys.executable, "-m", "benchmarks.instant", str(port := free_port())]
+    return NativeProcess(command, port, folder / "instant.log")
 
 
 def _size(folder: Path, pattern: str) -> int:
@@ -136,6 +149,6 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("events", type=int, nargs="?", default=300_000)
-    parser.add_argument("--store", choices=("sqlite", "mongo"), default="sqlite")
+    parser.add_argument("--store", choices=("sqlite", "mongo", "instant"), default="sqlite")
     asked = parser.parse_args()
     asyncio.run(fold(asked.events, asked.store))
