@@ -90,7 +90,7 @@ async def _log_of(settings: EndpointSettings, where: EndpointDir, stack: AsyncEx
     if settings.direct is None:
         view = HttpEndpointLog(settings.url, where.credential())
     else:
-        from funcledger_compose.backends import kafka_log
+        from funcledger_compose.on_kafka import kafka_log
 
         log = await kafka_log(load())
         stack.push_async_callback(log.close)

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 #: What must be importable for an extra to be there.
 PROBES = {
-    "cli": ("typer", "rich"),
+    "cli": ("msgspec", "rich", "typer"),
     "server": ("fastapi", "uvicorn", "fastavro", "msgspec", "prometheus_client", "pydantic"),
     "endpoint": ("fastavro", "httptools", "msgspec", "psutil"),
     "kafka": ("confluent_kafka",),

@@ -2,7 +2,7 @@
 
 import logging
 
-from funcledger_compose.backends import usable_kafka_settings
+from funcledger_compose.on_kafka import usable_kafka_settings
 from funcledger_compose.settings import Settings, SettingsError
 from funcledger_event_log.kafka.admin import Admin
 from funcledger_event_log.kafka.cluster import Cluster, Finding, TopicState, findings

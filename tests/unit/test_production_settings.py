@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from funcledger_compose.backends import kafka_settings, usable_kafka_settings
+from funcledger_compose.on_kafka import kafka_settings, usable_kafka_settings
 from funcledger_compose.settings import Secret, Settings, SettingsError, load
 from funcledger_compose.users import users_of
 from funcledger_event_log.kafka.cluster import TopicState, findings

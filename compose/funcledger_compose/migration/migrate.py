@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import NamedTuple
 
-from funcledger_compose.backends import schema_ids, usable_kafka_settings
 from funcledger_compose.data_dir import DataDir
 from funcledger_compose.main import require
 from funcledger_compose.migration import documents
 from funcledger_compose.migration.errors import MigrationError
 from funcledger_compose.migration.records import Moved, RecordMover
+from funcledger_compose.on_kafka import schema_ids, usable_kafka_settings
 from funcledger_compose.read_models_file import open_read_models
 from funcledger_compose.settings import Settings
 from funcledger_event_log.port import EventLog, LogError
