@@ -66,3 +66,14 @@ def test_stopping_an_endpoint_twice_is_no_error(server: Standalone, tmp_path: Pa
     assert "the agent has stopped in good order" in said[-1]
     done = server.cli("endpoint", "stop", "lab")
     assert (done.returncode, done.stdout) == (0, "lab is not running here.\n")
+
+
+def test_an_endpoint_whose_credential_nobody_accepts_is_not_said_to_be_started(server: Standalone) -> None:
+    assert server.cli("endpoint", "configure", "gone", "--workers", "1").returncode == 0
+    with server.client() as client:
+        client.delete_endpoint("gone")
+    done = server.cli("endpoint", "start", "gone")
+    assert (done.returncode, done.stdout) == (1, "")
+    log = server.folder / "endpoints" / "gone" / "endpoint.log"
+    assert f"endpoint gone did not start. Its log says why: {log}" in done.stderr.replace("\n", "")
+    assert "the server refuses this endpoint's credential" in log.read_text()

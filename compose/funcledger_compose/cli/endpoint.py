@@ -25,6 +25,9 @@ Workers = Annotated[
     int, typer.Option(min=0, max=4096, help="How many tasks run at the same time; 0: one for each core.")
 ]
 
+#: Seconds in which an agent whose settings or credential nobody accepts has ended again.
+_AT_ONCE = 1.0
+
 
 def root() -> Path:
     """Where this machine's endpoints are configured."""
@@ -115,9 +118,18 @@ def start(
     deadline = time.monotonic() + 15
     while where.pid() != process.pid and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
-    if where.pid() != process.pid:
+    if where.pid() != process.pid or _ends(process):
         fail(f"endpoint {name} did not start. Its log says why: {where.log_file}")
     console.print(f"Started {name} (process {process.pid}). Log: {where.log_file}", highlight=False)
+
+
+def _ends(process: "subprocess.Popen[bytes]") -> bool:
+    """Whether an agent ends as soon as it has begun, as with a credential or settings that nobody accepts."""
+    try:
+        process.wait(_AT_ONCE)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def spawn(where: EndpointDir) -> "subprocess.Popen[bytes]":
