@@ -36,16 +36,17 @@ async def prepare(database: Database, server: Server) -> None:
         StoreUnavailable: try again later.
     """
     with translated(database.name):
-        await _check_state(database)
+        # Looked at before the state: whoever lays it out meanwhile begins with that, and is no stranger.
         present = await database.collections()
+        await _check_state(database, present)
         await asyncio.gather(*[_lay_out(database, server, model, present) for model in MODELS])
 
 
-async def _check_state(database: Database) -> None:
+async def _check_state(database: Database, present: set[str]) -> None:
     states = database[STATE]
     state = await states.find_one({"_id": STATE})
     if state is None:
-        if strangers := await database.collections() - {STATE}:
+        if strangers := present - {STATE}:
             raise UnusableDatabase(
                 f"the database {database.name} holds something else ({min(strangers)}); name another one"
             )

@@ -16,6 +16,8 @@ from funcledger_read_models.documents import (
     TaskStatus,
 )
 from funcledger_read_models.mongo import MongoStore, UnusableDatabase
+from funcledger_read_models.mongo.client import Database
+from funcledger_read_models.mongo.layout import prepare
 from funcledger_read_models.mongo.servers import Changes, Server
 from funcledger_read_models.port import StaleWriter, StoreError, StoreUnavailable
 from funcledger_schemas.ids import new_id
@@ -163,6 +165,31 @@ async def test_another_format_and_another_programs_database_are_refused(store: M
     await store.database["read_models"].delete_many({})
     with pytest.raises(UnusableDatabase, match="something else"):
         await MongoStore.open(mongo_address(), store.database.name)
+
+
+class Contested(Database):
+    """A database that another process opens, and lays out, right before or after a look at what is in it."""
+
+    def __init__(self, name: str, *, after: bool) -> None:
+        super().__init__(mongo_address(), name)
+        self._after = after
+
+    async def collections(self) -> set[str]:
+        before = await super().collections()
+        async with opened(self.name):
+            return before if self._after else await super().collections()
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_two_processes_that_open_an_empty_database_at_once_are_no_strangers(after: bool) -> None:
+    database = Contested(new_id(), after=after)
+    try:
+        await prepare(database, Guarded())
+        async with opened(database.name) as store:
+            await save(store, task(), 1, 0)
+    finally:
+        await database.drop()
+        database.close()
 
 
 async def test_no_error_quotes_the_password() -> None:
