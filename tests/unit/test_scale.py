@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from benchmarks.events import one_task
 from benchmarks.scale import (
     RECORDS,
     Load,
@@ -43,6 +44,13 @@ def test_traffic_grows_with_readers_and_copies() -> None:
     assert base.incoming == base.written * 3
     assert brokers_needed(replace(LOAD, tasks=100), 100e6) == 3
     assert task_bytes(2_000) - task_bytes(1_000) == 2_000
+
+
+def test_a_tasks_bytes_are_those_of_its_records_as_the_broker_gets_them() -> None:
+    records = one_task()
+    headers = sum(len(name) + len(value) for record in records for name, value in record.headers)
+    assert task_bytes(100) == sum(len(record.key) + len(record.value) for record in records) + headers
+    assert headers < 3 * 400  # and not what they may take at most
 
 
 def test_the_table_says_where_its_figures_are_from() -> None:
