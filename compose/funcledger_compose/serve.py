@@ -50,7 +50,8 @@ def serve(settings: Settings, role: str) -> None:
 async def _serve(settings: Settings, role: str) -> None:
     signals = Signals()
     async with AsyncExitStack() as stack:
-        sock = listen(settings.host, settings.port)
+        # Connections are refused until it is ready, so that the door asks another instance meanwhile.
+        sock = listen(settings.host, settings.port, at_once=False)
         stack.callback(sock.close)
         starting = asyncio.create_task(_start(settings, role, stack))
         await first(starting, signals.first)

@@ -37,8 +37,8 @@ def uvicorn_loop() -> "asyncio.Runner":
     return asyncio.Runner(loop_factory=uvloop.new_event_loop)
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket.
+def listen(host: str, port: int, *, at_once: bool = True) -> socket.socket:
+    """A listening socket; not ``at_once``: one that refuses connections until it is served from.
 
     Raises:
         DataDirError: the address cannot be had.
@@ -48,7 +48,8 @@ def listen(host: str, port: int) -> socket.socket:
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((host, port))
-        made.listen(2048)
+        if at_once:
+            made.listen(2048)
     except OSError as error:
         made.close()
         raise DataDirError(

@@ -220,7 +220,7 @@ def test_row21_with_projectors_away_answers_say_as_of_when_and_catching_up_is_bo
     assert answer["tasks"] == []
     assert killed - 10_000 < answer["as_of"] < killed + 1_000
     for process in projectors:
-        process.start()
+        process.spawn()
     for process in projectors:
         stack.ready(process)
     before = {process.pid: resident(process) for process in projectors}

@@ -18,6 +18,7 @@ from tests.support.endpoints import TestEndpoint
 from tests.support.poll import until_sync
 
 from funcledger import Client
+from funcledger_compose.native.process import free_port
 from funcledger_compose.native.stack import Stack
 from funcledger_event_log.endpoint_port import Fenced
 from funcledger_event_log.http import HttpEndpointLog
@@ -205,6 +206,27 @@ def test_row30_one_after_the_other_is_replaced_under_load_and_nobody_notices(
             process.start()
             deployment.stack.ready(process)
         assert load.result(120) == [0.0] * 60
+
+
+def test_whoever_meets_a_service_that_still_waits_for_its_database_is_answered_by_the_other_one(
+    deployment: Deployment, client: Client
+) -> None:
+    (process, _), absent = deployment.stack.processes["query-api"], f"mongodb://127.0.0.1:{free_port()}/"
+    process.stop()
+    known, said = process.environment or {}, process.log.stat().st_size
+    process.environment = {**known, "FUNCLEDGER_MONGO_URI": absent}
+    process.spawn()
+    try:
+        until_sync(lambda: b"waiting to start" in process.log.read_bytes()[said:], 20)
+        began = time.monotonic()
+        for _ in range(20):
+            client.get_tasks(limit=1)
+        assert time.monotonic() - began < 10
+    finally:
+        process.stop()
+        process.environment = known
+        process.start()
+        deployment.stack.ready(process)
 
 
 def _there_and_back(client: Client, function: str) -> float:

@@ -67,17 +67,15 @@ class Stack:
         with ThreadPoolExecutor() as threads:
             list(threads.map(self._until_ready, self._started_together()))
         mongo.quicken(self._mongo)
-        self._start_each("door")
+        for process in self.processes["door"]:
+            process.start()
 
     def _started_together(self) -> list[NativeProcess]:
         ours = [name for name, service in self._services.items() if service.ours and name in self.processes]
-        for name in ours:
-            self._start_each(name)
-        return [process for name in ours for process in self.processes[name]]
-
-    def _start_each(self, name: str) -> None:
-        for process in self.processes[name]:
-            process.start()
+        started = [process for name in ours for process in self.processes[name]]
+        for process in started:
+            process.spawn()
+        return started
 
     def stop(self) -> None:
         """Stop everything, in the reverse order of starting."""
