@@ -7,12 +7,20 @@ import yaml
 
 from funcledger_compose.native.build import RECIPES
 from funcledger_compose.native.composed import ORDINARY_SHARES, ComposeError, services
+from funcledger_compose.native.stack import Stack
 from funcledger_compose.roles import ROLES
 from funcledger_compose.settings import Settings
 from funcledger_event_log.kafka.settings import MESSAGE_BYTES
+from funcledger_schemas import tracing
 
 FOLDER = RECIPES.parent
 BASE, HA, REGISTRY = (FOLDER / f"compose{part}.yaml" for part in ("", ".ha", ".registry"))
+#: Settings by which services reach what is not in the file.
+_ACCESS = [
+    f"FUNCLEDGER_{name.upper()}"
+    for name in Settings.__struct_fields__
+    if name.startswith(("kafka_bootstrap", "kafka_security", "kafka_sasl", "kafka_ssl", "mongo_uri", "log_"))
+]
 TOKENS = {"FUNCLEDGER_TOKENS": "ada=" + "0" * 64}
 
 
@@ -36,10 +44,27 @@ def test_tasks_have_the_processors_before_the_read_models() -> None:
 
 
 def test_every_setting_that_the_files_name_is_one_of_ours() -> None:
-    ours = {f"FUNCLEDGER_{name.upper()}" for name in Settings.__struct_fields__}
+    ours = {f"FUNCLEDGER_{name.upper()}" for name in Settings.__struct_fields__} | {tracing.SETTING}
     for file in ([BASE], [BASE, HA], [BASE, REGISTRY]):
         for service in services(file, TOKENS).values():
             assert {name for name in service.environment if name.startswith("FUNCLEDGER_")} <= ours
+
+
+def test_one_image_is_built_once_and_serves_all() -> None:
+    """Several builds of one name at a time get in each other's way."""
+    raw = yaml.safe_load(BASE.read_text())["services"]
+    assert [name for name, service in raw.items() if "build" in service] == ["topics"]
+    ours = [service for service in services([BASE], TOKENS).values() if service.ours]
+    assert {service.name for service in ours} == {*ROLES, "topics"}
+    assert {service.image for service in ours} == {"funcledger:latest"}
+    assert all(raw[name]["depends_on"]["topics"] for name in ROLES)
+
+
+def test_clusters_and_accounts_of_ones_own_need_no_other_file() -> None:
+    given = {name: f"a {name}" for name in _ACCESS}
+    for role in ROLES:
+        environment = services([BASE], TOKENS | given)[role].environment
+        assert {name: environment[name] for name in _ACCESS} == given
 
 
 def test_brokers_take_the_largest_records_and_make_no_topic_by_themselves() -> None:
@@ -49,6 +74,14 @@ def test_brokers_take_the_largest_records_and_make_no_topic_by_themselves() -> N
         for broker in brokers:
             assert int(broker.environment["KAFKA_MESSAGE_MAX_BYTES"]) == MESSAGE_BYTES
             assert broker.environment["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] == "false"
+
+
+def test_what_is_started_here_is_not_sent_to_clusters_elsewhere(tmp_path: Path) -> None:
+    """Of ``make up-distributed`` in a shell that has settings for another deployment."""
+    plain = Stack(tmp_path, TOKENS).environment("gateway")
+    elsewhere = {name: "elsewhere" for name in _ACCESS if not name.startswith("FUNCLEDGER_LOG")}
+    assert Stack(tmp_path, TOKENS | elsewhere).environment("gateway") == plain
+    assert plain["FUNCLEDGER_KAFKA_BOOTSTRAP"] == "kafka:9092"
 
 
 def test_three_brokers_are_told_of_each_other_and_services_of_all() -> None:
@@ -90,8 +123,10 @@ def test_variables_are_filled_in_as_compose_does(tmp_path: Path) -> None:
 
 
 def test_containers_may_do_no_more_than_they_must() -> None:
-    for service in yaml.safe_load(BASE.read_text())["services"].values():
-        if "build" in service:
+    raw = yaml.safe_load(BASE.read_text())["services"]
+    for name, told in services([BASE], TOKENS).items():
+        service = raw[name]
+        if told.ours:
             assert service["read_only"] is True
             assert service["cap_drop"] == ["ALL"]
             assert "no-new-privileges:true" in service["security_opt"]

@@ -1,7 +1,7 @@
 """What a compose file says, for those who start its services without a container engine."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ class Service:
     command: Sequence[str]
     environment: Mapping[str, str]
     replicas: int
-    #: Built from this repository, not fetched.
+    #: Of the image that is built from this repository, not fetched.
     ours: bool
     #: The services before it, and what of each it waits for.
     needs: Mapping[str, str] = field(default_factory=dict)
@@ -43,7 +43,9 @@ def services(files: Sequence[Path], environ: Mapping[str, str]) -> dict[str, Ser
     merged: dict[str, Any] = {}
     for file in files:
         merged = _over(merged, yaml.safe_load(file.read_text()))
-    found = {name: _service(name, _filled(body, environ)) for name, body in merged["services"].items()}
+    bodies = {name: _filled(body, environ) for name, body in merged["services"].items()}
+    built = {body.get("image") for body in bodies.values() if "build" in body}
+    found = {name: _service(name, body, built) for name, body in bodies.items()}
     return {name: found[name] for name in _ordered(found)}
 
 
@@ -71,7 +73,7 @@ def _variable(match: "re.Match[str]", environ: Mapping[str, str]) -> str:
     return value or (match["text"] or "" if match["how"] == ":-" else "")
 
 
-def _service(name: str, body: Mapping[str, Any]) -> Service:
+def _service(name: str, body: Mapping[str, Any], built: Container[str]) -> Service:
     needs = body.get("depends_on") or {}
     if isinstance(needs, list):
         needs = {each: {"condition": "service_started"} for each in needs}
@@ -81,7 +83,7 @@ def _service(name: str, body: Mapping[str, Any]) -> Service:
         command=[str(word) for word in body.get("command") or ()],
         environment={key: str(value) for key, value in (body.get("environment") or {}).items()},
         replicas=int((body.get("deploy") or {}).get("replicas", 1)),
-        ours="build" in body,
+        ours=body.get("image") in built,
         needs={each: how["condition"] for each, how in needs.items()},
         cpu_shares=int(body.get("cpu_shares") or 0) or ORDINARY_SHARES,
     )

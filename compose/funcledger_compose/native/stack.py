@@ -23,6 +23,8 @@ COMPOSE_FILE = RECIPES.parent / "compose.yaml"
 PATIENCE = 60.0
 #: Broker settings that say where it is, which here is elsewhere than in a container.
 _PLACE = re.compile(r"(advertised\.)?listeners|log\.dirs|node\.id|process\.roles|controller\..*|listener\..*")
+#: Settings of services that name other clusters than the ones started here, and accounts for them.
+_ELSEWHERE = re.compile(r"FUNCLEDGER_(KAFKA_(BOOTSTRAP|SECURITY|SASL|SSL)|MONGO_URI)\w*")
 
 
 class Stack:
@@ -41,7 +43,8 @@ class Stack:
     ) -> None:
         """``environ`` fills in the file's variables; ``port`` is the door's, 0 picks a free one."""
         self.folder = folder
-        self._services = services(files, environ)
+        ours = {name: value for name, value in environ.items() if not _ELSEWHERE.fullmatch(name)}
+        self._services = services(files, ours)
         self._port = port or free_port()
         self._mongo = folder / "mongo"
         self.processes: dict[str, list[NativeProcess]] = {}
