@@ -36,7 +36,9 @@ class LagMetric:
             registry=registry,
         )
         self._dead = Gauge(
-            "funcledger_dead_letters", "Records on the log that could not be read", registry=registry
+            "funcledger_dead_letters",
+            "Records on the log that could not be read; each projector tells of all of them",
+            registry=registry,
         )
         self._looking: asyncio.Task[None] | None = None
 
