@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NoReturn, Protocol
 
 import pytest
+from tests.support.containers import ContainerKafka, ContainerMongo, ContainerRegistry
 
 from funcledger_compose.native.build import PartMissing
 from funcledger_compose.native.process import NativeProcess
@@ -67,7 +68,7 @@ def _pinged() -> bool:
 @functools.cache
 def kafka() -> Part:
     """One broker for all tests of this process; each test has a prefix of its own."""
-    return _brought("kafka", _native_kafka, _container_kafka)
+    return _brought("kafka", _native_kafka, ContainerKafka)
 
 
 @functools.cache
@@ -138,69 +139,3 @@ def _native_registry(folder: Path) -> NativeProcess:
     process = server(folder)
     process.start()
     return process
-
-
-def _container_kafka() -> Part:
-    return ContainerKafka()
-
-
-class ContainerKafka:
-    """The broker from testcontainers, with the limits that production has."""
-
-    def __init__(self) -> None:
-        from testcontainers.community.kafka import KafkaContainer
-
-        container = KafkaContainer("apache/kafka:4.0.0")
-        for name in ("KAFKA_MESSAGE_MAX_BYTES", "KAFKA_REPLICA_FETCH_MAX_BYTES"):
-            container.with_env(name, "6356992")
-        container.with_env("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false")
-        self._container = container.start()
-
-    @property
-    def address(self) -> str:
-        """Host and port."""
-        return str(self._container.get_bootstrap_server())
-
-    def stop(self) -> None:
-        """End it."""
-        self._container.stop()
-
-
-class ContainerMongo:
-    """MongoDB itself, from testcontainers."""
-
-    def __init__(self) -> None:
-        from testcontainers.community.mongodb import MongoDbContainer
-
-        self._container = MongoDbContainer("mongo:8.0").start()
-
-    @property
-    def address(self) -> str:
-        """Host and port, with the account that the container makes."""
-        url: str = self._container.get_connection_url()
-        return url.removeprefix("mongodb://").rstrip("/")
-
-    def stop(self) -> None:
-        """End it."""
-        self._container.stop()
-
-
-class ContainerRegistry:
-    """Apicurio from its own image, in memory."""
-
-    def __init__(self) -> None:
-        from testcontainers.core.container import DockerContainer
-        from testcontainers.core.wait_strategies import HttpWaitStrategy
-
-        ready = HttpWaitStrategy(8080, "/apis/ccompat/v7/subjects")
-        made = DockerContainer("apicurio/apicurio-registry:3.0.9").with_exposed_ports(8080)
-        self._container = made.waiting_for(ready).start()
-
-    @property
-    def address(self) -> str:
-        """Host and port."""
-        return f"{self._container.get_container_host_ip()}:{self._container.get_exposed_port(8080)}"
-
-    def stop(self) -> None:
-        """End it."""
-        self._container.stop()
