@@ -8,6 +8,7 @@ from tests.chaos.distributed import Distributed
 from tests.chaos.report import report
 from tests.chaos.run import Plan, run
 from tests.support import parts
+from tests.support.axes import DIRECT, GATEWAY
 from tests.support.seeds import seeded
 
 from funcledger_compose.native.build import PartMissing
@@ -15,11 +16,14 @@ from funcledger_compose.native.build import PartMissing
 
 @pytest.mark.distributed
 @pytest.mark.timeout(600)
-def test_whatever_is_killed_nothing_acknowledged_is_lost_and_nothing_ends_twice(tmp_path: Path) -> None:
+@pytest.mark.parametrize("direct", [False, True], ids=[GATEWAY, DIRECT])
+def test_whatever_is_killed_nothing_acknowledged_is_lost_and_nothing_ends_twice(
+    tmp_path: Path, direct: bool
+) -> None:
     plan = Plan(seeded().randrange(2**32), tasks=1000, kills=15, seconds=60)
     try:
-        case = run(plan, Distributed(tmp_path), tmp_path)
+        case = run(plan, Distributed(tmp_path, direct=direct), tmp_path)
     except PartMissing as error:
         parts.absent("the distributed services", str(error))
-    print(report(case, f"distributed, {plan}"))
+    print(report(case, f"direct={direct}, {plan}"))
     assert findings(case) == {}
