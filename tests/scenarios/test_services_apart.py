@@ -2,9 +2,13 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -206,6 +210,15 @@ def test_row30_one_after_the_other_is_replaced_under_load_and_nobody_notices(
             process.start()
             deployment.stack.ready(process)
         assert load.result(120) == [0.0] * 60
+
+
+@pytest.mark.slow  # on a busy machine the database's stand-in needs longer for the tour's burst than it asks
+def test_the_tour_of_the_readme_runs_on_services_apart(deployment: Deployment) -> None:
+    tour = [sys.executable, str(Path(__file__).parents[2] / "examples" / "tour.py"), "lab"]
+    told = os.environ | deployment.environment
+    done = subprocess.run(tour, env=told, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert not done.stderr
 
 
 def test_whoever_meets_a_service_that_still_waits_for_its_database_is_answered_by_the_other_one(
