@@ -51,6 +51,8 @@ class Running(Protocol):
 
     def endpoint(self, name: str = "lab", workers: int = 2) -> AbstractContextManager[str]: ...
 
+    def agent(self, name: str, credential: str, workers: int = 2) -> AbstractContextManager[object]: ...
+
 
 @contextmanager
 def running(axis: str, folder: Path) -> Iterator[Running]:
@@ -62,6 +64,18 @@ def running(axis: str, folder: Path) -> Iterator[Running]:
     deployment = distributed.Deployment(distributed.shared(), folder, direct=axis == DIRECT)
     with deployment.endpoint("lab"):
         yield deployment
+
+
+@contextmanager
+def running_with_backlog(axis: str, folder: Path, tasks: int) -> Iterator[Running]:
+    """A deployment whose endpoints may have so many unfinished tasks; it has no endpoint yet."""
+    if axis == EMBEDDED:
+        with service(backlog=tasks) as started:
+            yield started
+        return
+    stack = distributed.shared()
+    with distributed.door_with_backlog(stack, folder, tasks) as url:
+        yield distributed.Deployment(stack, folder, direct=axis == DIRECT, url=url)
 
 
 @asynccontextmanager

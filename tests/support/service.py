@@ -54,13 +54,13 @@ class Service:
         """An endpoint of that name with an agent that is online; its id. Registered anew."""
         with self.client() as client:
             made = client.register_endpoint(name)
-            with self.agent(made["credential"], workers):
+            with self.agent(name, made["credential"], workers):
                 until_sync(lambda: client.get_endpoint_status(name)["status"] == "online", 15.0)
                 yield made["endpoint_id"]
 
     @contextmanager
-    def agent(self, credential: str, workers: int = 2) -> Iterator[None]:
-        """An agent with this credential."""
+    def agent(self, _name: str, credential: str, workers: int = 2) -> Iterator[None]:
+        """The agent of a registered endpoint."""
         stop = asyncio.Event()
         running = asyncio.run_coroutine_threadsafe(self._run_agent(credential, workers, stop), self._loop)
         try:
