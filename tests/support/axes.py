@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from tests.support import distributed, parts
+from tests.support import distributed, logs, parts
 from tests.support.endpoint import PARTITION, Endpoint
 from tests.support.endpoints import TestEndpoint, gateway_over, say
 from tests.support.server import serving
@@ -58,7 +58,7 @@ class Running(Protocol):
 def running(axis: str, folder: Path) -> Iterator[Running]:
     """A deployment with the endpoint ``lab``."""
     if axis == EMBEDDED:
-        with service() as started, started.endpoint("lab"):
+        with service(folder=folder) as started, started.endpoint("lab"):
             yield started
         return
     deployment = distributed.Deployment(distributed.shared(), folder, direct=axis == DIRECT)
@@ -70,7 +70,7 @@ def running(axis: str, folder: Path) -> Iterator[Running]:
 def running_with_backlog(axis: str, folder: Path, tasks: int) -> Iterator[Running]:
     """A deployment whose endpoints may have so many unfinished tasks; it has no endpoint yet."""
     if axis == EMBEDDED:
-        with service(backlog=tasks) as started:
+        with service(folder=folder, backlog=tasks) as started:
             yield started
         return
     stack = distributed.shared()
@@ -79,10 +79,11 @@ def running_with_backlog(axis: str, folder: Path, tasks: int) -> Iterator[Runnin
 
 
 @asynccontextmanager
-async def endpoint_on(axis: str) -> AsyncIterator[Endpoint]:
+async def endpoint_on(axis: str, folder: Path) -> AsyncIterator[Endpoint]:
     """An endpoint whose agent reaches the log in the way of the axis."""
     if axis == EMBEDDED:
-        yield await Endpoint.create()
+        async with logs.sqlite(folder) as embedded:
+            yield await Endpoint.create(embedded)
         return
     log = KafkaLog(KafkaSettings(parts.kafka().address, prefix=_prefix()))
     try:
