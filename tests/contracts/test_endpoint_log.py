@@ -1,19 +1,20 @@
-"""What every ``EndpointLog`` keeps: directly on a log, and through a real gateway over HTTP."""
+"""What every ``EndpointLog`` keeps: directly on each log, and through a real gateway over HTTP."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
-from tests.support.endpoints import TestEndpoint, function_registered, gateway_over, memory_log, say
+from tests.support import logs
+from tests.support.endpoints import TestEndpoint, function_registered, gateway_over, make_topics, say
 from tests.support.server import serving
 
 from funcledger_event_log.direct import DirectEndpointLog
 from funcledger_event_log.endpoint_port import CredentialRefused, EndpointLog, Fenced
 from funcledger_event_log.http import HttpEndpointLog
-from funcledger_event_log.memory import MemoryLog
-from funcledger_event_log.port import Committed
+from funcledger_event_log.port import Committed, EventLog
 from funcledger_event_log.records import Record, TopicPartition
 from funcledger_schemas.events import Event, TaskCancelRequested, TaskSubmitted
 from funcledger_schemas.ids import new_id
@@ -25,16 +26,27 @@ WIDE = {"credit": 1000, "credit_bytes": 1 << 20}
 class World:
     """A log with two endpoints that share a partition, and a way to be the agent of each."""
 
-    log: MemoryLog
+    log: EventLog
     ours: TestEndpoint
     theirs: TestEndpoint
     agent: Callable[[TestEndpoint], EndpointLog]
 
 
+#: The log as its server has it; a process beside that one takes no agents.
+LOGS = [each for each in logs.LOGS if "beside" not in each.values]
+
+
+@pytest.fixture(params=LOGS)
+async def log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EventLog]:
+    async with logs.ADAPTERS[request.param](tmp_path) as opened:
+        await make_topics(opened)
+        yield opened
+
+
 @pytest.fixture(params=["direct", "http"])
-async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+async def world(request: pytest.FixtureRequest, log: EventLog) -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
-        log, ours, theirs = await memory_log(), TestEndpoint(), TestEndpoint(owner="bob")
+        ours, theirs = TestEndpoint(), TestEndpoint(owner="bob")
         await say(log, ours.registered(), theirs.registered())
 
         def opened(agent: EndpointLog) -> EndpointLog:
@@ -52,7 +64,7 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
 async def taken(agent: EndpointLog, count: int, start: int = 0, **credit: int) -> list[Record]:
     """The first records of the feed; no more are waited for."""
     found: list[Record] = []
-    async with asyncio.timeout(5), aclosing(agent.follow_tasks(start, **{**WIDE, **credit})) as batches:
+    async with asyncio.timeout(20), aclosing(agent.follow_tasks(start, **{**WIDE, **credit})) as batches:
         async for batch in batches:
             found += batch
             if len(found) >= count:
@@ -88,7 +100,7 @@ async def test_the_feed_goes_on_with_what_is_appended_while_it_is_followed(world
     tasks = [world.ours.submitted() for _ in range(3)]
     await say(world.log, tasks[0], partition=1)
     seen: list[Event] = []
-    async with asyncio.timeout(5), aclosing(agent.follow_tasks(0, **WIDE)) as batches:
+    async with asyncio.timeout(20), aclosing(agent.follow_tasks(0, **WIDE)) as batches:
         async for batch in batches:
             seen += [record.event() for record in batch]
             if len(seen) == 3:

@@ -1,6 +1,7 @@
 """Scenarios run on every axis, but for what tests/axes.toml leaves out."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 from tests.support import axes
@@ -21,9 +22,9 @@ def running(axis: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[axe
 
 
 @pytest.fixture
-async def endpoint(axis: str) -> AsyncIterator[Endpoint]:
+async def endpoint(axis: str, tmp_path: Path) -> AsyncIterator[Endpoint]:
     """An endpoint of a test's own, without services."""
-    async with axes.endpoint_on(axis) as made:
+    async with axes.endpoint_on(axis, tmp_path) as made:
         yield made
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.axes import Running
 from tests.support.poll import until_sync
 from tests.support.standalone import Standalone, standalone
 
@@ -18,16 +19,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
         yield started
 
 
-def test_a_listing_of_tasks_tells_how_long_each_ran(server: Standalone) -> None:
-    with server.client() as client:
-        task = client.run(7, endpoint_id="local", function_id=client.register_function(squared))
+def test_a_listing_of_tasks_tells_how_long_each_ran(running: Running, tmp_path: Path) -> None:
+    user = Standalone(tmp_path / "nothing")
+    user.more = {"FUNCLEDGER_URL": running.url, "FUNCLEDGER_TOKEN": running.token}
+    with running.client() as client:
+        task = client.run(7, endpoint_id="lab", function_id=client.register_function(squared))
         assert client.get_result(task, timeout=30) == 49
         shown = client.get_task(task)["run_time"]
         (listed,) = client.get_tasks(limit=1)
     assert 0 < listed["run_time"] == shown
-    (told,) = server.cli_json("task", "list", "--limit", "1")
+    (told,) = user.cli_json("task", "list", "--limit", "1")
     assert (told["task_id"], told["run_time"]) == (task, shown)
-    table = server.cli("task", "list").stdout
+    table = user.cli("task", "list").stdout
     assert f"{shown:.3f} s" in table
     assert "RAN" in table
 

@@ -4,15 +4,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from tests.support.service import service
+from tests.support.axes import Running
 
 from funcledger import Client, errors
 from funcledger_schemas.ids import new_id
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[Client]:
-    with service() as running, running.client() as made:
+def client(running: Running) -> Iterator[Client]:
+    with running.client() as made:
         made.register_endpoint("lab bench.1")
         yield made
 
@@ -29,7 +29,7 @@ CALLS: dict[str, Callable[[Client, str], Any]] = {
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 @pytest.mark.parametrize(
-    "name", ["../etc", "..", ".", "/", "a/b", "a//b", "?role=owner", "#x", "%2F", "é", " ", "lab"]
+    "name", ["../etc", "..", ".", "/", "a/b", "a//b", "?role=owner", "#x", "%2F", "é", " ", "lab bench"]
 )
 def test_a_name_that_nobody_has_is_not_found(
     client: Client, name: str, call: Callable[[Client, str], Any]

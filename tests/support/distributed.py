@@ -21,6 +21,8 @@ from tests.support.standalone import funcledger
 
 from funcledger import Client
 from funcledger_compose.native.build import PartMissing
+from funcledger_compose.native.door import door
+from funcledger_compose.native.process import NativeProcess, free_port
 from funcledger_compose.native.stack import COMPOSE_FILE, Stack
 from funcledger_web.tokens import USER_PREFIX, digest, new_token
 
@@ -56,12 +58,33 @@ def shared() -> Stack:
     return stack
 
 
+@contextmanager
+def door_with_backlog(stack: Stack, folder: Path, tasks: int) -> Iterator[str]:
+    """Where clients meet one more command API of a stack, with this limit, beside its other services."""
+    port = free_port()
+    told = {"FUNCLEDGER_PORT": str(port), "FUNCLEDGER_BACKLOG_TASKS": str(tasks)}
+    environment = stack.environment("command-api") | told
+    api = NativeProcess(funcledger("serve", "command-api"), port, folder / "command-api.log", environment)
+    queries, gateways = (" ".join(stack.addresses(role)) for role in ("query-api", "gateway"))
+    ways = {"COMMAND_API": api.address, "QUERY_API": queries, "GATEWAY": gateways}
+    entrance = door(folder / "door", free_port(), ways)
+    try:
+        api.start()
+        stack.ready(api)
+        entrance.start()
+        yield f"http://{entrance.address}"
+    finally:
+        entrance.stop()
+        api.stop()
+
+
 class Deployment:
     """A running stack as its users see it; endpoints are agents in processes of their own."""
 
-    def __init__(self, stack: Stack, folder: Path, *, direct: bool = False) -> None:
+    def __init__(self, stack: Stack, folder: Path, *, direct: bool = False, url: str = "") -> None:
+        """``url`` where its users come in by another door."""
         self.stack = stack
-        self.url = stack.url
+        self.url = url or stack.url
         self.token, self.other_token = next(_unused)
         self.folder = folder
         self._direct = direct

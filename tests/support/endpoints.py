@@ -18,7 +18,7 @@ from funcledger_event_log.records import NewRecord
 from funcledger_gateway.door import Door
 from funcledger_gateway.fencing import EpochTail
 from funcledger_gateway.routes import routers
-from funcledger_schemas import events
+from funcledger_schemas import envelope, events
 from funcledger_schemas.ids import new_id
 from funcledger_web.app import application
 from funcledger_web.auth import AnyOf
@@ -121,11 +121,14 @@ def function_registered(payload: bytes) -> events.FunctionRegistered:
 async def memory_log() -> MemoryLog:
     """An empty log with every topic."""
     log = MemoryLog()
-    for topic in ("functions", "endpoints", "dead_letters", "audit"):
-        await log.create_topic(topic, 1)
-    for topic in ("tasks", "results", "heartbeats"):
-        await log.create_topic(topic, PARTITIONS)
+    await make_topics(log)
     return log
+
+
+async def make_topics(log: EventLog) -> None:
+    """Every topic, on an empty log."""
+    for topic in envelope.TOPICS:
+        await log.create_topic(topic, PARTITIONS if topic in envelope.BY_ENDPOINT else 1)
 
 
 async def say(log: EventLog, *said: events.Event, partition: int = 0) -> list[int]:

@@ -1,11 +1,13 @@
-"""All that a client meets, over a log and read models in memory, in a thread of its own."""
+"""All that a client meets, on the embedded log and read models or those in memory, in a thread of its own."""
 
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
+from tests.support import logs, stores
 from tests.support.apps import ADA, BOB, TOKENS, always_ready
 from tests.support.commands import with_topics
 from tests.support.poll import until_sync
@@ -30,6 +32,7 @@ from funcledger_gateway.routes import routers as gateway_routers
 from funcledger_projectors.runner import Projector
 from funcledger_query_api.api import QuerySide
 from funcledger_read_models.memory import MemoryStore
+from funcledger_read_models.port import ReadModelStore
 from funcledger_schemas.limits import BACKLOG_TASKS
 from funcledger_web.app import application
 from funcledger_web.auth import AnyOf
@@ -54,13 +57,13 @@ class Service:
         """An endpoint of that name with an agent that is online; its id. Registered anew."""
         with self.client() as client:
             made = client.register_endpoint(name)
-            with self.agent(made["credential"], workers):
+            with self.agent(name, made["credential"], workers):
                 until_sync(lambda: client.get_endpoint_status(name)["status"] == "online", 15.0)
                 yield made["endpoint_id"]
 
     @contextmanager
-    def agent(self, credential: str, workers: int = 2) -> Iterator[None]:
-        """An agent with this credential."""
+    def agent(self, _name: str, credential: str, workers: int = 2) -> Iterator[None]:
+        """The agent of a registered endpoint."""
         stop = asyncio.Event()
         running = asyncio.run_coroutine_threadsafe(self._run_agent(credential, workers, stop), self._loop)
         try:
@@ -82,15 +85,20 @@ class Service:
 
 
 @contextmanager
-def service(log: EventLog | None = None, backlog: int = BACKLOG_TASKS) -> Iterator[Service]:
-    """The whole of it until the end of the block; an endpoint may have ``backlog`` unfinished tasks."""
+def service(
+    log: EventLog | None = None, *, folder: Path | None = None, backlog: int = BACKLOG_TASKS
+) -> Iterator[Service]:
+    """The whole of it until the end of the block, on what users of one machine get: files, in ``folder``.
+
+    Without one, log and read models are in memory. An endpoint may have ``backlog`` unfinished tasks.
+    """
     started: list[Service] = []
     failed: list[BaseException] = []
     stop = asyncio.Event()
 
     async def run() -> None:
         try:
-            async with _server(log or MemoryLog(), backlog) as url:
+            async with _storage(log, folder) as (kept, store), _server(kept, store, backlog) as url:
                 started.append(Service(url, asyncio.get_running_loop()))
                 await stop.wait()
         except BaseException as error:
@@ -111,10 +119,21 @@ def service(log: EventLog | None = None, backlog: int = BACKLOG_TASKS) -> Iterat
 
 
 @asynccontextmanager
-async def _server(log: EventLog, tasks: int) -> AsyncIterator[str]:
+async def _storage(
+    log: EventLog | None, folder: Path | None
+) -> AsyncIterator[tuple[EventLog, ReadModelStore]]:
+    if folder is None:
+        yield log or MemoryLog(), MemoryStore()
+        return
+    async with logs.sqlite(folder) as embedded, stores.sqlite(folder) as store:
+        yield log or embedded, store
+
+
+@asynccontextmanager
+async def _server(log: EventLog, store: ReadModelStore, tasks: int) -> AsyncIterator[str]:
     await with_topics(log)
     async with AsyncExitStack() as stack:
-        store, catalogue = MemoryStore(), Catalogue()
+        catalogue = Catalogue()
         tail = Tail(log, TOPICS, catalogue.apply, name="catalogue")
         epochs, query = EpochTail(log, Fence(), {}), QuerySide(log, store)
         backlog = Backlog(log, tasks=tasks)
