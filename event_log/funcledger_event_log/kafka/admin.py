@@ -62,6 +62,17 @@ class Admin:
         answers = await self.ask_all(lambda client, timeout: {None: call(client, timeout)})
         return answers[None]
 
+    async def brokers(self) -> int:
+        """How many the cluster has now.
+
+        Raises:
+            LogUnavailable: the cluster cannot be asked, or none has registered yet.
+        """
+        found = await self.ask(lambda client, timeout: client.describe_cluster(request_timeout=timeout))
+        if not found.nodes:
+            raise LogUnavailable("no broker has registered with the cluster yet")
+        return len(found.nodes)
+
     async def ask_all(self, call: Callable[[AdminClient, float], Mapping[K, "Future[Any]"]]) -> dict[K, Any]:
         """The answers to several questions that go out together."""
         deadline = asyncio.get_running_loop().time() + _PATIENCE
