@@ -30,6 +30,9 @@ from funcledger_schemas.ids import new_id
 
 pytestmark = pytest.mark.distributed
 
+#: No client can be made of them, as for the moment in which somebody replaces the file.
+UNUSABLE = {"security.protocol": "SSL", "ssl.ca.location": "/nowhere/ca.pem"}
+
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NativeProcess]:
@@ -100,6 +103,37 @@ async def test_row_7_a_fatal_error_rebuilds_the_producer_with_readiness_red_mean
         assert len(build.built) == 2
         found = Counter(values(await collect(log, {at(0): 0}, (await log.ends("tasks"))[0])))
         assert (found[b"before"], found[b"refused"], found[b"after"]) == (1, 0, 1)
+
+
+async def test_row_7_a_producer_that_cannot_be_rebuilt_yet_is_tried_again_with_readiness_red_meanwhile(
+    broker: NativeProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    build = Builder()
+    async with opened(broker, build) as log:
+        await log.append([new(b"before")])
+        build.further = UNUSABLE
+        fail_for_good(build.built[0])
+        await until(lambda: caplog.text.count("no new producer can be made") >= 2)
+        assert not await log.ready()
+        with pytest.raises(LogUnavailable):
+            await log.append([new(b"refused")])
+        build.further = {}
+        await until(log.ready)
+        await log.append([new(b"after")])
+        assert values(await collect(log, {at(0): 0}, 2)) == [b"before", b"after"]
+
+
+async def test_row_7_a_log_whose_producer_cannot_be_rebuilt_closes_all_the_same(
+    broker: NativeProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    build = Builder()
+    async with opened(broker, build) as log:
+        await log.append([new(b"before")])
+        build.further = UNUSABLE
+        fail_for_good(build.built[0])
+        await until(lambda: "trying again in 2 s" in caplog.text)
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 1.5
 
 
 async def test_row_13_a_producer_that_has_lost_the_cluster_for_good_is_built_anew(

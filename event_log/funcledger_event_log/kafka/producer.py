@@ -23,6 +23,8 @@ _log = logging.getLogger(__name__)
 #: What may wait for acknowledgement before more is refused.
 WAITING_BYTES = 256 << 20
 WAITING_RECORDS = 500_000
+#: Seconds before a producer that could not be built is tried again: at first, and in the end.
+_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
 
 
 class _Request:
@@ -105,7 +107,7 @@ class Writer:
         self._build = build
         self._prefixes = Prefixes(settings.schema_ids)
         self._broken = False
-        self._closed = False
+        self._closed = threading.Event()
         self._waiting_bytes = 0
         self._waiting_records = 0
         #: When the first append was made of those since which nothing has been acknowledged.
@@ -118,10 +120,10 @@ class Writer:
     @property
     def ready(self) -> bool:
         """Whether the producer can take records."""
-        return not (self._broken or self._closed)
+        return not (self._broken or self._closed.is_set())
 
     def _poll(self) -> None:
-        while not self._closed:
+        while not self._closed.is_set():
             self._serve(0.1)
             if self._broken:
                 self._renew()
@@ -143,9 +145,25 @@ class Writer:
         self._producer.purge()
         while len(self._producer):
             self._serve(0.1)
-        self._producer = self._build(self._settings.producer())
-        self._silent_since = None
-        self._broken = False
+        if (producer := self._rebuilt()) is not None:
+            self._producer = producer
+            self._silent_since = None
+            self._broken = False
+
+    def _rebuilt(self) -> Producer | None:
+        """A fresh producer as soon as one can be made; None when the log is closed first.
+
+        The library reads certificates when it makes one, and refuses while a file is away or half written.
+        """
+        pause = _PAUSE
+        while not self._closed.is_set():
+            try:
+                return self._build(self._settings.producer())
+            except Exception as error:  # whatever it is, without this thread the log were red for ever
+                _log.warning("no new producer can be made; trying again in %g s: %s", pause, error)
+            self._closed.wait(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        return None
 
     async def learn(self, topic: str) -> None:
         """Have the producer look at the topic's partitions anew; it refuses those it has not heard of."""
@@ -233,6 +251,6 @@ class Writer:
     def close(self) -> None:
         """Send what was accepted, then stop."""
         self._producer.flush(self._settings.delivery_timeout)
-        self._closed = True
+        self._closed.set()
         self._poller.join()
         self._looking.shutdown(wait=False)
