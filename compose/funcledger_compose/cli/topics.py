@@ -108,4 +108,4 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(work)
     except LogError as error:
-        fail(f"the Kafka cluster does not do it: {error}. Is FUNCLEDGER_KAFKA_BOOTSTRAP right?")
+        fail(f"the Kafka cluster does not do it: {error}. See FUNCLEDGER_KAFKA_* (docs/production.md)")
