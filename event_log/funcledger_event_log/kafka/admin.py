@@ -98,17 +98,22 @@ class Admin:
 
     async def _once(self, call: Callable[[AdminClient, float], Mapping[K, "Future[Any]"]]) -> dict[K, Any]:
         client = self._client
-        client.poll(0)  # hands on what the client has logged
-        futures = call(client, ANSWER_TIMEOUT)
-        answers = await asyncio.gather(
-            *(asyncio.wrap_future(future) for future in futures.values()), return_exceptions=True
-        )
-        for answer in answers:
-            if isinstance(answer, BaseException):
-                self._doubt(client, answer)
-                raise answer
-        self._heard = ""
-        return dict(zip(futures, answers, strict=True))
+        try:
+            client.poll(0)  # hands on what the client has logged
+            futures = call(client, ANSWER_TIMEOUT)
+            answers = await asyncio.gather(
+                *(asyncio.wrap_future(future) for future in futures.values()), return_exceptions=True
+            )
+            for answer in answers:
+                if isinstance(answer, BaseException):
+                    self._doubt(client, answer)
+                    raise answer
+            self._heard = ""
+            return dict(zip(futures, answers, strict=True))
+        finally:
+            # An error and the frame that it is raised from hold each other until Python looks for such
+            # pairs: hardly ever in a process that waits. A client that is replaced would stay, four threads.
+            del client
 
     def _doubt(self, client: AdminClient, error: BaseException) -> None:
         """Ask another client from now on, if this one waited in vain and nobody has replaced it yet."""
