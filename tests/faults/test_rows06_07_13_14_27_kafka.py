@@ -152,6 +152,26 @@ async def test_row_13_a_producer_that_has_lost_the_cluster_for_good_is_built_ane
         await asyncio.to_thread(writer.close)
 
 
+async def test_row_13_readiness_is_red_until_appends_get_through_though_the_cluster_answers(
+    broker: NativeProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found with three brokers, of which the last one goes on to answer questions and can take nothing."""
+    monkeypatch.setattr(producer, "ANSWER_TIMEOUT", 0.5)
+    async with opened(broker) as made:
+        settings = dataclasses.replace(made.settings, delivery_timeout=0.5)
+        log = KafkaLog(settings, producer=astray(Producer))
+        assert await log.partitions("tasks") == 2
+        assert await log.ready()
+        with pytest.raises(LogUnavailable):
+            await log.append([new(b"x")])
+        assert log._writer.ready
+        assert not await log.ready()
+        # Nobody appends any more, and it is found out all the same when that is possible again.
+        await until(log.ready, timeout=20)
+        await log.append([new(b"x")])
+        await log.close()
+
+
 async def test_row_13_a_client_that_has_lost_the_cluster_for_good_is_asked_once_more_and_replaced(
     broker: NativeProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,8 +42,10 @@ class Writer:
         self._closed = threading.Event()
         self._waiting_bytes = 0
         self._waiting_records = 0
-        #: When the first append was made of those since which nothing has been acknowledged.
+        #: When the first of those was begun that came to nothing since something was acknowledged.
         self._silent_since: float | None = None
+        #: Whether an append came to nothing since one was acknowledged last.
+        self.in_doubt = False
         self._looking = ThreadPoolExecutor(1, thread_name_prefix="kafka-producer-look")
         self._producer = build(settings.producer())
         self._poller = threading.Thread(target=self._poll, name="kafka-producer", daemon=True)
@@ -100,9 +102,11 @@ class Writer:
     async def learn(self, topic: str) -> None:
         """Have the producer look at the topic's partitions anew; it refuses those it has not heard of."""
         look = functools.partial(self._producer.list_topics, self._settings.topic(topic), ANSWER_TIMEOUT)
+        begun = time.monotonic()
         try:
             await asyncio.get_running_loop().run_in_executor(self._looking, look)
         except KafkaException as error:
+            self._doubt(begun)
             raise LogUnavailable(f"the broker could not be asked about {topic}: {error}") from error
 
     async def append(self, records: Sequence[NewRecord], size: int) -> list[Position]:
@@ -124,24 +128,31 @@ class Writer:
         self._check_room(len(records), size)
         self._waiting_bytes += size
         self._waiting_records += len(records)
-        self._silent_since = self._silent_since or time.monotonic()
+        begun = time.monotonic()
         try:
             self._send(records, request)
             positions = await request.done
-            self._silent_since = None
+            self._trust()
             return positions
         except OutcomeUnknown:
-            self._doubt(request)
+            if request.reached:
+                self._trust()
+            else:
+                self._doubt(begun)
             raise
         finally:
             self._waiting_bytes -= size
             self._waiting_records -= len(records)
 
-    def _doubt(self, request: Request) -> None:
-        if request.reached:
-            self._silent_since = None
-        since = self._silent_since
-        if since is not None and time.monotonic() - since > 2 * self._settings.delivery_timeout:
+    def _trust(self) -> None:
+        """Something was acknowledged."""
+        self._silent_since, self.in_doubt = None, False
+
+    def _doubt(self, begun: float) -> None:
+        """What began then came to nothing."""
+        self.in_doubt = True
+        self._silent_since = self._silent_since or begun
+        if time.monotonic() - self._silent_since > 2 * self._settings.delivery_timeout:
             _log.warning("nothing has got through to the broker for long; the producer is built anew")
             self._broken = True
 
