@@ -74,8 +74,9 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     kafka_bootstrap: str = "127.0.0.1:9092"
     #: What names of topics and consumer groups in the cluster begin with.
     kafka_topic_prefix: str = "funcledger."
-    #: Copies of each partition of new topics; one fewer must be in sync for an append.
-    kafka_replication: int = 1
+    #: Copies of each partition of new topics, all but one of which must be in sync for an append; by default
+    #: as many as there are brokers, three at most.
+    kafka_replication: int | None = None
     #: As librdkafka knows them: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL; PLAIN, SCRAM-SHA-512 ...
     kafka_security_protocol: str = ""
     kafka_sasl_mechanism: str = ""
@@ -172,7 +173,7 @@ def _checked(settings: Settings) -> Settings:
         raise SettingsError(f"partitions must be between 1 and 10,000, not {settings.partitions}")
     if settings.workers < 0:
         raise SettingsError(f"workers must not be negative, not {settings.workers}")
-    if settings.kafka_replication < 1:
+    if settings.kafka_replication is not None and settings.kafka_replication < 1:
         raise SettingsError(f"kafka_replication must be at least 1, not {settings.kafka_replication}")
     for name in ("request_burst", "open_waits", "backlog_tasks", "backlog_bytes"):
         if getattr(settings, name) < 1:

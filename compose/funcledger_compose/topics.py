@@ -38,14 +38,15 @@ async def look(settings: Settings) -> tuple[list[TopicState], list[Finding]]:
         LogUnavailable: the cluster cannot be reached.
     """
     cluster = Cluster(usable_kafka_settings(settings))
-    states = await cluster.topics(TOPICS)
+    states = await cluster.topics((*TOPICS, POSITIONS))
     missing = [state for state in states if not state.partitions]
+    # Positions are made by whoever keeps the first one, if it may.
     found = [
-        Finding(f"there is no topic {state.name}; make it: funcledger topics create", True)
+        Finding(f"there is no topic {state.name}; make it: funcledger topics create", state.topic in TOPICS)
         for state in missing
     ]
     there = [state for state in states if state.partitions]
-    return states, found + findings(there)
+    return states, found + findings(there, await cluster.brokers())
 
 
 async def check(settings: Settings) -> None:

@@ -30,6 +30,9 @@ from funcledger_schemas.ids import new_id
 
 pytestmark = pytest.mark.distributed
 
+#: No client can be made of them, as for the moment in which somebody replaces the file.
+UNUSABLE = {"security.protocol": "SSL", "ssl.ca.location": "/nowhere/ca.pem"}
+
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NativeProcess]:
@@ -102,6 +105,37 @@ async def test_row_7_a_fatal_error_rebuilds_the_producer_with_readiness_red_mean
         assert (found[b"before"], found[b"refused"], found[b"after"]) == (1, 0, 1)
 
 
+async def test_row_7_a_producer_that_cannot_be_rebuilt_yet_is_tried_again_with_readiness_red_meanwhile(
+    broker: NativeProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    build = Builder()
+    async with opened(broker, build) as log:
+        await log.append([new(b"before")])
+        build.further = UNUSABLE
+        fail_for_good(build.built[0])
+        await until(lambda: caplog.text.count("no new producer can be made") >= 2)
+        assert not await log.ready()
+        with pytest.raises(LogUnavailable):
+            await log.append([new(b"refused")])
+        build.further = {}
+        await until(log.ready)
+        await log.append([new(b"after")])
+        assert values(await collect(log, {at(0): 0}, 2)) == [b"before", b"after"]
+
+
+async def test_row_7_a_log_whose_producer_cannot_be_rebuilt_closes_all_the_same(
+    broker: NativeProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    build = Builder()
+    async with opened(broker, build) as log:
+        await log.append([new(b"before")])
+        build.further = UNUSABLE
+        fail_for_good(build.built[0])
+        await until(lambda: "trying again in 2 s" in caplog.text)
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 1.5
+
+
 async def test_row_13_a_producer_that_has_lost_the_cluster_for_good_is_built_anew(
     broker: NativeProcess,
 ) -> None:
@@ -116,6 +150,26 @@ async def test_row_13_a_producer_that_has_lost_the_cluster_for_good_is_built_ane
         assert not await appended()
         await until(appended, timeout=20)
         await asyncio.to_thread(writer.close)
+
+
+async def test_row_13_readiness_is_red_until_appends_get_through_though_the_cluster_answers(
+    broker: NativeProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found with three brokers, of which the last one goes on to answer questions and can take nothing."""
+    monkeypatch.setattr(producer, "ANSWER_TIMEOUT", 0.5)
+    async with opened(broker) as made:
+        settings = dataclasses.replace(made.settings, delivery_timeout=0.5)
+        log = KafkaLog(settings, producer=astray(Producer))
+        assert await log.partitions("tasks") == 2
+        assert await log.ready()
+        with pytest.raises(LogUnavailable):
+            await log.append([new(b"x")])
+        assert log._writer.ready
+        assert not await log.ready()
+        # Nobody appends any more, and it is found out all the same when that is possible again.
+        await until(log.ready, timeout=20)
+        await log.append([new(b"x")])
+        await log.close()
 
 
 async def test_row_13_a_client_that_has_lost_the_cluster_for_good_is_asked_once_more_and_replaced(

@@ -25,16 +25,17 @@ def fail_for_good(producer: Producer) -> None:
 
 
 class Builder:
-    """Builds real producers, keeps them at hand, and can hold the next one back."""
+    """Builds real producers, keeps them, and can hold the next one back or give it ``further`` settings."""
 
     def __init__(self) -> None:
         self.built: list[Producer] = []
         self.may_build = threading.Event()
         self.may_build.set()
+        self.further: dict[str, str] = {}
 
     def __call__(self, settings: dict[str, Any]) -> Producer:
         assert self.may_build.wait(20)
-        self.built.append(Producer(settings))
+        self.built.append(Producer(settings | self.further))
         return self.built[-1]
 
 

@@ -1,5 +1,6 @@
 """Settings of services apart: what reaches the client library, who may come in, and what stays secret."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from funcledger_compose.on_kafka import kafka_settings, usable_kafka_settings
 from funcledger_compose.settings import Secret, Settings, SettingsError, load
 from funcledger_compose.users import users_of
 from funcledger_event_log.kafka.cluster import TopicState, findings
+from funcledger_event_log.kafka.positions import POSITIONS
 from funcledger_event_log.kafka.settings import MESSAGE_BYTES, KafkaSettings
 from funcledger_schemas.envelope import TOPICS
 from funcledger_web.tokens import ENDPOINT_PREFIX, USER_PREFIX, digest, new_token
@@ -39,7 +41,7 @@ def test_sasl_and_tls_are_passed_through_to_every_client() -> None:
         assert client.items() >= expected.items()
         assert "ssl.key.location" not in client, "what is not set is not passed on"
     assert settings.topic("tasks") == "lab.tasks"
-    assert settings.topic_config("tasks")["min.insync.replicas"] == "2"
+    assert settings.topic_config("tasks", settings.copies(5))["min.insync.replicas"] == "2"
 
 
 @pytest.mark.parametrize(
@@ -109,14 +111,34 @@ def test_an_entry_that_cannot_be_read_is_counted_and_never_quoted(line: str) -> 
     assert line not in str(refused.value)
 
 
-def state(topic: str, **config: str) -> TopicState:
-    settings = KafkaSettings("nowhere", replication=3)
+@pytest.mark.parametrize(
+    ("asked", "brokers", "copies", "in_sync"),
+    [
+        ("", 1, 1, "1"),
+        ("", 2, 2, "1"),
+        ("", 3, 3, "2"),
+        ("", 9, 3, "2"),
+        ("1", 3, 1, "1"),
+        ("4", 3, 4, "3"),
+    ],
+)
+def test_new_topics_have_as_many_copies_as_asked_for_or_as_there_are_brokers_at_most_three(
+    asked: str, brokers: int, copies: int, in_sync: str
+) -> None:
+    settings = kafka_settings(told(kafka_replication=asked))
+    assert settings.copies(brokers) == copies
+    assert settings.topic_config("tasks", copies)["min.insync.replicas"] == in_sync
+
+
+def state(topic: str, copies: int = 3, **config: str) -> TopicState:
+    settings = KafkaSettings("nowhere")
     named = {name.replace("_", "."): value for name, value in config.items()}
-    return TopicState(topic, settings.topic(topic), 4, 3, settings.topic_config(topic) | named)
+    return TopicState(topic, settings.topic(topic), 4, copies, settings.topic_config(topic, copies) | named)
 
 
-def test_topics_as_we_make_them_leave_nothing_to_say() -> None:
-    assert findings([state(topic) for topic in TOPICS]) == []
+@pytest.mark.parametrize(("copies", "brokers"), [(1, 1), (3, 3), (3, 5), (3, 2)])
+def test_topics_as_we_make_them_leave_nothing_to_say(copies: int, brokers: int) -> None:
+    assert findings([state(topic, copies) for topic in (*TOPICS, POSITIONS)], brokers) == []
 
 
 @pytest.mark.parametrize(
@@ -127,12 +149,20 @@ def test_topics_as_we_make_them_leave_nothing_to_say() -> None:
         (state("endpoints", cleanup_policy="compact"), "compacted", True),
         (state("functions", retention_ms="604800000"), "retention.ms=-1", True),
         (state("results", min_insync_replicas="1"), "min.insync.replicas=2", False),
+        (
+            state("tasks", 1),
+            "has 1 of the 3 copies that 4 brokers can keep.*kafka-reassign-partitions",
+            False,
+        ),
+        (state(POSITIONS, 2, min_insync_replicas="2"), "has 2 of the 3 copies", False),
+        (state(POSITIONS, message_timestamp_type="CreateTime"), "LogAppendTime", True),
+        (state(POSITIONS, cleanup_policy="delete"), "cleanup.policy=compact", False),
     ],
 )
 def test_a_topic_that_does_not_suit_us_is_named_with_what_to_do(
     found: TopicState, says: str, fatal: bool
 ) -> None:
-    (finding,) = findings([found])
-    assert says in finding.text
+    (finding,) = findings([found], 4)
+    assert re.search(says, finding.text)
     assert f"funcledger.{found.topic}" in finding.text
     assert finding.fatal is fatal

@@ -36,7 +36,9 @@ def create(
             console.print(f"All topics are there, the endpoints' with {present} partitions.")
             return
         _run(make(settings, max(partitions, present)))
-    console.print(f"Made the topics, the endpoints' with {max(partitions, present)} partitions.")
+        states, _ = _run(look(settings))
+    made, copies = max(partitions, present), min(state.replication for state in states)
+    console.print(f"Made the topics, the endpoints' with {made} partitions. Copies of each: {copies}.")
 
 
 @app.command()
@@ -106,4 +108,4 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(work)
     except LogError as error:
-        fail(f"the Kafka cluster does not do it: {error}. Is FUNCLEDGER_KAFKA_BOOTSTRAP right?")
+        fail(f"the Kafka cluster does not do it: {error}. See FUNCLEDGER_KAFKA_* (docs/production.md)")

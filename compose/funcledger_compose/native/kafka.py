@@ -33,27 +33,44 @@ broker.heartbeat.interval.ms=500
 """
 
 
-def broker(folder: Path, settings: Mapping[str, str] | None = None) -> NativeProcess:
+def broker(
+    folder: Path,
+    settings: Mapping[str, str] | None = None,
+    *,
+    accounts: Mapping[str, str] | None = None,
+    cluster: str = "",
+    memory: str = "512m",
+) -> NativeProcess:
     """A broker with its data in ``folder``, formatted on first use; not started yet.
 
-    ``settings`` are further properties, in Kafka's names, in place of ours.
+    ``settings`` are further properties, in Kafka's names, in place of ours; ``{port}`` and ``{controller}``
+    in them are the ports that were chosen. ``accounts`` are passwords by name, for SCRAM-SHA-512. Brokers of
+    one ``cluster`` share its id.
     """
     classpath = f"{kafka_libraries()}/*"
     properties, port = folder / "server.properties", folder / "port"
     if not properties.exists():
         folder.mkdir(parents=True, exist_ok=True)
         port.write_text(str(free_port()))
-        ours = _PROPERTIES.format(port=port.read_text(), controller=free_port(), folder=folder)
         # Of a property that is there twice, the later counts.
-        properties.write_text(ours + "".join(f"{name}={value}\n" for name, value in (settings or {}).items()))
-        _format([*java(folder, "256m"), "-cp", classpath], properties)
-    command = [*java(folder, "512m"), "-cp", classpath, "kafka.Kafka", str(properties)]
+        lines = [_PROPERTIES, *(f"{name}={value}\n" for name, value in (settings or {}).items())]
+        places = {"port": port.read_text(), "controller": free_port(), "folder": folder}
+        properties.write_text("".join(lines).format_map(places))
+        program = [*java(folder, "256m"), "-cp", classpath]
+        _format(program, properties, cluster or new_cluster(), accounts or {})
+    command = [*java(folder, memory), "-cp", classpath, "kafka.Kafka", str(properties)]
     return NativeProcess(command, int(port.read_text()), folder / "kafka.log")
 
 
-def _format(program: list[str], properties: Path) -> None:
-    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+def new_cluster() -> str:
+    """An id for a cluster."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+
+
+def _format(program: list[str], properties: Path, cluster: str, accounts: Mapping[str, str]) -> None:
     told = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(properties)]
+    for name, password in accounts.items():
+        told += ["--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]"]
     done = subprocess.run([*program, *told], capture_output=True, text=True, check=False)
     if done.returncode:
         raise PartMissing(f"the broker's storage could not be formatted:\n{done.stdout}{done.stderr}")

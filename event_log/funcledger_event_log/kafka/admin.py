@@ -1,6 +1,7 @@
 """The client for everything but records: it answers with futures, so that no thread waits for the cluster."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -10,7 +11,7 @@ from confluent_kafka.admin import AdminClient
 
 from funcledger_event_log.kafka.errors import translate
 from funcledger_event_log.kafka.settings import KafkaSettings
-from funcledger_event_log.port import LogUnavailable, UnknownPartition
+from funcledger_event_log.port import LogError, LogUnavailable, UnknownPartition
 
 K = TypeVar("K")
 
@@ -51,7 +52,17 @@ class Admin:
         self, settings: KafkaSettings, build: Callable[[dict[str, Any]], AdminClient] = AdminClient
     ) -> None:
         self._settings, self._build = settings, build
-        self._client = build(settings.admin())
+        #: What the client said last of why no broker can be asked; empty since one answered.
+        self._heard = ""
+        self._client = self._built()
+
+    def _built(self) -> AdminClient:
+        return self._build(self._settings.admin() | {"error_cb": self._hear})
+
+    def _hear(self, error: KafkaError) -> None:
+        # That none is left says nothing of why.
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:
+            self._heard = error.str()
 
     async def ask(self, call: Callable[[AdminClient, float], "Future[Any]"]) -> Any:
         """The answer to one question.
@@ -62,6 +73,17 @@ class Admin:
         answers = await self.ask_all(lambda client, timeout: {None: call(client, timeout)})
         return answers[None]
 
+    async def brokers(self) -> int:
+        """How many the cluster has now.
+
+        Raises:
+            LogUnavailable: the cluster cannot be asked, or none has registered yet.
+        """
+        found = await self.ask(lambda client, timeout: client.describe_cluster(request_timeout=timeout))
+        if not found.nodes:
+            raise LogUnavailable("no broker has registered with the cluster yet")
+        return len(found.nodes)
+
     async def ask_all(self, call: Callable[[AdminClient, float], Mapping[K, "Future[Any]"]]) -> dict[K, Any]:
         """The answers to several questions that go out together."""
         deadline = asyncio.get_running_loop().time() + _PATIENCE
@@ -71,27 +93,35 @@ class Admin:
             except KafkaException as error:
                 code = error.args[0].code()
                 if code not in _SOON or asyncio.get_running_loop().time() > deadline:
-                    raise _told(error) from error
+                    raise self._told(error) from error
             await asyncio.sleep(0.05)
 
     async def _once(self, call: Callable[[AdminClient, float], Mapping[K, "Future[Any]"]]) -> dict[K, Any]:
         client = self._client
-        client.poll(0)  # hands on what the client has logged
-        futures = call(client, ANSWER_TIMEOUT)
-        answers = await asyncio.gather(
-            *(asyncio.wrap_future(future) for future in futures.values()), return_exceptions=True
-        )
-        for answer in answers:
-            if isinstance(answer, BaseException):
-                self._doubt(client, answer)
-                raise answer
-        return dict(zip(futures, answers, strict=True))
+        try:
+            client.poll(0)  # hands on what the client has logged
+            futures = call(client, ANSWER_TIMEOUT)
+            answers = await asyncio.gather(
+                *(asyncio.wrap_future(future) for future in futures.values()), return_exceptions=True
+            )
+            for answer in answers:
+                if isinstance(answer, BaseException):
+                    self._doubt(client, answer)
+                    raise answer
+            self._heard = ""
+            return dict(zip(futures, answers, strict=True))
+        finally:
+            # An error and the frame that it is raised from hold each other until Python looks for such
+            # pairs: hardly ever in a process that waits. A client that is replaced would stay, four threads.
+            del client
 
     def _doubt(self, client: AdminClient, error: BaseException) -> None:
         """Ask another client from now on, if this one waited in vain and nobody has replaced it yet."""
         lost = isinstance(error, KafkaException) and error.args[0].code() in _LOST
         if lost and client is self._client:
-            self._client = self._build(self._settings.admin())
+            client.poll(0)  # hands on why, where it knows
+            with contextlib.suppress(KafkaException):  # no client can be made just now: later, then
+                self._client = self._built()
 
     async def tell(self, call: Callable[[AdminClient], "Future[Any]"], unless: int) -> None:
         """Have something done, unless it is done already, which ``unless`` is the code for."""
@@ -101,9 +131,12 @@ class Admin:
         except KafkaException as error:
             self._doubt(client, error)
             if error.args[0].code() != unless:
-                raise _told(error) from error
+                raise self._told(error) from error
 
-
-def _told(error: KafkaException) -> Exception:
-    told = translate(error.args[0])
-    return told if isinstance(told, UnknownPartition) else LogUnavailable(str(told))
+    def _told(self, error: KafkaException) -> LogError:
+        known = error.args[0]
+        if isinstance(told := translate(known), UnknownPartition):
+            return told
+        # A client that is refused for its account or certificate only waits, and then says that it did.
+        why = f" ({self._heard})" if known.code() in _LOST and self._heard else ""
+        return LogUnavailable(known.str() + why)

@@ -12,12 +12,12 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ConfigResource,
     ResourceType,
 )
-from confluent_kafka.cimpl import NewTopic
 
 from funcledger_event_log.kafka.admin import Admin
 from funcledger_event_log.kafka.cluster import Cluster
 from funcledger_event_log.kafka.prefixes import Prefixes
 from funcledger_event_log.kafka.settings import KafkaSettings
+from funcledger_event_log.kafka.topics import make
 from funcledger_event_log.port import LogError
 from funcledger_event_log.records import NewRecord, Record
 
@@ -51,11 +51,7 @@ class Importer:
 
     async def create(self, topic: str, partitions: int) -> None:
         """Make the topic, open for import."""
-        name, config = self._settings.topic(topic), self._settings.topic_config(topic) | {SETTING: WRITERS}
-        new = NewTopic(name, partitions, self._settings.replication, config=config)
-        await self._admin.tell(
-            lambda admin: admin.create_topics([new])[name], KafkaError.TOPIC_ALREADY_EXISTS
-        )
+        await make(self._settings, self._admin, topic, partitions, {SETTING: WRITERS})
 
     async def open(self, topic: str) -> None:
         """Have the topic, which is there, take records with their own time."""

@@ -14,6 +14,7 @@ from funcledger_event_log.kafka.admin import Admin
 from funcledger_event_log.kafka.broker_time import BrokerTime
 from funcledger_event_log.kafka.lanes import Lanes
 from funcledger_event_log.kafka.positions import Positions
+from funcledger_event_log.kafka.probe import Probe
 from funcledger_event_log.kafka.producer import Writer
 from funcledger_event_log.kafka.settings import KafkaSettings
 from funcledger_event_log.kafka.shared import SharedEnd
@@ -39,7 +40,9 @@ class KafkaLog:
         admin = Admin(settings)
         self._topics = Topics(settings, admin)
         self._positions = Positions(settings, self._topics, self._append_counted)
-        self._time = LogTime(BrokerTime(self._topics, self._stamp).ask)
+        broker_time = BrokerTime(self._topics, self._stamp)
+        self._time = LogTime(broker_time.ask)
+        self._probe = Probe(broker_time.ask)
         self._writer = Writer(settings, producer)
         self._lanes = Lanes(settings)
         #: For those followers who let records gather, and for those who do not.
@@ -186,12 +189,18 @@ class KafkaLog:
         return await self._time.now()
 
     async def ready(self) -> bool:
-        """As the port says: the producer is whole and the cluster answers within a second."""
+        """As the port says: the producer is whole and the cluster answers within a second.
+
+        It may answer and take nothing, as when too few brokers are left: after an append that came to nothing
+        another one must get through.
+        """
         if self._closed or not self._writer.ready:
             return False
         try:
             async with asyncio.timeout(1.0):
                 await self._topics.partitions("tasks")
+                if self._writer.in_doubt:
+                    await self._probe.passes()
         except (LogUnavailable, TimeoutError):
             return False
         return True
@@ -201,6 +210,7 @@ class KafkaLog:
         if self._closed:
             return
         self._closed = True
+        await self._probe.close()
         await asyncio.gather(*self._appending, return_exceptions=True)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(asyncio.to_thread, self._writer.close)

@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from funcledger_event_log.kafka.admin import ANSWER_TIMEOUT
-from funcledger_event_log.kafka.errors import worst
 from funcledger_event_log.kafka.prefixes import Prefixes
+from funcledger_event_log.kafka.request import Request, Stamped
 from funcledger_event_log.kafka.settings import KafkaSettings
 from funcledger_event_log.port import LogUnavailable, OutcomeUnknown
 from funcledger_event_log.records import NewRecord, Position
@@ -23,74 +23,8 @@ _log = logging.getLogger(__name__)
 #: What may wait for acknowledgement before more is refused.
 WAITING_BYTES = 256 << 20
 WAITING_RECORDS = 500_000
-
-
-class _Request:
-    """One append under way: counts its records down, then tells the loop."""
-
-    def __init__(self, records: Sequence[NewRecord]) -> None:
-        self._loop = asyncio.get_running_loop()
-        self.done: asyncio.Future[list[Position]] = self._loop.create_future()
-        self._records = records
-        self._offsets: list[int | None] = [None] * len(records)
-        self._errors: list[KafkaError] = []
-        self._left = len(records)
-        # Records are refused in the loop's thread while others are reported in the poller's.
-        self._lock = threading.Lock()
-
-    def answered(self, index: int, error: KafkaError | None, message: Message) -> None:
-        """A record's delivery report."""
-        offset = message.offset()
-        if error is None and offset is None:
-            # The library infers from a later batch that this one is there too. It may not be: where the
-            # broker knows nothing of this producer yet, it takes a second batch without the first.
-            error = KafkaError(KafkaError.DUPLICATE_SEQUENCE_NUMBER, "delivered, but nobody knows where")
-        if error is not None:
-            self.refused(1, error)
-            return
-        self._offsets[index] = offset
-        self._count_down(1)
-
-    @property
-    def reached(self) -> bool:
-        """Whether a record of it is known to have been appended."""
-        return any(offset is not None for offset in self._offsets)
-
-    def refused(self, records: int, error: KafkaError) -> None:
-        """So many records will not be appended, or perhaps not."""
-        self._errors += [error] * records
-        self._count_down(records)
-
-    def _count_down(self, records: int) -> None:
-        with self._lock:
-            self._left -= records
-            last = self._left == 0
-        if last:
-            self._loop.call_soon_threadsafe(self._finish)
-
-    def _finish(self) -> None:
-        if self.done.cancelled():
-            return
-        if self._errors:
-            self.done.set_exception(worst(self._errors, len(self._records) - len(self._errors)))
-            return
-        pairs = zip(self._records, self._offsets, strict=True)
-        self.done.set_result([Position(r.topic, r.partition, at) for r, at in pairs if at is not None])
-
-
-class _Stamped(_Request):
-    """The append of one record of which the broker's time is wanted."""
-
-    def __init__(self, record: NewRecord) -> None:
-        super().__init__([record])
-        self.timestamp: int | None = None
-
-    def answered(self, index: int, error: KafkaError | None, message: Message) -> None:
-        """Its delivery report; a time that is our own does not count."""
-        kind, timestamp = message.timestamp()
-        if kind == TIMESTAMP_LOG_APPEND_TIME:
-            self.timestamp = timestamp
-        super().answered(index, error, message)
+#: Seconds before a producer that could not be built is tried again: at first, and in the end.
+_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
 
 
 class Writer:
@@ -105,11 +39,13 @@ class Writer:
         self._build = build
         self._prefixes = Prefixes(settings.schema_ids)
         self._broken = False
-        self._closed = False
+        self._closed = threading.Event()
         self._waiting_bytes = 0
         self._waiting_records = 0
-        #: When the first append was made of those since which nothing has been acknowledged.
+        #: When the first of those was begun that came to nothing since something was acknowledged.
         self._silent_since: float | None = None
+        #: Whether an append came to nothing since one was acknowledged last.
+        self.in_doubt = False
         self._looking = ThreadPoolExecutor(1, thread_name_prefix="kafka-producer-look")
         self._producer = build(settings.producer())
         self._poller = threading.Thread(target=self._poll, name="kafka-producer", daemon=True)
@@ -118,10 +54,10 @@ class Writer:
     @property
     def ready(self) -> bool:
         """Whether the producer can take records."""
-        return not (self._broken or self._closed)
+        return not (self._broken or self._closed.is_set())
 
     def _poll(self) -> None:
-        while not self._closed:
+        while not self._closed.is_set():
             self._serve(0.1)
             if self._broken:
                 self._renew()
@@ -143,25 +79,43 @@ class Writer:
         self._producer.purge()
         while len(self._producer):
             self._serve(0.1)
-        self._producer = self._build(self._settings.producer())
-        self._silent_since = None
-        self._broken = False
+        if (producer := self._rebuilt()) is not None:
+            self._producer = producer
+            self._silent_since = None
+            self._broken = False
+
+    def _rebuilt(self) -> Producer | None:
+        """A fresh producer as soon as one can be made; None when the log is closed first.
+
+        The library reads certificates when it makes one, and refuses while a file is away or half written.
+        """
+        pause = _PAUSE
+        while not self._closed.is_set():
+            try:
+                return self._build(self._settings.producer())
+            except Exception as error:  # whatever it is, without this thread the log were red for ever
+                _log.warning("no new producer can be made; trying again in %g s: %s", pause, error)
+            self._closed.wait(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        return None
 
     async def learn(self, topic: str) -> None:
         """Have the producer look at the topic's partitions anew; it refuses those it has not heard of."""
         look = functools.partial(self._producer.list_topics, self._settings.topic(topic), ANSWER_TIMEOUT)
+        begun = time.monotonic()
         try:
             await asyncio.get_running_loop().run_in_executor(self._looking, look)
         except KafkaException as error:
+            self._doubt(begun)
             raise LogUnavailable(f"the broker could not be asked about {topic}: {error}") from error
 
     async def append(self, records: Sequence[NewRecord], size: int) -> list[Position]:
         """Append ``size`` bytes and wait for every record's acknowledgement, as the port says."""
-        return await self._answer(records, size, _Request(records)) if records else []
+        return await self._answer(records, size, Request(records)) if records else []
 
     async def stamp(self, record: NewRecord, size: int) -> int:
         """Append a record of ``size`` bytes; the append time (ms) that the broker gave it."""
-        request = _Stamped(record)
+        request = Stamped(record)
         await self._answer([record], size, request)
         if request.timestamp is None:
             topic = self._settings.topic(record.topic)
@@ -170,28 +124,35 @@ class Writer:
             )
         return request.timestamp
 
-    async def _answer(self, records: Sequence[NewRecord], size: int, request: _Request) -> list[Position]:
+    async def _answer(self, records: Sequence[NewRecord], size: int, request: Request) -> list[Position]:
         self._check_room(len(records), size)
         self._waiting_bytes += size
         self._waiting_records += len(records)
-        self._silent_since = self._silent_since or time.monotonic()
+        begun = time.monotonic()
         try:
             self._send(records, request)
             positions = await request.done
-            self._silent_since = None
+            self._trust()
             return positions
         except OutcomeUnknown:
-            self._doubt(request)
+            if request.reached:
+                self._trust()
+            else:
+                self._doubt(begun)
             raise
         finally:
             self._waiting_bytes -= size
             self._waiting_records -= len(records)
 
-    def _doubt(self, request: _Request) -> None:
-        if request.reached:
-            self._silent_since = None
-        since = self._silent_since
-        if since is not None and time.monotonic() - since > 2 * self._settings.delivery_timeout:
+    def _trust(self) -> None:
+        """Something was acknowledged."""
+        self._silent_since, self.in_doubt = None, False
+
+    def _doubt(self, begun: float) -> None:
+        """What began then came to nothing."""
+        self.in_doubt = True
+        self._silent_since = self._silent_since or begun
+        if time.monotonic() - self._silent_since > 2 * self._settings.delivery_timeout:
             _log.warning("nothing has got through to the broker for long; the producer is built anew")
             self._broken = True
 
@@ -205,7 +166,7 @@ class Writer:
                 f"{self._waiting_records} records wait for the broker, which is behind; try again later"
             )
 
-    def _send(self, records: Sequence[NewRecord], request: _Request) -> None:
+    def _send(self, records: Sequence[NewRecord], request: Request) -> None:
         for index, record in enumerate(records):
             try:
                 self._produce(record, index, request)
@@ -219,7 +180,7 @@ class Writer:
                 request.refused(len(records) - index, KafkaError(code))
                 return
 
-    def _produce(self, record: NewRecord, index: int, request: _Request) -> None:
+    def _produce(self, record: NewRecord, index: int, request: Request) -> None:
         headers: list[Any] = list(record.headers)
         self._producer.produce(
             self._settings.topic(record.topic),
@@ -233,6 +194,6 @@ class Writer:
     def close(self) -> None:
         """Send what was accepted, then stop."""
         self._producer.flush(self._settings.delivery_timeout)
-        self._closed = True
+        self._closed.set()
         self._poller.join()
         self._looking.shutdown(wait=False)

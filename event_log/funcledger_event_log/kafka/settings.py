@@ -16,6 +16,8 @@ _LOGGER = logging.getLogger("funcledger_event_log.kafka.client")
 MESSAGE_BYTES = RECORD_LIMIT + 64 * 1024
 #: Milliseconds that heartbeats are kept: of each endpoint only the newest counts.
 HEARTBEATS_KEPT = 86_400_000
+#: Copies of a topic where there are brokers enough, unless another number is asked for.
+COPIES = 3
 #: Seconds after which an unacknowledged record is given up as of unknown outcome.
 DELIVERY_TIMEOUT = 10.0
 #: So many bytes are handed over at once, also where records may gather.
@@ -30,6 +32,7 @@ class KafkaSettingsRefused(ValueError):
 class KafkaSettings:
     """Bootstrap servers, a prefix for topics and groups, replication of new topics, and security.
 
+    Without a ``replication`` new topics get as many copies as there are brokers, three at most.
     ``security`` is passed through to librdkafka: ``security.protocol``, ``sasl.mechanism``,
     ``sasl.username``, ``sasl.password``, ``ssl.ca.location`` and their kin. ``schema_ids`` are an external
     schema registry's, by ``ce_dataschema``; without them records carry our own. ``gather`` is for how many
@@ -39,7 +42,7 @@ class KafkaSettings:
 
     bootstrap: str
     prefix: str = "funcledger."
-    replication: int = 1
+    replication: int | None = None
     delivery_timeout: float = DELIVERY_TIMEOUT
     security: Mapping[str, str] = field(default_factory=dict, repr=False)
     schema_ids: Mapping[str, int] = field(default_factory=dict, repr=False)
@@ -133,7 +136,11 @@ class KafkaSettings:
             "topic.metadata.refresh.interval.ms": 5_000,
         }
 
-    def topic_config(self, topic: str) -> dict[str, str]:
+    def copies(self, brokers: int) -> int:
+        """How many a new topic gets in a cluster of so many brokers."""
+        return self.replication or min(COPIES, brokers)
+
+    def topic_config(self, topic: str, copies: int) -> dict[str, str]:
         """Settings of a new topic: the append time is the broker's, and nothing expires but heartbeats.
 
         Of positions, which are not part of the record, only the newest are kept.
@@ -144,5 +151,5 @@ class KafkaSettings:
             "max.message.bytes": str(MESSAGE_BYTES),
             "retention.ms": str(HEARTBEATS_KEPT) if topic == "heartbeats" else "-1",
             "cleanup.policy": "delete",
-            "min.insync.replicas": str(max(1, self.replication - 1)),
+            "min.insync.replicas": str(max(1, copies - 1)),
         } | (compacted if topic == "positions" else {})

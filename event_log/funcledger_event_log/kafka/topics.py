@@ -1,6 +1,8 @@
 """Topics as the cluster has them: made explicitly, grown, and asked for their ends."""
 
 import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from confluent_kafka import KafkaError, TopicCollection
 from confluent_kafka import TopicPartition as KafkaPartition
@@ -13,6 +15,21 @@ from funcledger_event_log.port import LogUnavailable, UnknownPartition
 
 #: Seconds until a new topic must be known everywhere.
 _PATIENCE = 10.0
+#: A topic's settings, where nothing is to be different.
+_AS_OURS: Mapping[str, str] = MappingProxyType({})
+
+
+async def make(
+    settings: KafkaSettings, admin: Admin, topic: str, partitions: int, config: Mapping[str, str] = _AS_OURS
+) -> None:
+    """Make the topic, unless it is there, with ``config`` in place of ours, in Kafka's names.
+
+    Raises:
+        LogUnavailable: the cluster cannot be reached, or refuses.
+    """
+    name, copies = settings.topic(topic), settings.copies(await admin.brokers())
+    new = NewTopic(name, partitions, copies, config=settings.topic_config(topic, copies) | dict(config))
+    await admin.tell(lambda client: client.create_topics([new])[name], KafkaError.TOPIC_ALREADY_EXISTS)
 
 
 class Topics:
@@ -35,11 +52,7 @@ class Topics:
         await self.offsets(topic, at_end=True)
 
     async def _create(self, topic: str, partitions: int) -> None:
-        name, config = self._settings.topic(topic), self._settings.topic_config(topic)
-        new = NewTopic(name, partitions, self._settings.replication, config=config)
-        await self._admin.tell(
-            lambda admin: admin.create_topics([new])[name], KafkaError.TOPIC_ALREADY_EXISTS
-        )
+        await make(self._settings, self._admin, topic, partitions)
 
     async def _grow(self, name: str, partitions: int) -> None:
         # Who comes second is told that the topic has so many partitions, or more, already.
