@@ -10,9 +10,9 @@ from tests.support import parts
 from tests.support.certificates import Authority
 from tests.support.logs import at, collect, new, values
 
-from funcledger_compose.backends import kafka_log
 from funcledger_compose.native.build import PartMissing
 from funcledger_compose.native.kafka import broker
+from funcledger_compose.on_kafka import kafka_log
 from funcledger_compose.settings import Settings, load
 from funcledger_compose.topics import check, look, make
 from funcledger_event_log.kafka import admin
