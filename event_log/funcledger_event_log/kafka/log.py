@@ -20,7 +20,7 @@ from funcledger_event_log.kafka.settings import KafkaSettings
 from funcledger_event_log.kafka.shared import SharedEnd
 from funcledger_event_log.kafka.topics import Topics
 from funcledger_event_log.log_time import LogTime
-from funcledger_event_log.port import Committed, LogUnavailable, PositionGone
+from funcledger_event_log.port import Committed, LogError, LogUnavailable, PositionGone
 from funcledger_event_log.records import NewRecord, Position, Record, TopicPartition
 
 #: Topics whose records do not gather for followers of these alone: who appends one waits until it is seen.
@@ -201,7 +201,7 @@ class KafkaLog:
                 await self._topics.partitions("tasks")
                 if self._writer.in_doubt:
                     await self._probe.passes()
-        except (LogUnavailable, TimeoutError):
+        except (LogError, TimeoutError):
             return False
         return True
 
