@@ -7,10 +7,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from confluent_kafka import Consumer
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from funcledger_event_log.kafka.reader import Introduced, drain
+from funcledger_event_log.kafka.reader import Introduced, consumer, drain
 from funcledger_event_log.kafka.settings import KafkaSettings
 from funcledger_event_log.port import LogUnavailable
 from funcledger_event_log.records import Position, Record, TopicPartition
@@ -34,7 +33,7 @@ class Lane:
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
-        self._consumer = Consumer(settings.consumer("reader") | _AHEAD)
+        self._consumer = consumer(settings.consumer("reader") | _AHEAD)
         self._introduced = Introduced(self._consumer)
         self._held: deque[Record] = deque()
         #: What it would hand out next.
@@ -109,7 +108,11 @@ class Lanes:
         if self._closed:
             self._room.release()
             raise LogUnavailable("the log is closed")
-        lane = self._lane(at)
+        try:
+            lane = self._lane(at)
+        except LogUnavailable:
+            self._room.release()
+            raise
         job = asyncio.get_running_loop().run_in_executor(self._threads, work, lane)
         job.add_done_callback(functools.partial(self._back, lane))
         # Whoever asked may go away; the lane is free only when its thread is done with it.
@@ -126,8 +129,9 @@ class Lanes:
                     self._free.remove(lane)
                     return lane
         if self._made < LANES:
+            lane = Lane(self._settings)
             self._made += 1
-            return Lane(self._settings)
+            return lane
         return self._free.pop()
 
     def _back(self, lane: Lane, job: "asyncio.Future[list[Record]]") -> None:

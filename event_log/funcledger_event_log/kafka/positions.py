@@ -10,9 +10,10 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as KafkaPartition
 
+from funcledger_event_log.kafka.reader import consumer
 from funcledger_event_log.kafka.settings import KafkaSettings
 from funcledger_event_log.kafka.topics import Topics
 from funcledger_event_log.port import Committed, LogUnavailable, OutcomeUnknown, UnknownPartition
@@ -61,20 +62,20 @@ class Positions:
         return self._known.get(_key(consumer, where))
 
     def _read_to(self, end: int) -> None:
-        consumer = Consumer(self._settings.consumer("positions") | {"enable.partition.eof": True})
+        reading = consumer(self._settings.consumer("positions") | {"enable.partition.eof": True})
         start = self._next or OFFSET_BEGINNING
         deadline = time.monotonic() + _PATIENCE
         try:
-            consumer.assign([KafkaPartition(self._settings.topic(POSITIONS), 0, start)])
+            reading.assign([KafkaPartition(self._settings.topic(POSITIONS), 0, start)])
             while self._next < end:
-                for message in consumer.consume(1000, 0.2):
+                for message in reading.consume(1000, 0.2):
                     self._note(message)
                 if time.monotonic() > deadline:
                     raise LogUnavailable("the broker did not hand over positions in time")
         except KafkaException as error:
             raise LogUnavailable(f"positions could not be read: {error}") from error
         finally:
-            consumer.close()
+            reading.close()
 
     def _note(self, message: Message) -> None:
         error, offset = message.error(), message.offset()

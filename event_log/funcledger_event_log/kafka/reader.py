@@ -1,8 +1,8 @@
 """What the client library's consumers need: to hear of topics, and to have their messages made records."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from operator import itemgetter
-from typing import cast
+from typing import Any, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
@@ -26,6 +26,18 @@ _PASSING = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError._UNKNOWN_PARTITION,
 }
+
+
+def consumer(settings: Mapping[str, Any]) -> Consumer:
+    """One of these settings.
+
+    Raises:
+        LogUnavailable: none can be made just now, as while a certificate is replaced.
+    """
+    try:
+        return Consumer(dict(settings))
+    except KafkaException as error:
+        raise LogUnavailable(f"no client can be made: {error.args[0].str()}") from error
 
 
 class Introduced:

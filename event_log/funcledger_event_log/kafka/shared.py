@@ -7,12 +7,11 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 
-from confluent_kafka import Consumer
 from confluent_kafka import TopicPartition as KafkaPartition
 
 from funcledger_event_log.following import Bells
 from funcledger_event_log.kafka.lanes import Lanes
-from funcledger_event_log.kafka.reader import Introduced, drain
+from funcledger_event_log.kafka.reader import Introduced, consumer, drain
 from funcledger_event_log.kafka.settings import KafkaSettings
 from funcledger_event_log.port import LogError, LogUnavailable, PositionGone
 from funcledger_event_log.recent import Newest, RecentRecords, take
@@ -54,7 +53,7 @@ class SharedEnd:
         self.fetch = lanes.batch
         self._settings = settings
         self._ends, self._look = ends, look
-        self._consumer = Consumer(settings.follower(gathers=gathers))
+        self._consumer = consumer(settings.follower(gathers=gathers))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kafka-end")
         self._introduced = Introduced(self._consumer)
         self._followed: dict[TopicPartition, Newest] = {}
