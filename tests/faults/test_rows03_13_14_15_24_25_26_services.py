@@ -172,7 +172,7 @@ def test_row13_a_broker_killed_and_restarted_under_load(deployment: Deployment) 
             for process in deployment.stack.processes[role]:
                 until_sync(lambda process=process: ready(process), 30)  # type: ignore[misc]
     print(f"ready {back:.1f} s after the broker answered again")
-    assert back < 10
+    assert back < 5
 
 
 def test_row14_while_the_broker_is_frozen_requests_end_and_readiness_is_red(deployment: Deployment) -> None:
