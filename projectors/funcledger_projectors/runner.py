@@ -136,9 +136,10 @@ class Projector:
         ]
         try:
             await self._apply_all(inbox, share)
-        except _PASSING:
+        except _PASSING as error:
             if not self._moved:
                 raise
+            _log.warning("the projector begins anew where the store stands: %s", error)
         finally:
             for helper in helpers:
                 helper.cancel()
