@@ -24,7 +24,7 @@ test: $(DEV_READY) ## all tests that need no container engine
 	@$(BIN)/python -m pytest
 
 quick: $(DEV_READY) ## unit, contract and property tests: about a minute
-	@$(BIN)/python -m pytest -m "not slow and not distributed" tests/unit tests/contracts tests/properties tests/golden
+	@$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not distributed" tests/unit tests/contracts tests/properties tests/golden
 
 test-all: $(DEV_READY) ## everything, the long runs too
 	@$(BIN)/python -m pytest -m ""

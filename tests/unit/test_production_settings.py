@@ -103,7 +103,9 @@ def test_a_tokens_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["ada", "ada=secret", "a b=" + "0" * 64, "ada=" + new_token(ENDPOINT_PREFIX)]
+    "line",
+    ["ada", "ada=secret", "a b=" + "0" * 64, "ada=" + new_token(ENDPOINT_PREFIX)],
+    ids=["no digest", "a short one", "no name", "the token itself"],
 )
 def test_an_entry_that_cannot_be_read_is_counted_and_never_quoted(line: str) -> None:
     with pytest.raises(SettingsError, match="entry 2 of FUNCLEDGER_TOKENS") as refused:
