@@ -13,7 +13,17 @@ from funcledger_compose import tracing
 from funcledger_compose.backends import Backends
 from funcledger_compose.roles import WITHOUT_STORE
 from funcledger_compose.services import Services
-from funcledger_compose.serving import Server, Signals, address, configure, first, listen, say, uvicorn_loop
+from funcledger_compose.serving import (
+    Server,
+    Signals,
+    address,
+    configure,
+    first,
+    open_up,
+    reserve,
+    say,
+    uvicorn_loop,
+)
 from funcledger_compose.settings import Settings, SettingsError
 from funcledger_compose.users import users_of
 from funcledger_event_log.port import LogError
@@ -51,7 +61,7 @@ async def _serve(settings: Settings, role: str) -> None:
     signals = Signals()
     async with AsyncExitStack() as stack:
         # Connections are refused until it is ready, so that the door asks another instance meanwhile.
-        sock = listen(settings.host, settings.port, at_once=False)
+        sock = reserve(settings.host, settings.port)
         stack.callback(sock.close)
         starting = asyncio.create_task(_start(settings, role, stack))
         await first(starting, signals.first)
@@ -88,6 +98,7 @@ async def _answer(
     services: Services, role: str, sock: socket.socket, settings: Settings, signals: Signals
 ) -> None:
     server = Server(services, settings.drain)
+    open_up(sock)
     serving = asyncio.create_task(server.serve(sockets=[sock]))
     await server.until_started(serving)
     say(f"funcledger {role} is ready at {address(sock)}")

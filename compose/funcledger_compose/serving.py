@@ -37,8 +37,19 @@ def uvicorn_loop() -> "asyncio.Runner":
     return asyncio.Runner(loop_factory=uvloop.new_event_loop)
 
 
-def listen(host: str, port: int, *, at_once: bool = True) -> socket.socket:
-    """A listening socket; not ``at_once``: one that refuses connections until it is served from.
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        DataDirError: the address cannot be had.
+    """
+    made = reserve(host, port)
+    open_up(made)
+    return made
+
+
+def reserve(host: str, port: int) -> socket.socket:
+    """A socket at that address that refuses connections until it is opened up.
 
     Raises:
         DataDirError: the address cannot be had.
@@ -48,15 +59,31 @@ def listen(host: str, port: int, *, at_once: bool = True) -> socket.socket:
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((host, port))
-        if at_once:
-            made.listen(2048)
     except OSError as error:
         made.close()
-        raise DataDirError(
-            f"port {port} on {host} cannot be listened on: {error.strerror}. Is another server running? "
-            "Choose another port with --port (0 picks a free one)."
-        ) from error
+        raise _not_to_be_had(host, port, error) from error
     return made
+
+
+def open_up(reserved: socket.socket) -> None:
+    """Let clients connect.
+
+    Raises:
+        DataDirError: another process was first.
+    """
+    host, port = reserved.getsockname()[:2]
+    try:
+        reserved.listen(2048)
+    except OSError as error:
+        reserved.close()
+        raise _not_to_be_had(host, port, error) from error
+
+
+def _not_to_be_had(host: str, port: int, error: OSError) -> DataDirError:
+    return DataDirError(
+        f"port {port} on {host} cannot be listened on: {error.strerror}. Is another server running? "
+        "Choose another port with --port (0 picks a free one)."
+    )
 
 
 def address(sock: socket.socket) -> str:

@@ -201,7 +201,7 @@ async def backlog(stack: Stack, endpoint: dict[str, Any], owner: str, tasks: int
 
 
 @pytest.mark.parametrize(
-    "events", [9_000, pytest.param(30_000, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
+    "events", [9_000, pytest.param(100_000, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
 )
 def test_row21_with_projectors_away_answers_say_as_of_when_and_catching_up_is_bounded_in_memory(
     deployment: Deployment, client: Client, events: int

@@ -4,6 +4,10 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from tests.support.poll import until_sync
+
 from funcledger_compose.native.kafka import broker, new_cluster
 from funcledger_compose.native.process import NativeProcess, free_port
 
@@ -43,9 +47,17 @@ class ThreeBrokers:
         return ",".join(each.address for each in self.brokers.values())
 
     def start(self, numbers: Iterable[int] = _NUMBERS) -> None:
-        """Start these, at once, since none answers before two are there."""
+        """Start these, at once, since none answers before two are there; returns once each is a member."""
         with ThreadPoolExecutor() as threads:
             list(threads.map(NativeProcess.start, [self.brokers[number] for number in numbers]))
+        running = sum(each.running for each in self.brokers.values())
+        until_sync(lambda: self._members() >= running, 60)
+
+    def _members(self) -> int:
+        try:
+            return len(AdminClient({"bootstrap.servers": self.bootstrap}).list_topics(timeout=5).brokers)
+        except KafkaException:
+            return 0
 
     def stop(self) -> None:
         """End all of them, at once: the last two would wait for each other."""

@@ -19,7 +19,7 @@ BASE, HA, REGISTRY = (FOLDER / f"compose{part}.yaml" for part in ("", ".ha", ".r
 _ACCESS = [
     f"FUNCLEDGER_{name.upper()}"
     for name in Settings.__struct_fields__
-    if name.startswith(("kafka_bootstrap", "kafka_security", "kafka_sasl", "kafka_ssl", "mongo_uri", "log_"))
+    if name.startswith(("kafka_b", "kafka_repl", "kafka_sec", "kafka_sasl", "kafka_ssl", "mongo_uri", "log_"))
 ]
 TOKENS = {"FUNCLEDGER_TOKENS": "ada=" + "0" * 64}
 

@@ -138,7 +138,7 @@ def state(topic: str, copies: int = 3, **config: str) -> TopicState:
     return TopicState(topic, settings.topic(topic), 4, copies, settings.topic_config(topic, copies) | named)
 
 
-@pytest.mark.parametrize(("copies", "brokers"), [(1, 1), (3, 3), (3, 5), (3, 2)])
+@pytest.mark.parametrize(("copies", "brokers"), [(1, 1), (2, 2), (3, 3), (3, 5), (3, 2)])
 def test_topics_as_we_make_them_leave_nothing_to_say(copies: int, brokers: int) -> None:
     assert findings([state(topic, copies) for topic in (*TOPICS, POSITIONS)], brokers) == []
 

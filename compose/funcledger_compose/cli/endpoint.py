@@ -25,8 +25,10 @@ Workers = Annotated[
     int, typer.Option(min=0, max=4096, help="How many tasks run at the same time; 0: one for each core.")
 ]
 
-#: Seconds in which an agent whose settings or credential nobody accepts has ended again.
-_AT_ONCE = 1.0
+#: Seconds in which an agent whose settings or credential nobody accepts has ended again, or its log says that
+#: the endpoint is served.
+_AT_ONCE = 3.0
+_SERVED = b" is served from task "
 
 
 def root() -> Path:
@@ -114,22 +116,24 @@ def start(
     if foreground:
         run(name)
         return
+    said = where.log_file.stat().st_size if where.log_file.exists() else 0
     process = spawn(where)
     deadline = time.monotonic() + 15
     while where.pid() != process.pid and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
-    if where.pid() != process.pid or _ends(process):
+    if where.pid() != process.pid or _ends(process, where, said):
         fail(f"endpoint {name} did not start. Its log says why: {where.log_file}")
     console.print(f"Started {name} (process {process.pid}). Log: {where.log_file}", highlight=False)
 
 
-def _ends(process: "subprocess.Popen[bytes]") -> bool:
-    """Whether an agent ends as soon as it has begun, as with a credential or settings that nobody accepts."""
-    try:
-        process.wait(_AT_ONCE)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
+def _ends(process: "subprocess.Popen[bytes]", where: EndpointDir, said: int) -> bool:
+    """Whether an agent ends as soon as it has begun; ``said`` is how long its log was before."""
+    deadline = time.monotonic() + _AT_ONCE
+    while process.poll() is None and time.monotonic() < deadline:
+        if _SERVED in where.log_file.read_bytes()[said:]:
+            return False
+        time.sleep(0.05)
+    return process.poll() is not None
 
 
 def spawn(where: EndpointDir) -> "subprocess.Popen[bytes]":

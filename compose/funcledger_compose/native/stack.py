@@ -23,8 +23,8 @@ COMPOSE_FILE = RECIPES.parent / "compose.yaml"
 PATIENCE = 60.0
 #: Broker settings that say where it is, which here is elsewhere than in a container.
 _PLACE = re.compile(r"(advertised\.)?listeners|log\.dirs|node\.id|process\.roles|controller\..*|listener\..*")
-#: Settings of services that name other clusters than the ones started here, and accounts for them.
-_ELSEWHERE = re.compile(r"FUNCLEDGER_(KAFKA_(BOOTSTRAP|SECURITY|SASL|SSL)|MONGO_URI)\w*")
+#: Settings of services that name other servers than the ones started here, and accounts for them.
+_ELSEWHERE = re.compile(r"FUNCLEDGER_(KAFKA_(BOOTSTRAP|REPL|SECURITY|SASL|SSL)|MONGO_URI|SCHEMA_REGISTRY)\w*")
 
 
 class Stack:

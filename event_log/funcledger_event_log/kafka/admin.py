@@ -39,6 +39,22 @@ _SOON = {
 _LOST = {KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN}
 
 
+class _Complaint:
+    """What a client said last of why no broker can be asked; empty since one answered.
+
+    Apart from ``Admin``: a client holds its callback, and the two would keep each other, threads and all.
+    """
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def hear(self, error: KafkaError) -> None:
+        """As librdkafka's ``error_cb``."""
+        # That none is left says nothing of why.
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:
+            self.text = error.str()
+
+
 class Admin:
     """One admin client; what fails for a moment only is asked again.
 
@@ -52,17 +68,11 @@ class Admin:
         self, settings: KafkaSettings, build: Callable[[dict[str, Any]], AdminClient] = AdminClient
     ) -> None:
         self._settings, self._build = settings, build
-        #: What the client said last of why no broker can be asked; empty since one answered.
-        self._heard = ""
+        self._complaint = _Complaint()
         self._client = self._built()
 
     def _built(self) -> AdminClient:
-        return self._build(self._settings.admin() | {"error_cb": self._hear})
-
-    def _hear(self, error: KafkaError) -> None:
-        # That none is left says nothing of why.
-        if error.code() != KafkaError._ALL_BROKERS_DOWN:
-            self._heard = error.str()
+        return self._build(self._settings.admin() | {"error_cb": self._complaint.hear})
 
     async def ask(self, call: Callable[[AdminClient, float], "Future[Any]"]) -> Any:
         """The answer to one question.
@@ -108,7 +118,7 @@ class Admin:
                 if isinstance(answer, BaseException):
                     self._doubt(client, answer)
                     raise answer
-            self._heard = ""
+            self._complaint.text = ""
             return dict(zip(futures, answers, strict=True))
         finally:
             # An error and the frame that it is raised from hold each other until Python looks for such
@@ -138,5 +148,5 @@ class Admin:
         if isinstance(told := translate(known), UnknownPartition):
             return told
         # A client that is refused for its account or certificate only waits, and then says that it did.
-        why = f" ({self._heard})" if known.code() in _LOST and self._heard else ""
+        why = f" ({self._complaint.text})" if known.code() in _LOST and self._complaint.text else ""
         return LogUnavailable(known.str() + why)

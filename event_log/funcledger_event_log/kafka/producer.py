@@ -151,8 +151,9 @@ class Writer:
     def _doubt(self, begun: float) -> None:
         """What began then came to nothing."""
         self.in_doubt = True
-        self._silent_since = self._silent_since or begun
-        if time.monotonic() - self._silent_since > 2 * self._settings.delivery_timeout:
+        # Read once: the polling thread may have a new producer, and forget, at any moment.
+        since = self._silent_since = self._silent_since or begun
+        if time.monotonic() - since > 2 * self._settings.delivery_timeout:
             _log.warning("nothing has got through to the broker for long; the producer is built anew")
             self._broken = True
 
