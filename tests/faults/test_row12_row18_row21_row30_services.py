@@ -34,8 +34,9 @@ pytestmark = pytest.mark.distributed
 
 HOUR = 3600
 ROLES = ("command-api", "query-api", "gateway", "projectors")
-#: What a projector may hold beside what it has when it has just started, in MiB.
-BOUND = 200.0
+#: What a projector may hold beside what it has when it has just started, in MiB: three batches, and what it
+#: remembers of up to 80,000 documents of each model. Measured: 150 after 30,000 events, 197 after 100,000.
+BOUND = 300.0
 
 
 @pytest.fixture(scope="module")
