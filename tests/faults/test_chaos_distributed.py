@@ -11,8 +11,6 @@ from tests.support import parts
 from tests.support.axes import DIRECT, GATEWAY
 from tests.support.seeds import seeded
 
-from funcledger_compose.native.build import PartMissing
-
 
 @pytest.mark.distributed
 @pytest.mark.timeout(600)
@@ -21,9 +19,7 @@ def test_whatever_is_killed_nothing_acknowledged_is_lost_and_nothing_ends_twice(
     random = seeded()
     plan = Plan(random.randrange(2**32), tasks=1000, kills=15, seconds=60)
     axis = random.choice((GATEWAY, DIRECT))
-    try:
-        case = run(plan, Distributed(tmp_path, direct=axis == DIRECT), tmp_path)
-    except PartMissing as error:
-        parts.absent("the distributed services", str(error))
+    stack = Distributed(tmp_path, direct=axis == DIRECT)
+    case = parts.had("the distributed services", lambda: run(plan, stack, tmp_path))
     print(report(case, f"{axis}, {plan}"))
     assert findings(case) == {}

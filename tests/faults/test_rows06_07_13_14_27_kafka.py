@@ -105,14 +105,21 @@ async def test_row_7_a_fatal_error_rebuilds_the_producer_with_readiness_red_mean
         assert (found[b"before"], found[b"refused"], found[b"after"]) == (1, 0, 1)
 
 
-async def test_row_7_a_producer_that_cannot_be_rebuilt_yet_is_tried_again_with_readiness_red_meanwhile(
-    broker: NativeProcess, caplog: pytest.LogCaptureFixture
-) -> None:
+@asynccontextmanager
+async def not_to_be_rebuilt(broker: NativeProcess) -> AsyncIterator[tuple[KafkaLog, Builder]]:
+    """A log whose producer has failed for good, and the builder, which can make no other as it is told."""
     build = Builder()
     async with opened(broker, build) as log:
         await log.append([new(b"before")])
         build.further = UNUSABLE
         fail_for_good(build.built[0])
+        yield log, build
+
+
+async def test_row_7_a_producer_that_cannot_be_rebuilt_yet_is_tried_again_with_readiness_red_meanwhile(
+    broker: NativeProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with not_to_be_rebuilt(broker) as (log, build):
         await until(lambda: caplog.text.count("no new producer can be made") >= 2)
         assert not await log.ready()
         with pytest.raises(LogUnavailable):
@@ -126,11 +133,7 @@ async def test_row_7_a_producer_that_cannot_be_rebuilt_yet_is_tried_again_with_r
 async def test_row_7_a_log_whose_producer_cannot_be_rebuilt_closes_all_the_same(
     broker: NativeProcess, caplog: pytest.LogCaptureFixture
 ) -> None:
-    build = Builder()
-    async with opened(broker, build) as log:
-        await log.append([new(b"before")])
-        build.further = UNUSABLE
-        fail_for_good(build.built[0])
+    async with not_to_be_rebuilt(broker):
         await until(lambda: "trying again in 2 s" in caplog.text)
         begun = time.monotonic()
     assert time.monotonic() - begun < 1.5

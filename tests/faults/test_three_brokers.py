@@ -13,7 +13,6 @@ from tests.support.brokers import ThreeBrokers
 from tests.support.logs import at, collect, new
 from tests.support.poll import until
 
-from funcledger_compose.native.build import PartMissing
 from funcledger_event_log.kafka import KafkaLog, KafkaSettings
 from funcledger_event_log.kafka.cluster import Cluster, findings
 from funcledger_event_log.port import LogUnavailable, OutcomeUnknown
@@ -30,10 +29,7 @@ TAKEN_OVER, BACK = 20.0, 40.0
 
 @pytest.fixture(scope="module")
 def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreeBrokers]:
-    try:
-        cluster = ThreeBrokers(tmp_path_factory.mktemp("three"))
-    except PartMissing as error:
-        parts.absent("kafka", str(error))
+    cluster = parts.had("kafka", lambda: ThreeBrokers(tmp_path_factory.mktemp("three")))
     cluster.start()
     yield cluster
     cluster.stop()

@@ -10,7 +10,6 @@ from tests.support import parts
 from tests.support.certificates import Authority
 from tests.support.logs import at, collect, new, values
 
-from funcledger_compose.native.build import PartMissing
 from funcledger_compose.native.kafka import broker
 from funcledger_compose.on_kafka import kafka_log
 from funcledger_compose.settings import Settings, load
@@ -73,10 +72,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     folder = tmp_path_factory.mktemp("secured")
     authority, stranger = (Authority(folder / f"{name}.pem") for name in ("authority", "stranger"))
     asked = demanding(authority.server(folder / "broker.pem"), authority.file)
-    try:
-        process = broker(folder / "kafka", asked, accounts={NAME: PASSWORD})
-    except PartMissing as error:
-        parts.absent("kafka", str(error))
+    process = parts.had("kafka", lambda: broker(folder / "kafka", asked, accounts={NAME: PASSWORD}))
     process.start()
     yield Secured(process.address, authority.file, stranger.file)
     process.stop()

@@ -14,13 +14,15 @@ import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import NoReturn, Protocol, TypeVar
 
 import pytest
 from tests.support.containers import ContainerKafka, ContainerMongo, ContainerRegistry
 
 from funcledger_compose.native.build import PartMissing
 from funcledger_compose.native.process import NativeProcess
+
+T = TypeVar("T")
 
 
 class Part(Protocol):
@@ -85,29 +87,28 @@ def registry() -> Part:
 
 def own_mongo(folder: Path) -> NativeProcess:
     """A server that one test module may kill and start again; a process, whatever the others are."""
-    try:
-        return _native_mongo(folder)
-    except PartMissing as error:
-        absent("mongo", str(error))
+    return had("mongo", lambda: _native_mongo(folder))
 
 
 def own_kafka(folder: Path) -> NativeProcess:
     """A broker that one test module may freeze, kill and start again; a process, whatever the others are."""
-    try:
-        return _native_kafka(folder)
-    except PartMissing as error:
-        absent("kafka", str(error))
+    return had("kafka", lambda: _native_kafka(folder))
 
 
 def _brought(name: str, native: Callable[[Path], Part], container: Callable[[], Part]) -> Part:
     folder = Path(tempfile.mkdtemp(prefix=f"funcledger-{name}-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    try:
-        part = container() if containers() else native(folder)
-    except PartMissing as error:
-        absent(name, str(error))
+    part = had(name, lambda: container() if containers() else native(folder))
     atexit.register(part.stop)
     return part
+
+
+def had(name: str, make: Callable[[], T]) -> T:
+    """What is made of a part, or, where that cannot be had, the end of the test: see :func:`absent`."""
+    try:
+        return make()
+    except PartMissing as error:
+        absent(name, str(error))
 
 
 def absent(name: str, why: str) -> NoReturn:

@@ -1,12 +1,12 @@
 """What an installation gets by ``pip install funcledger``, with and without extras."""
 
-import re
 import subprocess
 import sys
 from importlib import metadata
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 #: Imports these modules where a module of none but the named distributions is to be had.
 _IMPORT = """
@@ -26,7 +26,7 @@ for module in sys.argv[2:]:
 
 def needed(name: str, extras: set[str], found: set[str]) -> set[str]:
     """The distributions that this one brings on this machine, itself included."""
-    canonical = re.sub(r"[-_.]+", "-", name).lower()
+    canonical = canonicalize_name(name)
     if canonical in found and not extras:
         return found
     found.add(canonical)
@@ -42,11 +42,7 @@ def absent_modules(extras: set[str]) -> set[str]:
     """The top-level modules here that ``funcledger`` with these extras would not bring."""
     there = needed("funcledger", extras, set())
     by_module = metadata.packages_distributions()
-    return {
-        module
-        for module, names in by_module.items()
-        if not {re.sub(r"[-_.]+", "-", name).lower() for name in names} & there
-    }
+    return {module for module, names in by_module.items() if there.isdisjoint(map(canonicalize_name, names))}
 
 
 def test_the_base_install_has_at_most_18_distributions_and_none_that_is_known_to_be_compiled() -> None:

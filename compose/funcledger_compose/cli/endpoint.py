@@ -130,8 +130,10 @@ def _ends(process: "subprocess.Popen[bytes]", where: EndpointDir, said: int) -> 
     """Whether an agent ends as soon as it has begun; ``said`` is how long its log was before."""
     deadline = time.monotonic() + _AT_ONCE
     while process.poll() is None and time.monotonic() < deadline:
-        if _SERVED in where.log_file.read_bytes()[said:]:
-            return False
+        with where.log_file.open("rb") as log:
+            log.seek(said)
+            if _SERVED in log.read():
+                return False
         time.sleep(0.05)
     return process.poll() is not None
 
