@@ -7,7 +7,11 @@ from funcledger_endpoint.report import Report
 from funcledger_endpoint.task import Task
 from funcledger_schemas import clock
 from funcledger_schemas.events import TaskAttemptFailed, TaskCancelled, TaskCompleted, TaskFailed, TaskStarted
+from funcledger_schemas.failures import FORMAT as FAILURE
+from funcledger_schemas.failures import pack_failure
 from funcledger_schemas.ids import new_id
+
+_NOTHING = hashlib.sha256(b"").hexdigest()
 
 
 class Facts:
@@ -37,31 +41,32 @@ class Facts:
 
     def started(self, task: Task, worker: str) -> TaskStarted:
         """A worker has begun the task's present attempt."""
-        return TaskStarted(*self._of(task), worker=worker)
+        return TaskStarted(*self._of(task), worker, task.offset)
 
     def attempt_failed(self, task: Task, loss: Loss) -> TaskAttemptFailed:
         """The present attempt failed and there will be another."""
-        return TaskAttemptFailed(*self._of(task), kind=loss.kind, message=loss.message, will_retry=True)
+        return TaskAttemptFailed(*self._of(task), loss.kind, loss.message, True, task.offset)
 
     def ended(self, task: Task, report: Report) -> TaskCompleted | TaskFailed:
         """The call returned or raised."""
-        payload, measured = report.payload, (report.run_time, report.cpu_time, report.peak_memory or None)
-        sha256 = hashlib.sha256(payload).hexdigest()
+        measured = (report.run_time, report.cpu_time, report.peak_memory or None)
         if not report.kind:
             return TaskCompleted(
-                *self._of(task), *measured, report.payload_format, sha256, len(payload), payload
+                *self._of(task), *measured, report.payload_format, *_sealed(report.payload), task.offset
             )
+        said = pack_failure(
+            report.message, report.traceback or None, report.payload_format or None, report.payload
+        )
         return TaskFailed(
             *self._of(task),
             report.kind,
-            report.message,
+            "",
             report.error_type or None,
-            report.traceback or None,
+            None,
             *measured,
-            report.payload_format or None,
-            sha256,
-            len(payload),
-            payload,
+            FAILURE,
+            *_sealed(said),
+            task.offset,
         )
 
     def failed(self, task: Task, loss: Loss) -> TaskFailed:
@@ -76,11 +81,17 @@ class Facts:
             cpu_time=None,
             peak_memory=loss.peak_memory,
             payload_format=None,
-            payload_sha256=hashlib.sha256(b"").hexdigest(),
+            payload_sha256=_NOTHING,
             payload_size=0,
             payload=b"",
+            submission=task.offset,
         )
 
     def cancelled(self, task: Task, reason: str) -> TaskCancelled:
         """The task was cancelled."""
-        return TaskCancelled(*self._of(task), reason=reason)
+        return TaskCancelled(*self._of(task), reason, task.offset)
+
+
+def _sealed(payload: bytes) -> tuple[str, int, bytes]:
+    """Hash, size and bytes, as the last fields of an event."""
+    return hashlib.sha256(payload).hexdigest(), len(payload), payload

@@ -86,12 +86,12 @@ class Collector:
         for (view, _), key in zip(finished, keys, strict=True):
             result = known.get(key)
             if isinstance(result, TaskResult) and self._fits(_size(result)):
-                sent.append((with_result(view, result), result))
+                sent.append((view, result))
             else:
                 self._truncate(view)
         payloads = await payloads_of(self._queries.log, [result for _, result in sent])
-        for (view, _), payload in zip(sent, payloads, strict=True):
-            self._add(view, payload)
+        for (view, result), payload in zip(sent, payloads, strict=True):
+            self._add(with_result(view, result), payload)
 
 
 def _size(result: TaskResult) -> int:

@@ -5,6 +5,7 @@ import msgspec
 from funcledger_event_log.records import TopicPartition
 from funcledger_read_models.documents import Key
 from funcledger_schemas.events import TaskCancelled, TaskFailed
+from funcledger_schemas.failures import opened
 from funcledger_schemas.lifecycle import Outcome
 
 #: What an item counts for beside its payload and traceback, in bytes.
@@ -30,12 +31,12 @@ class Landed(msgspec.Struct, gc=False, eq=False):
     size: int = _BASE
 
     def __post_init__(self) -> None:
-        event = self.event
-        if not isinstance(event, TaskCancelled):
-            self.payload = event.payload
-            self.size += len(event.payload)
-        if isinstance(event, TaskFailed):
-            self.size += len(event.traceback or "")
+        if isinstance(self.event, TaskFailed):
+            self.event = opened(self.event)
+            self.size += len(self.event.traceback or "")
+        if not isinstance(self.event, TaskCancelled):
+            self.payload = self.event.payload
+            self.size += len(self.payload)
 
     @property
     def where(self) -> TopicPartition:

@@ -5,10 +5,14 @@ from collections.abc import Sequence
 from funcledger_event_log.port import EventLog, LogUnavailable
 from funcledger_event_log.records import Position
 from funcledger_read_models.documents import TaskResult
+from funcledger_schemas.events import Event, TaskFailed
+from funcledger_schemas.failures import opened
 
 
 async def payloads_of(log: EventLog, results: Sequence[TaskResult]) -> list[bytes]:
     """The payload of each result, in order; empty where there is none, or none any more.
+
+    A failure too large for a document gets its texts as well, which stand in its payload.
 
     Raises:
         LogUnavailable: some are on the log alone, and it cannot be read now.
@@ -22,8 +26,16 @@ async def payloads_of(log: EventLog, results: Sequence[TaskResult]) -> list[byte
         raise LogUnavailable("a payload that the read models know of cannot be read yet")
     for index, record in zip(absent, records, strict=True):
         if record is not None:
-            payloads[index] = getattr(record.event(), "payload", b"")
+            payloads[index] = _payload(record.event(), results[index])
     return payloads
+
+
+def _payload(event: Event, result: TaskResult) -> bytes:
+    if isinstance(event, TaskFailed):
+        event = opened(event)
+        result.message, result.traceback = event.message, event.traceback
+        result.payload_format, result.payload_size = event.payload_format, event.payload_size
+    return getattr(event, "payload", b"")
 
 
 async def _are_to_come(log: EventLog, positions: Sequence[Position]) -> bool:

@@ -17,8 +17,8 @@ from funcledger_schemas.limits import RECORD_LIMIT
 from funcledger_schemas.plan import Plan, plan_of
 from funcledger_schemas.plan_tools import long
 
-_PREFIX = 5
-_asdict = msgspec.structs.asdict
+#: Bytes before the body: the magic byte and the schema's id.
+PREFIX = 5
 
 
 class DecodeError(ValueError):
@@ -72,10 +72,8 @@ def _schema(dataschema: str) -> _Schema:
         raise DecodeError(f"unknown schema {dataschema!r}")
     kind = cast("type[Event]", getattr(events, entry.name))
     parsed, newest = _parsed(entry), manifest.latest(entry.name)
-    if newest != entry:
-        return _Schema(entry, kind, parsed, _parsed(newest), None)
     plan = plan_of(kind, manifest.schema(entry)["fields"], _prefix(entry))
-    return _Schema(entry, kind, parsed, None, plan)
+    return _Schema(entry, kind, parsed, None if newest == entry else _parsed(newest), plan)
 
 
 @cache
@@ -97,8 +95,25 @@ def encode(event: Event) -> bytes:
 def _encode_by_reference(event: Event, schema: _Schema) -> bytes:
     out = io.BytesIO()
     out.write(_prefix(schema.entry))
-    fastavro.schemaless_writer(out, schema.parsed, _asdict(event))
+    fastavro.schemaless_writer(out, schema.parsed, _fields(event), disable_tuple_notation=True)
     return out.getvalue()
+
+
+def _fields(event: Event) -> dict[str, Any]:
+    """The event as fastavro takes it: records within it as objects too."""
+    return {
+        name: msgspec.to_builtins(value) if isinstance(value, tuple | msgspec.Struct) else value
+        for name, value in msgspec.structs.asdict(event).items()
+    }
+
+
+def made(kind: type[Event], fields: dict[str, Any]) -> Event:
+    """The event of what fastavro read.
+
+    Raises:
+        ValidationError: a field is not of its type.
+    """
+    return msgspec.convert(fields, kind)
 
 
 def decode(value: bytes, dataschema: str) -> Event:
@@ -124,7 +139,7 @@ def _decode_by_reference(value: bytes, schema: _Schema) -> Event:
     fields, end = _read(value, schema.entry, schema.parsed, schema.newest)
     if end != len(value):
         raise DecodeError(f"{len(value) - end} bytes follow the {schema.entry.name}")
-    return schema.kind(**fields)
+    return made(schema.kind, fields)
 
 
 def decode_head(head: bytes, size: int, dataschema: str) -> Event:
@@ -143,7 +158,7 @@ def decode_head(head: bytes, size: int, dataschema: str) -> Event:
     if not isinstance(length, int) or end + len(long(length)) + length != size or size > RECORD_LIMIT:
         raise DecodeError(f"the payload of the {schema.entry.name} is not what its size says")
     fields["payload"] = b""
-    return schema.kind(**fields)
+    return made(schema.kind, fields)
 
 
 def before_payload(value: bytes, dataschema: str) -> bytes:
@@ -152,23 +167,30 @@ def before_payload(value: bytes, dataschema: str) -> bytes:
     Raises:
         DecodeError: as :func:`decode`.
     """
-    decode(value, dataschema)
+    payload: bytes | None = getattr(decode(value, dataschema), "payload", None)
+    if payload is None:
+        return value[PREFIX:]
+    length = long(len(payload))
+    end = len(value) - len(payload) - len(length)
+    if value.startswith(length, end):
+        return value[PREFIX:end]
+    # The length takes more bytes than it needs, so only a reader can tell where it begins.
     entry = _schema(dataschema).entry
     _, end = _read(value, entry, _parsed_before_payload(entry), None)
-    return value[_PREFIX:end]
+    return value[PREFIX:end]
 
 
 def _check_frame(value: bytes) -> None:
     if len(value) > RECORD_LIMIT:
         raise DecodeError(f"{len(value)} bytes are over the record limit of {RECORD_LIMIT}")
-    if len(value) < _PREFIX or value[0] != 0:
+    if len(value) < PREFIX or value[0] != 0:
         raise DecodeError("not in Confluent's wire format: no magic byte and schema id")
 
 
 def _read(value: bytes, entry: manifest.Entry, writer: Any, reader: Any) -> tuple[dict[str, Any], int]:
     """The fields that stand after the prefix, and where they end."""
     body = io.BytesIO(value)
-    body.seek(_PREFIX)
+    body.seek(PREFIX)
     try:
         fields = fastavro.schemaless_reader(body, writer, reader)
     except Exception as error:  # fastavro raises whatever the bytes lead it into

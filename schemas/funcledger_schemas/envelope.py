@@ -29,9 +29,16 @@ class Brief(NamedTuple):
 Head = Headers | Brief
 
 TYPE_PREFIX = manifest.NAMESPACE
-TOPICS = ("functions", "endpoints", "tasks", "results", "heartbeats", "dead_letters", "audit")
+TOPICS = (
+    "functions", "endpoints", "access", "tasks", "results", "streams", "heartbeats", "dead_letters", "audit",
+)  # fmt: skip
 #: Topics whose partition is the endpoint's own; the others have one partition, so one order.
-BY_ENDPOINT = frozenset({"tasks", "results", "heartbeats"})
+BY_ENDPOINT = frozenset({"tasks", "results", "streams", "heartbeats"})
+
+#: What an event is about, the first of these that it has.
+_SUBJECTS = (
+    "task_id", "function_id", "endpoint_id", "person_id", "group_id", "token_id", "batch_id", "event_id",
+)  # fmt: skip
 
 _SPECVERSION = ("ce_specversion", b"1.0")
 _CONTENT_TYPE = ("content-type", b"application/avro")
@@ -61,7 +68,7 @@ class _Kind(NamedTuple):
 def _of(kind: type[Event]) -> _Kind:
     entry = manifest.latest(kind.__name__)
     fields = kind.__struct_fields__
-    subject = next(name for name in ("task_id", "function_id", "endpoint_id", "event_id") if name in fields)
+    subject = next(name for name in _SUBJECTS if name in fields)
     return _Kind(
         entry.topic,
         attrgetter(subject),

@@ -9,7 +9,7 @@ from typing import Any, cast
 import fastavro
 
 from funcledger_schemas import events, manifest
-from funcledger_schemas.codec import DecodeError
+from funcledger_schemas.codec import DecodeError, made
 from funcledger_schemas.compatibility import faults_of
 from funcledger_schemas.events import Event
 from funcledger_schemas.limits import RECORD_LIMIT
@@ -70,7 +70,7 @@ def _read(kind: type[Event], value: bytes, dataschema: str, writer: Any, known: 
         fields = fastavro.schemaless_reader(body, writer, known)
         if body.tell() != len(value):
             raise DecodeError("bytes follow the event")
-        return kind(**cast("dict[str, Any]", fields))
+        return made(kind, cast("dict[str, Any]", fields))
     except Exception as error:  # fastavro raises whatever the bytes lead it into
         raise DecodeError(f"not of {dataschema!r}: {error!r}") from error
 

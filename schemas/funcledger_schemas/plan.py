@@ -1,9 +1,10 @@
 """The functions that write and read one event class's Avro, generated once of its schema.
 
 They are for the well-formed events that a busy log is full of, and cover schemas whose fields are
-primitive, or null or primitive. Where a value or a byte is not as they expect, they raise something, and
-:mod:`codec` asks fastavro, the reference. So the one rule is: what they do accept, fastavro reads and
-writes the same. Their source is in ``linecache``, so that tracebacks and debuggers show it.
+primitive, or null or primitive; of other unions with null they cover null alone. Where a value or a byte
+is not as they expect, they raise something, and :mod:`codec` asks fastavro, the reference. So the one rule
+is: what they do accept, fastavro reads and writes the same. Their source is in ``linecache``, so that
+tracebacks and debuggers show it.
 """
 
 import linecache
@@ -27,16 +28,18 @@ class Plan(NamedTuple):
 def plan_of(kind: type[Event], fields: Sequence[Mapping[str, Any]], prefix: bytes) -> Plan | None:
     """The plan for a class and the fields of its schema; None where these hold more than plans cover.
 
+    Fields of the class that an older schema has not are its last ones, and get their defaults.
     ``prefix`` is what stands before the body: five bytes.
     """
     typed = {field["name"]: _type(field["type"]) for field in fields}
-    if set(typed) != set(kind.__struct_fields__) or None in typed.values():
+    known = kind.__struct_fields__[: len(typed)]
+    if set(typed) != set(known) or None in typed.values():
         return None
     names = TOOLS | {"_kind": kind, "_prefix": prefix}
     write = _defined(f"write_{kind.__name__}", _source_of_write(typed), names)
     # Of the event before, per run what it said and its bytes; one object, so that threads see it whole.
     names["_memo"] = [()]
-    reading = _source_of_read(typed, kind.__struct_fields__)
+    reading = _source_of_read(typed, known)
     read = _defined(f"read_{kind.__name__}", reading, names)
     return Plan(write, read)
 
@@ -64,6 +67,8 @@ _WRITE = {
     "?int": r"b'\0' if {0} is None else b'\2' + _long({0})",
     "?long": r"b'\0' if {0} is None else b'\2' + _long({0})",
     "?double": r"b'\0' if {0} is None else b'\2' + _double({0})",
+    "?boolean": r"b'\0' if {0} is None else _truths[{0}] if {0}.__class__ is bool else _irregular()",
+    "?other": r"b'\0' if {0} is None else _irregular()",
 }
 _VARINT = """
 _n = _it[_at]
@@ -97,13 +102,16 @@ _READ = {
     "long": _NUMBER,
     "instant": _INSTANT,
     "double": "({0},) = _read_double(_it, _at)\n_at += 8",
+    "other": "{0} = _irregular()",
 }
 #: What one event says as the one before. Fields of these that stand together are a run: its bytes are looked
 #: at as a whole, and where they are those of the event before, so is what they say.
 _REPEATED = frozenset({
     "actor", "owner", "endpoint_id", "instance_id", "batch_id", "batch_size", "function_id", "function_hash",
     "walltime", "max_attempts", "expires_in", "resource_specification", "endpoint_config", "payload_format",
-    "worker", "kind", "epoch", "attempt",
+    "worker", "kind", "epoch", "attempt", "by_token", "accepted_formats", "labels", "priority",
+    "dependencies", "alternatives", "rerouted_from", "rerun_of", "reuse", "payload_code", "payload_object",
+    "host", "block", "job", "environment_sha256", "reused_from", "caused_by", "rerouted_to", "output",
 })  # fmt: skip
 #: Where they are not, one text in memory does for all that say the same.
 _SHARED = _SLICE + "{0} = _shared(_it[_from:_at]) if _n < 160 else _it[_from:_at].decode()"
@@ -123,7 +131,7 @@ def _type(type_: Any) -> str | None:
     if type_ == {"type": "long", "logicalType": "timestamp-micros"}:
         return "instant"
     if isinstance(type_, list) and len(type_) == 2 and type_[0] == "null":
-        type_ = f"?{type_[1]}"
+        type_ = f"?{type_[1]}" if f"?{type_[1]}" in _WRITE else "?other"
     return type_ if isinstance(type_, str) and type_ in _WRITE else None
 
 

@@ -15,6 +15,11 @@ class Irregular(ValueError):
     """Raised for what is left to the reference."""
 
 
+def irregular() -> None:
+    """Leave it to the reference."""
+    raise Irregular
+
+
 def unsigned(number: int) -> bytes:
     """A number from 0 on, seven bits a byte, lowest first."""
     out = bytearray()
@@ -84,6 +89,7 @@ TOOLS: dict[str, Any] = {
     "_eight_bytes": struct.Struct("<BBB5s").unpack_from,
     "_double": struct.Struct("<d").pack,
     "_instant": instant,
+    "_irregular": irregular,
     "_join": b"".join,
     # A run that nothing is equal to: its values are of no event, its bytes begin no field.
     "_nothing": (None, b"\xff" * 10),
@@ -95,4 +101,5 @@ TOOLS: dict[str, Any] = {
     "_short": [unsigned(number << 1) for number in range(_SHORTS)],
     "_shorts": _SHORTS,
     "_some_text": some_text,
+    "_truths": (b"\2\0", b"\2\1"),
 }

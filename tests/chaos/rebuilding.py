@@ -16,7 +16,7 @@ from funcledger_projectors.runner import TOPICS as PROJECTED
 from funcledger_read_models.documents import TASK_RESULTS, TASK_STATUS, TaskResult, TaskStatus
 from funcledger_read_models.port import ReadModelStore, StoreUnavailable
 from funcledger_schemas.envelope import TOPICS
-from funcledger_schemas.proof import leaf_hash
+from funcledger_schemas.proof import entry, leaf_hash
 
 
 async def rebuilt(log: EventLog, live: ReadModelStore, fresh: ReadModelStore) -> Rebuilt:
@@ -53,7 +53,7 @@ async def leaves(log: EventLog) -> dict[str, str]:
                 async with aclosing(log.follow({TopicPartition(topic, partition): 0})) as batches:
                     async for batch in batches:
                         for record in batch:
-                            hashed = leaf_hash(record.key, record.headers, record.value)
+                            hashed = leaf_hash(entry(record.key, record.head, record.value))
                             found[f"{topic}/{partition}"].update(hashed)
                         if batch[-1].offset + 1 >= end:
                             break

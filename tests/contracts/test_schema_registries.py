@@ -38,7 +38,7 @@ from funcledger_schemas import manifest
 from funcledger_schemas.envelope import TOPICS
 from funcledger_schemas.events import Event
 from funcledger_schemas.ids import new_id
-from funcledger_schemas.proof import leaf_hash
+from funcledger_schemas.proof import entry
 
 pytestmark = pytest.mark.distributed
 
@@ -164,8 +164,8 @@ async def test_our_own_readers_go_by_ce_dataschema_and_hashes_leave_the_number_o
         wanted = [record for record in said if record.topic == topic]
         found = await collect(deployed.log, {at(topic=topic): 0}, len(wanted))
         assert [record.event() for record in found] == [record.decoded for record in wanted]
-        assert [leaf_hash(r.key, r.headers, r.value) for r in found] == [
-            leaf_hash(r.key, r.headers, r.value) for r in wanted
+        assert [entry(r.key, r.headers, r.value) for r in found] == [
+            entry(r.key, r.headers, r.value) for r in wanted
         ]
 
 

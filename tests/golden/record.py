@@ -26,12 +26,18 @@ class Recorder:
         self._expected: list[str] = []
         self._ends: Counter[tuple[str, int]] = Counter()
 
-    def append(self, event: Event, partition: int = 0, *, void: bool = False, extra: Headers = ()) -> int:
-        """Append an event; returns its offset."""
-        return self._write(
-            NewRecord.of(event, partition, extra),
-            {"type": type(event).__name__, "void": void, "event": plain(event)},
-        )
+    def append(
+        self,
+        event: Event,
+        partition: int = 0,
+        *,
+        void: bool = False,
+        foreign: bool = False,
+        extra: Headers = (),
+    ) -> int:
+        """Append an event; returns its offset. A foreign one is of no task that was submitted."""
+        meaning = {"type": type(event).__name__, "void": void, "foreign": foreign, "event": plain(event)}
+        return self._write(NewRecord.of(event, partition, extra), meaning)
 
     def append_unreadable(self, record: NewRecord, why: str) -> int:
         """Append a record that nobody can read; returns its offset."""

@@ -2,6 +2,11 @@
 
 from typing import Any
 
+from tests.golden.reserved import (
+    everything_has_its_field,
+    operators_look_after_the_log,
+    people_come_and_share,
+)
 from tests.golden.teller import (
     CLUSTER,
     FAIL,
@@ -15,6 +20,7 @@ from tests.golden.teller import (
     SQUARE,
     TRACEPARENT,
     Log,
+    Task,
     Teller,
     payload,
     sha256,
@@ -22,6 +28,8 @@ from tests.golden.teller import (
 
 from funcledger_event_log.records import NewRecord
 from funcledger_schemas import events as e
+from funcledger_schemas.failures import FORMAT as FAILURE
+from funcledger_schemas.failures import pack_failure
 
 
 def tell(log: Log) -> None:
@@ -32,9 +40,13 @@ def tell(log: Log) -> None:
     epoch = tasks_come_and_go(teller)
     epoch = things_go_wrong(teller, epoch)
     epoch = agents_take_over(teller, epoch)
+    an_endpoint_lies(teller, epoch)
+    everything_has_its_field(teller, epoch)
     users_change_their_minds(teller, epoch)
     nobody_comes(teller)
     records_cannot_be_read(teller)
+    people_come_and_share(teller)
+    operators_look_after_the_log(teller)
     log.append(
         e.AccessRefused(
             **teller.base("user:bob"),
@@ -42,6 +54,7 @@ def tell(log: Log) -> None:
             action="read",
             resource=f"task:{teller.task()['task_id']}",
             reason="not the owner's",
+            count=17,
         )
     )
 
@@ -135,15 +148,13 @@ def things_go_wrong(teller: Teller, epoch: int) -> int:
         teller.submit(task, function_id=FAIL)
         teller.started(task, epoch)
     traceback = 'Traceback (most recent call last):\n  File "<fail>", line 2, in fail\nZeroDivisionError: …\n'
-    error: dict[str, Any] = {
-        "message": "division by zero",
-        "error_type": "builtins.ZeroDivisionError",
-        "traceback": traceback,
-    }
     measured: dict[str, Any] = {"run_time": 0.5, "cpu_time": 0.25, "peak_memory": 31_457_280}
     exception = b"\x80\x04\x8c\x08builtins\x8c\x11ZeroDivisionError\x93)R."
-    teller.failed(raised, epoch, "Exception", **error, **measured, **payload(exception))
-    teller.failed(left, epoch, "Exception", message="3", error_type="builtins.SystemExit", traceback="…")
+    said = pack_failure("division by zero", traceback, "pickle", exception)
+    error: dict[str, Any] = {"message": "", "error_type": "builtins.ZeroDivisionError", "traceback": None}
+    teller.failed(raised, epoch, "Exception", **error, **measured, **payload(said, FAILURE))
+    error["error_type"] = "builtins.SystemExit"
+    teller.failed(left, epoch, "Exception", **error, **payload(pack_failure("3", "…", None, b""), FAILURE))
     teller.submit(retried)
     teller.started(retried, epoch)
     teller.attempt_failed(retried, epoch, 1, "WorkerDied", retry=True)
@@ -188,6 +199,25 @@ def agents_take_over(teller: Teller, zombie: int) -> int:
     teller.completed(contested, winner)
     teller.heartbeat(LAPTOP, winner, busy=2)
     return winner
+
+
+def an_endpoint_lies(teller: Teller, epoch: int) -> None:
+    """What it says of tasks nobody sent it, or of another submission, owner or batch, counts for nothing."""
+    wanted, other, unasked = teller.task(), teller.task("bob"), teller.task("bob", batch=OTHER_BATCH)
+    for task in (wanted, other):
+        teller.submit(task)
+    lies: list[tuple[Task, int | None]] = [
+        (unasked, teller.submission(wanted)),
+        (wanted, teller.submission(other)),
+        (wanted, 999_999),
+        (wanted | {"batch_id": OTHER_BATCH}, teller.submission(wanted)),
+        (wanted | {"owner": "bob"}, teller.submission(wanted)),
+    ]
+    for task, submission in lies:
+        teller.completed(task, epoch, value=b"\x80\x04K\x00.", foreign=True, submission=submission)
+    for task in (wanted, other):
+        teller.started(task, epoch)
+        teller.completed(task, epoch)
 
 
 def users_change_their_minds(teller: Teller, epoch: int) -> None:
@@ -236,8 +266,8 @@ def records_cannot_be_read(teller: Teller) -> None:
     )
     whole = NewRecord.of(event, partition)
     cut = NewRecord("results", partition, whole.key, whole.headers, whole.value[:-7])
-    teller.log.append_unreadable(cut, "not a TaskStarted of version 1")
-    headers = tuple((n, v.replace(b"Started:1", b"Vanished:1")) for n, v in whole.headers)
+    teller.log.append_unreadable(cut, "not a TaskStarted of version 2")
+    headers = tuple((n, v.replace(b"Started:2", b"Vanished:2")) for n, v in whole.headers)
     teller.log.append_unreadable(
         NewRecord("results", partition, whole.key, headers, whole.value), "unknown schema"
     )

@@ -31,10 +31,20 @@ class Log(Protocol):
     now: int
 
     def append(
-        self, event: e.Event, partition: int = 0, *, void: bool = False, extra: Headers = ()
+        self,
+        event: e.Event,
+        partition: int = 0,
+        *,
+        void: bool = False,
+        foreign: bool = False,
+        extra: Headers = (),
     ) -> int: ...
 
     def append_unreadable(self, record: NewRecord, why: str) -> int: ...
+
+
+def _key(task: Task) -> tuple[str, str, str]:
+    return task["endpoint_id"], task["owner"], task["task_id"]
 
 
 def sha256(value: bytes) -> str:
@@ -59,6 +69,8 @@ class Teller:
         self.last: tuple[e.Event, int]
         self._events = 0
         self._tasks = 0
+        #: The offset of each task's first submission, by endpoint, owner and task id.
+        self._submitted: dict[tuple[str, str, str], int] = {}
 
     def base(self, actor: str) -> dict[str, Any]:
         self._events += 1
@@ -71,16 +83,24 @@ class Teller:
         task_id = f"01990000-0000-7000-8000-00000a{self._tasks:06x}"
         return {"endpoint_id": endpoint, "owner": owner, "task_id": task_id, "batch_id": batch}
 
-    def _append(self, event: e.Event, partition: int, *, void: bool = False, extra: Headers = ()) -> int:
+    def _append(
+        self,
+        event: e.Event,
+        partition: int,
+        *,
+        void: bool = False,
+        foreign: bool = False,
+        extra: Headers = (),
+    ) -> int:
         self.last = (event, partition)
-        return self.log.append(event, partition, void=void, extra=extra)
+        return self.log.append(event, partition, void=void, foreign=foreign, extra=extra)
 
     def repeat(self, what: tuple[e.Event, int], *, void: bool = False) -> int:
         """Append a copy of an event, as a writer does that was not answered."""
         return self._append(*what, void=void)
 
     def submit(self, task: Task, args: bytes = b"\x80\x04K\x07\x85\x94}\x94\x86\x94.", **more: Any) -> int:
-        function = more.pop("function_id", SQUARE)
+        function, body = more.pop("function_id", SQUARE), more.pop("body", None) or payload(args)
         asked: dict[str, Any] = {
             "batch_size": None,
             "batch_index": None,
@@ -97,9 +117,15 @@ class Teller:
             function_id=function,
             function_hash=sha256(SOURCES[function]),
             request_digest=sha256(args + repr((function, sorted(asked.items()))).encode()),
-            **payload(args),
+            **body,
         )
-        return self._append(event, PARTITIONS[task["endpoint_id"]], extra=TRACEPARENT)
+        offset = self._append(event, PARTITIONS[task["endpoint_id"]], extra=TRACEPARENT)
+        self._submitted.setdefault(_key(task), offset)
+        return offset
+
+    def submission(self, task: Task) -> int | None:
+        """Where the task was submitted; None where nobody did."""
+        return self._submitted.get(_key(task))
 
     def ask_cancel(self, task: Task) -> int:
         event = e.TaskCancelRequested(**self.base(f"user:{task['owner']}"), **task)
@@ -128,11 +154,13 @@ class Teller:
         epoch: int | None,
         *,
         void: bool = False,
+        foreign: bool = False,
         **more: Any,
     ) -> int:
         actor = "keeper" if epoch is None else f"endpoint:{task['endpoint_id']}"
-        event = what(**self.base(actor), **task, epoch=epoch, **more)
-        return self._append(event, PARTITIONS[task["endpoint_id"]], void=void)
+        fields = {"submission": self.submission(task)} | more
+        event = what(**self.base(actor), **task, epoch=epoch, **fields)
+        return self._append(event, PARTITIONS[task["endpoint_id"]], void=void, foreign=foreign)
 
     def started(self, task: Task, epoch: int, attempt: int = 1, *, void: bool = False) -> int:
         return self.result(e.TaskStarted, task, epoch, void=void, attempt=attempt, worker="w2")
@@ -151,10 +179,15 @@ class Teller:
         *,
         value: bytes = b"\x80\x04K1.",
         void: bool = False,
+        **more: Any,
     ) -> int:
-        measured = {"run_time": 0.001953125, "cpu_time": 0.0009765625, "peak_memory": 31_457_280}
+        measured: dict[str, Any] = {
+            "run_time": 0.001953125,
+            "cpu_time": 0.0009765625,
+            "peak_memory": 31_457_280,
+        }
         return self.result(
-            e.TaskCompleted, task, epoch, void=void, attempt=attempt, **measured, **payload(value)
+            e.TaskCompleted, task, epoch, void=void, attempt=attempt, **measured, **payload(value), **more
         )
 
     def failed(self, task: Task, epoch: int | None, kind: str, attempt: int = 1, **more: Any) -> int:

@@ -13,12 +13,13 @@ import msgspec
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from tests.support.events import any_event, event_classes, events_of
+from tests.support.events import any_event, built_of, event_classes, events_of, plain_parts
 
 from funcledger_schemas import codec, events, manifest
 from funcledger_schemas.codec import DecodeError
 from funcledger_schemas.events import Event
 from funcledger_schemas.plan import Plan, plan_of
+from funcledger_schemas.plan_tools import Irregular
 
 KINDS = event_classes()
 #: Where a varint gets longer, and where a plan goes over from one way of writing it to another.
@@ -32,12 +33,17 @@ TEXTS = st.text(max_size=40) | st.sampled_from([length * "a" for length in (63, 
 @cache
 def schema_of(kind: type[Event]) -> Any:
     """The schema for fastavro, with instants as the integers they are."""
-    schema = manifest.schema(manifest.latest(kind.__name__))
-    fields = [
-        field | {"type": "long" if isinstance(field["type"], dict) else field["type"]}
-        for field in schema["fields"]
-    ]
-    return fastavro.parse_schema(schema | {"fields": fields})
+    return fastavro.parse_schema(_without_instants(manifest.schema(manifest.latest(kind.__name__))))
+
+
+def _without_instants(schema: Any) -> Any:
+    if isinstance(schema, dict):
+        return {key: _without_instants(value) for key, value in schema.items() if key != "logicalType"}
+    return [_without_instants(item) for item in schema] if isinstance(schema, list) else schema
+
+
+#: Events that hold a list, never null: they are rare, and fastavro alone does for them.
+UNPLANNED = {"Checkpoint", "PayloadErased", "TaskReleased", "TaskStreamed", "TokenCreated"}
 
 
 def plan_for(kind: type[Event]) -> Plan:
@@ -51,7 +57,8 @@ def by_fastavro(event: Event) -> bytes:
     """The event's value as fastavro writes it."""
     out = io.BytesIO()
     out.write(b"\0" + manifest.latest(type(event).__name__).id.to_bytes(4, "big"))
-    fastavro.schemaless_writer(out, schema_of(type(event)), msgspec.structs.asdict(event))
+    fields = {name: plain_parts(value) for name, value in msgspec.structs.asdict(event).items()}
+    fastavro.schemaless_writer(out, schema_of(type(event)), fields)
     return out.getvalue()
 
 
@@ -62,7 +69,7 @@ def read_by_fastavro(kind: type[Event], value: bytes) -> Event | None:
         fields: Any = fastavro.schemaless_reader(body, schema_of(kind), None)
     except Exception:  # it raises whatever the bytes lead it into
         return None
-    return None if body.read(1) else kind(**fields)
+    return None if body.read(1) else codec.made(kind, fields)
 
 
 def same(one: Event | None, other: Event | None) -> bool:
@@ -75,7 +82,7 @@ def assert_read_alike(kind: type[Event], value: bytes) -> None:
     expected = read_by_fastavro(kind, value)
     read: Event | None = None
     with suppress(Exception):
-        read = plan_for(kind).read(value)
+        read = plan_for(kind).read(value) if kind.__name__ not in UNPLANNED else None
     assert read is None or same(read, expected)
     decoded: Event | None = None
     with suppress(DecodeError):
@@ -92,23 +99,25 @@ def at_the_edges(kind: type[Event]) -> st.SearchStrategy[Event]:
         "int": st.integers(-(2**31), 2**31 - 1),
         "long": LONGS,
         "double": st.floats(),
+        "instant": LONGS,
     }
+    return built_of(kind, values)
 
-    def of(type_: Any) -> st.SearchStrategy[Any]:
-        return st.none() | values[type_[1]] if isinstance(type_, list) else values[type_]
 
-    return st.builds(kind, **{field["name"]: of(field["type"]) for field in schema_of(kind)["fields"]})
+def test_every_event_has_a_plan_but_those_that_hold_a_list() -> None:
+    assert {kind.__name__ for kind in KINDS if codec._written(kind).plan is None} == UNPLANNED
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_every_event_has_a_plan_that_writes_and_reads_as_fastavro_does(kind: type[Event]) -> None:
+def test_every_event_is_written_and_read_as_by_fastavro(kind: type[Event]) -> None:
     @given(at_the_edges(kind))
     @settings(max_examples=100)
     def alike(event: Event) -> None:
         value = by_fastavro(event)
         assert codec.encode(event) == value
-        with suppress(IndexError):  # texts beyond the look-up of lengths are left to fastavro
-            assert plan_for(kind).write(event) == value
+        # Texts beyond the look-up of lengths, and lists, are left to fastavro.
+        with suppress(IndexError, Irregular):
+            assert kind.__name__ in UNPLANNED or plan_for(kind).write(event) == value
         assert same(codec.decode(value, manifest.latest(kind.__name__).dataschema), event)
         assert_read_alike(kind, value)
 
@@ -120,9 +129,17 @@ def _in_ten_bytes(event: Event) -> bool:
     return any(not -(2**62) <= number < 2**62 for number in numbers)
 
 
+#: Of what is rarely there, null alone is for a plan.
+LISTS_AND_RECORDS = (
+    "accepted_formats", "labels", "dependencies", "alternatives", "rerun_of", "reused_from", "output",
+)  # fmt: skip
+
+
 @given(events_of(events.TaskSubmitted) | events_of(events.TaskCompleted))
 def test_the_events_a_busy_log_is_full_of_never_leave_their_plan(event: Event) -> None:
     event = msgspec.structs.replace(event, payload_size=len(getattr(event, "payload")))  # noqa: B009
+    held = {name: None for name in LISTS_AND_RECORDS if name in event.__struct_fields__}
+    event = msgspec.structs.replace(event, **held)
     assume(not _in_ten_bytes(event))
     plan = plan_for(type(event))
     assert plan.read(plan.write(event)) == event
@@ -199,6 +216,8 @@ def test_values_of_no_or_another_type_are_written_or_refused_as_by_fastavro(kind
             for value in STRANGE:
                 if value is True and field["type"] == ["null", "double"]:
                     continue  # fastavro takes a truth for a double, but not where null might stand too
+                if "array" in str(field["type"]) or "record" in str(field["type"]):
+                    continue  # what is no list of texts, fastavro refuses in more ways than one
                 strange = msgspec.structs.replace(event, **{field["name"]: value})
                 assert _told(codec.encode, strange) == _told(by_fastavro, strange)
 
@@ -222,8 +241,21 @@ def test_a_schema_that_holds_more_than_plans_cover_has_none() -> None:
         "float",
     ):
         assert plan_of(events.EndpointDeleted, [*fields[:-1], fields[-1] | {"type": type_}], b"") is None
-    assert plan_of(events.EndpointDeleted, fields[:-1], b"") is None
+    assert plan_of(events.EndpointDeleted, fields[1:], b"") is None
     assert plan_of(events.EndpointDeleted, fields, b"") is not None
+
+
+@given(events_of(events.TaskCompleted) | events_of(events.EndpointRegistered))
+def test_an_older_schema_has_a_plan_too_and_new_fields_get_their_defaults(event: Event) -> None:
+    entry = manifest.entries()[15 if isinstance(event, events.TaskCompleted) else 4]
+    names = [field["name"] for field in manifest.schema(entry)["fields"]]
+    fields = {name: getattr(event, name) for name in names}
+    out = io.BytesIO()
+    schema = fastavro.parse_schema(_without_instants(manifest.schema(entry)))
+    fastavro.schemaless_writer(out, schema, fields)
+    plan = codec._schema(entry.dataschema).plan
+    assert plan is not None
+    assert same(codec.decode(bytes(5) + out.getvalue(), entry.dataschema), type(event)(**fields))
 
 
 def test_a_traceback_shows_the_line_of_a_generated_plan() -> None:

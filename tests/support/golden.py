@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import msgspec
+from tests.support.events import plain_parts
 
 from funcledger_event_log.records import Record
 from funcledger_schemas.events import Event
@@ -36,8 +36,8 @@ def golden_expected(version: str) -> list[dict[str, Any]]:
 
 def plain(event: Event) -> dict[str, Any]:
     """The event's fields as JSON values; bytes become their size and SHA-256."""
-    fields = msgspec.structs.asdict(event).items()
-    return {name: _digest(value) if isinstance(value, bytes) else value for name, value in fields}
+    fields: dict[str, Any] = plain_parts(event)
+    return {name: _digest(value) if isinstance(value, bytes) else value for name, value in fields.items()}
 
 
 def _digest(value: bytes) -> dict[str, Any]:

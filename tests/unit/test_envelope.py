@@ -28,7 +28,7 @@ def test_a_task_s_event_is_sealed_with_cloudevents_headers_owner_and_batch() -> 
         ("ce_source", b"/user/Ann%20%C3%96"),
         ("ce_time", b"1970-01-01T00:00:00.000000+00:00"),
         ("ce_subject", b"t1"),
-        ("ce_dataschema", b"urn:funcledger:schema:TaskCompleted:1"),
+        ("ce_dataschema", b"urn:funcledger:schema:TaskCompleted:2"),
         ("content-type", b"application/avro"),
         ("ce_owner", b"ann"),
         ("ce_batch", b"b"),

@@ -5,6 +5,7 @@ from typing import Any
 from funcledger_projectors.fold import Entry, Fold
 from funcledger_read_models.documents import INLINE_LIMIT, TASK_RESULTS, TaskResult
 from funcledger_schemas.events import TaskCancelled, TaskCompleted, TaskFailed
+from funcledger_schemas.failures import opened
 from funcledger_schemas.lifecycle import status_of_outcome
 
 
@@ -17,7 +18,9 @@ def failed(document: TaskResult | None, entry: Entry[TaskFailed]) -> TaskResult 
     """The task failed."""
     if document is not None:
         return None
-    event, result = entry.event, _result(entry)
+    # What is too large for a document is left whole for whoever reads it from the log.
+    large, result = entry.event.payload_size > INLINE_LIMIT, _result(entry)
+    event = entry.event if large else opened(entry.event)
     result.kind, result.message = event.kind, event.message
     result.error_type, result.traceback = event.error_type, event.traceback
     return _measured(result, event)

@@ -1,7 +1,28 @@
 """Every event as a typed, immutable class; the .avsc files beside them are the facts."""
 
-from funcledger_schemas.events.base import Event, TaskEvent
+from funcledger_schemas.events.access import (
+    GroupCreated,
+    GroupDeleted,
+    GroupMemberAdded,
+    GroupMemberRemoved,
+    OwnershipTransferred,
+    PersonDescribed,
+    PersonLinked,
+    PersonLoggedIn,
+    PersonLoggedOut,
+    ResultsShared,
+    ResultsUnshared,
+    TokenCreated,
+    TokenRevoked,
+)
+from funcledger_schemas.events.base import (
+    Event,
+    TaskEvent,
+)
 from funcledger_schemas.events.endpoints import (
+    EndpointChanged,
+    EndpointCredentialIssued,
+    EndpointCredentialRevoked,
     EndpointDeleted,
     EndpointHeartbeat,
     EndpointRegistered,
@@ -16,9 +37,20 @@ from funcledger_schemas.events.functions import (
 )
 from funcledger_schemas.events.operations import (
     AccessRefused,
+    Checkpoint,
+    PayloadErased,
     RecordDeadLettered,
 )
+from funcledger_schemas.events.parts import (
+    Dependency,
+    EndedDependency,
+    OutputTotals,
+    RecordPosition,
+    TaskKey,
+    TreeHead,
+)
 from funcledger_schemas.events.results import (
+    EndpointEnvironment,
     EndpointStarted,
     EndpointStopped,
     TaskAttemptFailed,
@@ -29,12 +61,21 @@ from funcledger_schemas.events.results import (
 )
 from funcledger_schemas.events.tasks import (
     TaskCancelRequested,
+    TaskReleased,
+    TaskStreamed,
     TaskSubmitted,
 )
 
 __all__ = [
     "AccessRefused",
+    "Checkpoint",
+    "Dependency",
+    "EndedDependency",
+    "EndpointChanged",
+    "EndpointCredentialIssued",
+    "EndpointCredentialRevoked",
     "EndpointDeleted",
+    "EndpointEnvironment",
     "EndpointHeartbeat",
     "EndpointRegistered",
     "EndpointShared",
@@ -46,13 +87,33 @@ __all__ = [
     "FunctionRegistered",
     "FunctionShared",
     "FunctionUnshared",
+    "GroupCreated",
+    "GroupDeleted",
+    "GroupMemberAdded",
+    "GroupMemberRemoved",
+    "OutputTotals",
+    "OwnershipTransferred",
+    "PayloadErased",
+    "PersonDescribed",
+    "PersonLinked",
+    "PersonLoggedIn",
+    "PersonLoggedOut",
     "RecordDeadLettered",
+    "RecordPosition",
+    "ResultsShared",
+    "ResultsUnshared",
     "TaskAttemptFailed",
     "TaskCancelRequested",
     "TaskCancelled",
     "TaskCompleted",
     "TaskEvent",
     "TaskFailed",
+    "TaskKey",
+    "TaskReleased",
     "TaskStarted",
+    "TaskStreamed",
     "TaskSubmitted",
+    "TokenCreated",
+    "TokenRevoked",
+    "TreeHead",
 ]

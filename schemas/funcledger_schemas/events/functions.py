@@ -19,6 +19,9 @@ class FunctionRegistered(Event, frozen=True, gc=False):
     payload_sha256: str
     payload_size: int
     payload: bytes
+    by_token: str | None = None
+    payload_code: str | None = None
+    payload_object: str | None = None
 
 
 class FunctionShared(Event, frozen=True, gc=False):
@@ -28,6 +31,7 @@ class FunctionShared(Event, frozen=True, gc=False):
     owner: str
     grantee_kind: str
     grantee: str
+    by_token: str | None = None
 
 
 class FunctionUnshared(Event, frozen=True, gc=False):
@@ -37,6 +41,7 @@ class FunctionUnshared(Event, frozen=True, gc=False):
     owner: str
     grantee_kind: str
     grantee: str
+    by_token: str | None = None
 
 
 class FunctionDeleted(Event, frozen=True, gc=False):
@@ -44,3 +49,4 @@ class FunctionDeleted(Event, frozen=True, gc=False):
 
     function_id: str
     owner: str
+    by_token: str | None = None

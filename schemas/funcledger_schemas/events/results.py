@@ -1,6 +1,7 @@
 """What becomes of tasks: the events of the topic `results`, in the order of the endpoint's partition."""
 
 from funcledger_schemas.events.base import Event, TaskEvent
+from funcledger_schemas.events.parts import OutputTotals, TaskKey
 
 
 class EndpointStarted(Event, frozen=True, gc=False):
@@ -19,6 +20,10 @@ class EndpointStarted(Event, frozen=True, gc=False):
     engine: str
     workers: int
     distributions_sha256: str
+    worker_python_version: str | None = None
+    worker_implementation: str | None = None
+    accepted_formats: tuple[str, ...] | None = None
+    scheduler: str | None = None
 
 
 class EndpointStopped(Event, frozen=True, gc=False):
@@ -36,6 +41,11 @@ class TaskStarted(TaskEvent, frozen=True, gc=False):
     epoch: int | None
     attempt: int
     worker: str
+    submission: int | None = None
+    host: str | None = None
+    block: str | None = None
+    job: str | None = None
+    environment_sha256: str | None = None
 
 
 class TaskAttemptFailed(TaskEvent, frozen=True, gc=False):
@@ -49,6 +59,7 @@ class TaskAttemptFailed(TaskEvent, frozen=True, gc=False):
     kind: str
     message: str
     will_retry: bool
+    submission: int | None = None
 
 
 class TaskCompleted(TaskEvent, frozen=True, gc=False):
@@ -63,6 +74,11 @@ class TaskCompleted(TaskEvent, frozen=True, gc=False):
     payload_sha256: str
     payload_size: int
     payload: bytes
+    submission: int | None = None
+    reused_from: TaskKey | None = None
+    output: OutputTotals | None = None
+    payload_code: str | None = None
+    payload_object: str | None = None
 
 
 class TaskFailed(TaskEvent, frozen=True, gc=False):
@@ -81,6 +97,12 @@ class TaskFailed(TaskEvent, frozen=True, gc=False):
     payload_sha256: str
     payload_size: int
     payload: bytes
+    submission: int | None = None
+    caused_by: TaskKey | None = None
+    rerouted_to: str | None = None
+    output: OutputTotals | None = None
+    payload_code: str | None = None
+    payload_object: str | None = None
 
 
 class TaskCancelled(TaskEvent, frozen=True, gc=False):
@@ -89,3 +111,23 @@ class TaskCancelled(TaskEvent, frozen=True, gc=False):
     epoch: int | None
     attempt: int
     reason: str
+    submission: int | None = None
+    output: OutputTotals | None = None
+
+
+class EndpointEnvironment(Event, frozen=True, gc=False):
+    """What is installed where an endpoint's workers run, once for each environment.
+
+    An EndpointStarted or TaskStarted names it by its hash.
+    """
+
+    endpoint_id: str
+    epoch: int | None
+    environment_sha256: str
+    implementation: str
+    python_version: str
+    platform: str
+    payload_format: str
+    payload_sha256: str
+    payload_size: int
+    payload: bytes

@@ -67,10 +67,8 @@ def facts_of(records: Iterable[Raw]) -> Iterator[Fact]:
     """
     for raw in records:
         name, fields = _decoded(raw)
-        if raw.dataschema is not None:
-            raw = raw._replace(headers=(*_following(name, raw.dataschema, fields), *raw.headers))
         where = (raw.topic, raw.partition, raw.offset, raw.timestamp)
-        yield Fact(*where, name, fields, _leaf(raw, fields.get("payload")))
+        yield Fact(*where, name, fields, _leaf(raw, _beyond(raw, name, fields), fields.get("payload")))
 
 
 def _decoded(raw: Raw) -> tuple[str, dict[str, Any]]:
@@ -101,16 +99,25 @@ def _names() -> dict[int, tuple[str, int]]:
 @cache
 def _reader(name: str, version: int) -> avro.io.DatumReader:
     schema = json.loads((_SCHEMAS / "avro" / f"{name}.{version}.avsc").read_text())
-    for field in schema["fields"]:
-        if isinstance(field["type"], dict):
-            field["type"] = field["type"]["type"]  # instants stay numbers
-    return avro.io.DatumReader(avro.schema.parse(json.dumps(schema)))
+    text = json.dumps(schema).replace('"logicalType": "timestamp-micros"', '"of": "micros"')  # stay numbers
+    return avro.io.DatumReader(avro.schema.parse(text))
+
+
+def _beyond(raw: Raw, name: str, fields: dict[str, Any]) -> tuple[tuple[str, bytes], ...]:
+    """The headers that do not follow from the event; where they are written out, those behind the others."""
+    if raw.dataschema is not None:
+        return raw.headers
+    following = tuple(_following(name, dict(raw.headers)["ce_dataschema"].decode(), fields))
+    whole = raw.headers[: len(following)] == following
+    return raw.headers[len(following) :] if whole else raw.headers
 
 
 def _following(name: str, dataschema: str, fields: dict[str, Any]) -> list[tuple[str, bytes]]:
     """The headers that follow from an event, as docs/formats.md lists them."""
     subject = next(
-        fields[each] for each in ("task_id", "function_id", "endpoint_id", "event_id") if each in fields
+        fields[f"{each}_id"]
+        for each in ("task", "function", "endpoint", "person", "group", "token", "batch", "event")
+        if f"{each}_id" in fields
     )
     kind, _, who = fields["actor"].partition(":")
     source = f"/{kind}/{who}" if ":" in fields["actor"] else f"/{kind}"
@@ -129,17 +136,17 @@ def _following(name: str, dataschema: str, fields: dict[str, Any]) -> list[tuple
     return [(each, text.encode()) for each, text in told.items()]
 
 
-def _leaf(raw: Raw, payload: bytes | None) -> bytes:
+def _leaf(raw: Raw, beyond: tuple[tuple[str, bytes], ...], payload: bytes | None) -> bytes:
     body = raw.value[5:]
     if payload is not None:
         body = body[: len(body) - len(payload) - _size_of_long(len(payload))]
-    parts = [raw.key]
-    for name, content in raw.headers:
+    schema = (raw.dataschema or dict(raw.headers)["ce_dataschema"].decode()).encode()
+    parts = [raw.key, schema]
+    for name, content in beyond:
         parts += [name.encode(), content]
-    sealed = b"\0" + len(raw.headers).to_bytes(4, "big")
-    return hashlib.sha256(
-        sealed + b"".join(len(part).to_bytes(4, "big") + part for part in (*parts, body))
-    ).digest()
+    covered = b"".join(len(part).to_bytes(4, "big") + part for part in (*parts, body))
+    entry = hashlib.sha256(len(beyond).to_bytes(4, "big") + covered).digest()
+    return hashlib.sha256(b"\0" + entry).digest()
 
 
 def _size_of_long(number: int) -> int:

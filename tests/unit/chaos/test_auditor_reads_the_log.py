@@ -8,16 +8,16 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-import msgspec
 import pytest
 from tests.chaos.auditor.embedded import records
 from tests.chaos.auditor.facts import Damaged, Raw, facts_of
+from tests.support.events import plain_parts
 from tests.support.golden import golden_expected, golden_records, versions
 
 from funcledger_event_log.records import NewRecord, Record
 from funcledger_event_log.sqlite import SqliteLog
-from funcledger_schemas.envelope import BY_ENDPOINT, TOPICS
-from funcledger_schemas.proof import leaf_hash
+from funcledger_schemas.envelope import BY_ENDPOINT, TOPICS, Brief
+from funcledger_schemas.proof import entry, leaf_hash
 
 AUDITOR = Path(__file__).parents[2] / "chaos" / "auditor"
 
@@ -55,7 +55,8 @@ def written_out(record: Record) -> NewRecord:
 
 def in_brief(record: Record) -> NewRecord:
     extra = tuple(each for each in record.headers if each[0] == "traceparent")
-    return NewRecord.of(record.event(), record.partition, extra, record.value)
+    brief = Brief(record.dataschema or "", extra)
+    return NewRecord(record.topic, record.partition, record.key, brief, record.value)
 
 
 @pytest.mark.parametrize("anew", [written_out, in_brief])
@@ -70,8 +71,9 @@ async def test_facts_and_leaf_hashes_are_those_of_the_product(
     for record in given:
         fact = by_id[record.event().event_id]
         assert (fact.topic, fact.partition, fact.name) == (record.topic, record.partition, record.type)
-        assert fact.fields == msgspec.structs.asdict(record.event())
-        assert fact.leaf == leaf_hash(record.key, record.headers, record.value)
+        meant = plain_parts(record.event())
+        assert fact.fields == {name: meant[name] for name in fact.fields}
+        assert fact.leaf == leaf_hash(entry(record.key, record.headers, record.value))
 
 
 async def test_large_values_beside_the_chunks_are_read_too(tmp_path: Path) -> None:

@@ -41,16 +41,16 @@ async def test_subjects_are_named_by_topic_and_record_and_begin_with_the_prefix(
 
 
 async def test_a_version_names_its_id_and_the_id_its_schema(app: FastAPI) -> None:
-    assert await asked(app, f"/subjects/{SUBJECT}/versions") == [1]
-    found = await asked(app, f"/subjects/{SUBJECT}/versions/1")
+    assert await asked(app, f"/subjects/{SUBJECT}/versions") == [1, 2]
+    found = await asked(app, f"/subjects/{SUBJECT}/versions/2")
     assert found == await asked(app, f"/subjects/{SUBJECT}/versions/latest")
-    assert (found["subject"], found["version"], found["id"]) == (SUBJECT, 1, ENTRY.id)
+    assert (found["subject"], found["version"], found["id"]) == (SUBJECT, 2, ENTRY.id)
     assert json.loads(found["schema"]) == manifest.schema(ENTRY)
     assert await asked(app, f"/schemas/ids/{ENTRY.id}") == {"schema": found["schema"]}
     assert await asked(app, f"/schemas/ids/{ENTRY.id}?subject=tasks-value") == {"schema": found["schema"]}
     assert await asked(app, f"/schemas/ids/{ENTRY.id}/schema") == manifest.schema(ENTRY)
     assert await asked(app, f"/schemas/ids/{ENTRY.id}/subjects") == [SUBJECT]
-    assert await asked(app, f"/schemas/ids/{ENTRY.id}/versions") == [{"subject": SUBJECT, "version": 1}]
+    assert await asked(app, f"/schemas/ids/{ENTRY.id}/versions") == [{"subject": SUBJECT, "version": 2}]
 
 
 async def test_the_kinds_the_rule_and_the_mode(app: FastAPI) -> None:
@@ -72,7 +72,7 @@ async def test_lists_come_in_pages(app: FastAPI) -> None:
         ("/subjects/tasks-value/versions", 404, 40401),
         ("/subjects/tasks-value/versions/1", 404, 40401),
         ("/config/tasks-value", 404, 40401),
-        (f"/subjects/{SUBJECT}/versions/2", 404, 40402),
+        (f"/subjects/{SUBJECT}/versions/3", 404, 40402),
         (f"/subjects/{SUBJECT}/versions/0", 422, 42202),
         (f"/subjects/{SUBJECT}/versions/newest", 422, 42202),
         ("/schemas/ids/999999", 404, 40403),
@@ -132,7 +132,7 @@ def client(request: pytest.FixtureRequest, url: str) -> Iterator[SchemaRegistryC
 
 async def test_confluent_s_own_client_finds_its_way(client: SchemaRegistryClient) -> None:
     found = await asyncio.to_thread(client.get_latest_version, SUBJECT)
-    assert (found.schema_id, found.version) == (ENTRY.id, 1)
+    assert (found.schema_id, found.version) == (ENTRY.id, 2)
     schema = await asyncio.to_thread(client.get_schema, ENTRY.id)
     assert json.loads(schema.schema_str or "") == manifest.schema(ENTRY)
     assert SUBJECT in await asyncio.to_thread(client.get_subjects)
