@@ -76,8 +76,26 @@ class Lot:
         return [(endpoint_id, owner, task_id) for task_id in self.task_ids]
 
 
+#: Terms of the first release; its servers hash them all, null or not. The endpoint is in the task's key.
+_FIRST = frozenset({
+    "endpoint_id", "function_id", "payload_format", "walltime", "max_attempts", "expires_in",
+    "resource_specification", "endpoint_config",
+})  # fmt: skip
+#: Options that came later.
+_LATER = tuple(sorted(Terms.model_fields.keys() - _FIRST))
+
+
 def _asked(terms: Terms) -> list[object]:
-    """The terms as they count for the digest of a request."""
+    """The terms as they count for the digest of a request.
+
+    A later option that is absent counts as nothing, so that servers of two releases agree on a request that
+    both understand: else a retry that another server takes would be a conflict.
+    """
+    later = {name: value for name in _LATER if (value := getattr(terms, name)) is not None}
+    return [*_first(terms), later] if later else _first(terms)
+
+
+def _first(terms: Terms) -> list[object]:
     return [
         terms.function_id,
         terms.payload_format,

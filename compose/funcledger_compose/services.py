@@ -134,6 +134,8 @@ def _authenticator(users: Mapping[str, Principal], known: Known | None) -> Authe
 
 
 async def _create_topics(log: EventLog, partitions: int) -> None:
+    # An endpoint's partition has one number in all of its topics, also in one that an older log lacks.
+    partitions = max(partitions, await log.partitions("tasks"))
     for topic in TOPICS:
         present = await log.partitions(topic)
         await log.create_topic(topic, max(present, partitions if topic in BY_ENDPOINT else 1))

@@ -24,8 +24,12 @@ class Step(NamedTuple):
     change: Callable[[Path], None]
 
 
+def _events_of_version_2(directory: Path) -> None:
+    """Change nothing: this version reads both, but an older one must not open what it cannot read."""
+
+
 #: The step at index i makes format FIRST + i + 1. Never removed: any older directory must come through.
-STEPS: tuple[Step, ...] = ()
+STEPS: tuple[Step, ...] = (Step("its log may hold events of version 2 from now on", _events_of_version_2),)
 
 
 class Format(NamedTuple):

@@ -9,7 +9,7 @@ import typer
 from funcledger_compose.cli.output import console, plain_errors, show_json
 from funcledger_compose.main import require
 
-_PARTITIONS = "Partitions of tasks, results and heartbeats, where the topics are not there yet."
+_PARTITIONS = "Partitions of tasks, results, streams and heartbeats, where the topics are not there yet."
 
 
 def migrate(

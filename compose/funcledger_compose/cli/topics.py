@@ -16,7 +16,7 @@ app = typer.Typer(help="Make, look at and grow the topics on Kafka.", no_args_is
 T = TypeVar("T")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-_PARTITIONS = "Partitions of tasks, results and heartbeats."
+_PARTITIONS = "Partitions of tasks, results, streams and heartbeats."
 
 
 @app.command()

@@ -67,8 +67,8 @@ def test_a_backup_that_names_files_elsewhere_is_refused(backup: Path, tmp_path: 
 
 def test_a_backup_of_a_newer_version_is_refused_with_both_numbers(backup: Path, tmp_path: Path) -> None:
     manifest = backup / "backup.json"
-    manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 77'))
-    with pytest.raises(BackupError, match=r"format 77; this version reads up to 1\).*Upgrade"):
+    manifest.write_text(manifest.read_text().replace('"format": 2', '"format": 77'))
+    with pytest.raises(BackupError, match=r"format 77; this version reads up to 2\).*Upgrade"):
         restore(backup, tmp_path / "new")
 
 
