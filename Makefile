@@ -6,7 +6,7 @@ DEV_READY := .venv/ready-to-develop
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up up-distributed test test-all quick check chaos bench lock clean
+.PHONY: help demo up up-distributed test test-all quick check chaos bench bench-against lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ chaos: $(DEV_READY) ## kill processes 200 times under 20,000 tasks, audit the lo
 
 bench: $(DEV_READY) ## measure, print the table, write benchmarks/latest.json; BENCH="--profile kafka" for the services on Kafka
 	@$(BIN)/python -m benchmarks $(BENCH)
+
+bench-against: $(DEV_READY) ## measure this checkout and another in turn, print the ratios: OTHER=../base ROUNDS=7
+	@$(BIN)/python -m benchmarks.against $(OTHER) --rounds $(or $(ROUNDS),7)
 
 lock: $(DEV_READY) ## renew the hashed locks from pyproject.toml
 	@$(PIP) uv
