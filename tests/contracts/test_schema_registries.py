@@ -23,7 +23,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from hypothesis import HealthCheck, Phase, find, settings
 from tests.support import distributed, parts
 from tests.support.apps import ADA, app_of
-from tests.support.events import event_classes, events_of
+from tests.support.events import event_classes, events_of, plain_parts
 from tests.support.logs import at, collect
 from tests.support.server import serving
 from tests.support.standalone import funcledger
@@ -135,7 +135,7 @@ async def test_an_ordinary_deserializer_decodes_every_topic(deployed: Deployed) 
     await deployed.log.append([NewRecord.of(event, 0) for event in said])
     found = await asyncio.to_thread(consumed, deployed, len(said))
 
-    wanted = sorted(((_number(deployed, e), msgspec.structs.asdict(e)) for e in said), key=_order)
+    wanted = sorted(((_number(deployed, e), plain_parts(e)) for e in said), key=_order)
     assert sorted(((number, _plain(fields)) for number, fields in found), key=_order) == wanted
 
 
