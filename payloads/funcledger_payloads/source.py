@@ -12,8 +12,16 @@ from typing import Any
 Imports = dict[str, str]
 
 
+#: The file of code that was given to ``exec`` or ``python -c``, whichever; from 3.13 on its lines are found,
+#: and are those of ``python -c``, whatever function they are asked for.
+_NO_FILE = "<string>"
+
+
 def source_of(function: Any) -> str | None:
     """The function's source, dedented; None where it is not to be had, as in a plain REPL."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if code is not None and code.co_filename == _NO_FILE:
+        return None
     try:
         return textwrap.dedent(inspect.getsource(function))
     except (OSError, TypeError, IndentationError, SyntaxError):
