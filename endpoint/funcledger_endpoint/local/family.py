@@ -22,8 +22,9 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 _SHARE = re.compile(rb"^Pss: *([0-9]+) kB$", re.MULTILINE)
 _SHARES = re.compile(rb"^Pss_(?:Anon|Shmem): *([0-9]+) kB$", re.MULTILINE)
 #: Rounds of stopping what has been found before all of it is killed: what is stopped starts nothing more.
-#: Seconds between those in which nobody new was found.
-_ROUNDS, _PAUSE = 100, 0.001
+#: Seconds between those in which nobody new was found. Where a bomb has the processors, who is told to stop
+#: comes to it late, and may have one more child until then: so there are two seconds for it.
+_ROUNDS, _PAUSE = 2000, 0.001
 
 
 class Weight(NamedTuple):
