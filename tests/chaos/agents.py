@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 from tests.chaos.stack import Victim
+from tests.support.deadlines import scaled
 from tests.support.standalone import funcledger
 
 from funcledger_endpoint.agent import FENCED_EXIT_CODE
@@ -60,7 +61,7 @@ class Agents:
             self._rival.wait()
         if self._agent is not None and not self._ended(self._agent):
             self._agent.terminate()
-            if (code := self._agent.wait(60)) not in (0, FENCED_EXIT_CODE):
+            if (code := self._agent.wait(scaled(60))) not in (0, FENCED_EXIT_CODE):
                 self.endings.append(f"told to stop, an agent ended with {code}")
 
 

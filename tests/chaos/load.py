@@ -19,6 +19,7 @@ from tests.chaos.auditor.evidence import Got, shown
 from tests.chaos.journal import Journal
 from tests.chaos.menu import Menu, Order
 from tests.chaos.tasks import FUNCTIONS
+from tests.support.deadlines import scaled
 
 from funcledger import Client, Executor, errors
 
@@ -140,7 +141,7 @@ class Batches:
     def _collect(self, task_ids: list[str]) -> None:
         while self._load.left():
             try:
-                infos = self._client.get_batch_result(task_ids, timeout=20.0)
+                infos = self._client.get_batch_result(task_ids, timeout=scaled(20.0))
             except errors.ServiceUnavailable:
                 continue
             told = {task: _got(info) for task, info in infos.items() if not info["pending"]}
@@ -196,7 +197,7 @@ class Executors:
     def _await(self, number: int, future: "Future[Any]") -> None:
         task_id = future.task_id  # type: ignore[attr-defined]  # it is one of ours
         while not future.done() and self._load.left():
-            wait([future], timeout=1.0)
+            wait([future], timeout=scaled(1.0))
         if not future.done():
             return  # the record lacks it, as the auditor will say
         got = self._outcome(future)

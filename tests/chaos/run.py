@@ -18,6 +18,7 @@ from tests.chaos.auditor.facts import facts_of
 from tests.chaos.journal import Journal
 from tests.chaos.killer import Killer
 from tests.chaos.stack import Stack
+from tests.support.deadlines import scaled
 
 from funcledger import Client
 
@@ -148,6 +149,6 @@ def _statuses(stack: Stack) -> dict[str, tuple[str, int, str | None]]:
         ids = [task["task_id"] for task in client.get_tasks(limit=10_000_000)]
         found: dict[str, tuple[str, int, str | None]] = {}
         for start in range(0, len(ids), 2000):
-            infos = client.get_batch_result(ids[start : start + 2000], timeout=60)
+            infos = client.get_batch_result(ids[start : start + 2000], timeout=scaled(60))
             found |= {task: (info["status"], info["attempts"], info["kind"]) for task, info in infos.items()}
         return found

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer
 from tests.support import parts
+from tests.support.deadlines import scaled
 from tests.support.fatal import astray
 from tests.support.poll import until
 
@@ -35,7 +36,7 @@ async def member(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
 async def test_one_alone_has_everything_until_it_leaves(member: Member) -> None:
     alone = member()
     await alone.join()
-    async with asyncio.timeout(20), alone.hold() as share:
+    async with asyncio.timeout(scaled(20)), alone.hold() as share:
         assert all(number in share for number in range(PARTITIONS))
         assert not share.over.is_set()
     await alone.leave()
@@ -56,7 +57,7 @@ class TestGroup:
     async def test_nobody_is_given_what_another_still_holds(self, settings: KafkaSettings) -> None:
         first, second = Group(settings, "projectors"), Group(settings, "projectors")
         await first.join()
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(scaled(40)):
             async with first.hold() as share:
                 await second.join()
                 await share.over.wait()
@@ -77,7 +78,7 @@ class TestGroup:
         alone = Group(settings, "projectors")
         await alone.join()
         log = KafkaLog(settings)
-        async with asyncio.timeout(40), alone.hold() as share:
+        async with asyncio.timeout(scaled(40)), alone.hold() as share:
             await log.create_topic("tasks", PARTITIONS + 2)
             await share.over.wait()
         await until(lambda: alone.share.numbers == frozenset(range(PARTITIONS + 2)), 20)
@@ -91,6 +92,6 @@ class TestGroup:
         monkeypatch.setattr(group, "Consumer", astray(Consumer))
         member = Group(settings, "projectors")
         await member.join()
-        async with asyncio.timeout(30), member.hold() as share:
+        async with asyncio.timeout(scaled(30)), member.hold() as share:
             assert share.numbers == frozenset(range(PARTITIONS))
         await member.leave()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.support import logs
+from tests.support.deadlines import scaled
 from tests.support.endpoints import TestEndpoint, function_registered, gateway_over, make_topics, say
 from tests.support.server import serving
 
@@ -64,7 +65,10 @@ async def world(request: pytest.FixtureRequest, log: EventLog) -> AsyncIterator[
 async def taken(agent: EndpointLog, count: int, start: int = 0, **credit: int) -> list[Record]:
     """The first records of the feed; no more are waited for."""
     found: list[Record] = []
-    async with asyncio.timeout(20), aclosing(agent.follow_tasks(start, **{**WIDE, **credit})) as batches:
+    async with (
+        asyncio.timeout(scaled(20)),
+        aclosing(agent.follow_tasks(start, **{**WIDE, **credit})) as batches,
+    ):
         async for batch in batches:
             found += batch
             if len(found) >= count:
@@ -100,7 +104,7 @@ async def test_the_feed_goes_on_with_what_is_appended_while_it_is_followed(world
     tasks = [world.ours.submitted() for _ in range(3)]
     await say(world.log, tasks[0], partition=1)
     seen: list[Event] = []
-    async with asyncio.timeout(20), aclosing(agent.follow_tasks(0, **WIDE)) as batches:
+    async with asyncio.timeout(scaled(20)), aclosing(agent.follow_tasks(0, **WIDE)) as batches:
         async for batch in batches:
             seen += [record.event() for record in batch]
             if len(seen) == 3:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.clocks import Shifted
+from tests.support.deadlines import scaled
 from tests.support.logs import ADAPTERS, LOGS, at, collect, new, values
 
 from funcledger_event_log.port import (
@@ -87,7 +88,7 @@ async def test_a_follower_at_the_end_waits_and_is_woken(log: EventLog) -> None:
         await log.append([new(b"elsewhere", 1)])
         assert not waiting.done()
         await log.append([new(b"here")])
-        [record] = await asyncio.wait_for(waiting, 5)
+        [record] = await asyncio.wait_for(waiting, scaled(5))
     assert (record.value, record.offset) == (b"here", 1)
 
 
@@ -218,7 +219,7 @@ async def test_closing_finishes_what_was_accepted_and_ends_followers(log: EventL
     answers = await asyncio.gather(*appends)
     assert sorted(offset for [(_, _, offset)] in answers) == list(range(20))
     with pytest.raises(LogUnavailable):
-        await asyncio.wait_for(waiting, 5)
+        await asyncio.wait_for(waiting, scaled(5))
     with pytest.raises(LogUnavailable):
         await log.append([new(b"late")])
     assert not await log.ready()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import TopicPartition as KafkaPartition
+from tests.support.deadlines import scaled
 from tests.support.logs import ADAPTERS, at, collect, new, values
 from tests.support.poll import until
 
@@ -82,7 +83,7 @@ async def test_who_registers_a_function_need_not_wait_for_records_that_gather(tm
         tasks = asyncio.create_task(_batches(patient, at(0), 1))
         functions = TopicPartition("functions", 0)
         following = asyncio.create_task(_batches(patient, functions, 3))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(scaled(20)):
             await _append_slowly(log, functions, 3)
             await following
         tasks.cancel()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.deadlines import scaled
 from tests.support.stores import ADAPTERS, STORES
 
 from funcledger_read_models.documents import (
@@ -237,7 +238,7 @@ async def test_wait_change_returns_at_the_next_save_or_when_time_is_over(store: 
     waiting = [asyncio.create_task(store.wait_change(30)) for _ in range(2)]
     await asyncio.sleep(0)
     await save(store, task("t"))
-    done, _ = await asyncio.wait(waiting, timeout=5)
+    done, _ = await asyncio.wait(waiting, timeout=scaled(5))
     assert len(done) == 2
 
 

@@ -23,6 +23,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from hypothesis import HealthCheck, Phase, find, settings
 from tests.support import distributed, parts
 from tests.support.apps import ADA, app_of
+from tests.support.deadlines import scaled
 from tests.support.events import event_classes, events_of, plain_parts
 from tests.support.logs import at, collect
 from tests.support.server import serving
@@ -243,7 +244,7 @@ def test_the_overlay_with_a_registry_registers_and_writes_its_numbers(tmp_path: 
         with deployment.endpoint("lab"), deployment.client() as client_of_ours:
             function = client_of_ours.register_function(pow)
             task = client_of_ours.run(7, 2, endpoint_id="lab", function_id=function)
-            assert client_of_ours.get_result(task, timeout=60) == 49
+            assert client_of_ours.get_result(task, timeout=scaled(60)) == 49
             with pytest.raises(RequestError, match="No route"):
                 client_of_ours.transport.get("/schema-registry/subjects")
         written = asyncio.run(_numbers(stack.environment("gateway")["FUNCLEDGER_KAFKA_BOOTSTRAP"], prefix))

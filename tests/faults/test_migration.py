@@ -13,7 +13,9 @@ from typing import Any
 import msgspec
 import pytest
 from tests.support import parts
+from tests.support.deadlines import scaled
 from tests.support.folding import caught_up, projecting
+from tests.support.leftovers import gone
 from tests.support.logs import at, collect, new
 from tests.support.poll import until, until_sync
 from tests.support.seeds import seeded
@@ -67,7 +69,8 @@ class Cluster:
 
     def migrate(self, folder: Path) -> tuple[int, str]:
         process = self.migration(folder)
-        said, _ = process.communicate(timeout=100)
+        with gone(process):
+            said, _ = process.communicate(timeout=scaled(100))
         return process.returncode, said
 
     @asynccontextmanager
@@ -129,11 +132,10 @@ def agent(server: Standalone, url: str) -> Any:
         process = subprocess.Popen(
             funcledger("endpoint", "run", "local"), env=server.environment, stdout=output, stderr=output
         )
-    try:
+    with gone(process):
         yield
-    finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.wait(scaled(30))
 
 
 async def test_everything_goes_on_where_it_was(tmp_path: Path, cluster: Cluster) -> None:
@@ -149,7 +151,7 @@ async def test_everything_goes_on_where_it_was(tmp_path: Path, cluster: Cluster)
         ended = [client.run(7, 2, endpoint_id="local", function_id=power) for _ in range(5)]
         ended.append(client.run("oh", endpoint_id="local", function_id=functions["fail"]))
         ended.append(client.run(200_000, endpoint_id="local", function_id=large))
-        _, unfinished = client.wait(ended, timeout=60)
+        _, unfinished = client.wait(ended, timeout=scaled(60))
         assert not unfinished
         begun = client.run(str(flag), endpoint_id="local", function_id=functions["wait_for"])
         until_sync(lambda: client.get_task(begun)["status"] == "running", 20)
@@ -288,7 +290,7 @@ def _serve(cluster: Cluster) -> "subprocess.CompletedProcess[str]":
         env=os.environ | cluster.environment | more,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=scaled(60),
         check=False,
     )
 

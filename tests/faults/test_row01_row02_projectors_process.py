@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx2
 import psutil
 from tests.support.commands import with_topics
+from tests.support.deadlines import scaled
 from tests.support.folding import caught_up, projecting
 from tests.support.poison import poison
 from tests.support.poll import until_sync
@@ -93,7 +94,7 @@ def _killed_under_load(server: Standalone, dice: random.Random) -> int:
             until_sync(lambda end=end: time.monotonic() > end, 5)  # type: ignore[misc]
             running(server).kill()
             kills += 1
-            assert [future.result(60) for future in futures] == [n * n for n in range(2000)], round_
+            assert [future.result(scaled(60)) for future in futures] == [n * n for n in range(2000)], round_
     return kills
 
 
@@ -103,7 +104,7 @@ def test_row15_with_its_projector_frozen_a_server_takes_tasks_and_gives_results(
         running(server).send_signal(signal.SIGSTOP)
         with Executor(endpoint_id="local", client=client) as executor:
             futures = [executor.submit(squared, n) for n in range(100)]
-            assert [future.result(30) for future in futures] == [n * n for n in range(100)]
+            assert [future.result(scaled(30)) for future in futures] == [n * n for n in range(100)]
         until_sync(lambda: lag(client) > 0, 10)
         running(server).send_signal(signal.SIGCONT)
         assert client.get_task(futures[0].task_id)["status"] == "success"
@@ -156,7 +157,7 @@ def test_a_projector_that_keeps_ending_is_told_of_and_tried_again(tmp_path: Path
         assert ready(server).json()["missing"] == ["projector"]
         assert "ended with 7" in server.output.read_text()
         with Executor(endpoint_id="local", client=client) as executor:
-            assert executor.submit(squared, 7).result(30) == 49
+            assert executor.submit(squared, 7).result(scaled(30)) == 49
         trouble.unlink()
         until_sync(lambda: ready(server).status_code == 200, 30)
         until_sync(lambda: lag(client) == 0, 20)

@@ -16,6 +16,7 @@ from tests.support.commands import (
     submitted,
     task_frame,
 )
+from tests.support.deadlines import scaled
 from tests.support.standalone import standalone
 
 from funcledger.submission import NewTask, serialise, submit
@@ -75,8 +76,8 @@ def test_row03_fifty_posts_at_once_and_the_api_killed_between_append_and_answer_
         server.program, server.more = "funcledger_compose", {}
         server.start()
         for post in posts:
-            post.result(60)
-        assert client.get_result(task.task_id, timeout=30) == "ran"
+            post.result(scaled(60))
+        assert client.get_result(task.task_id, timeout=scaled(30)) == "ran"
         history = client.get_task_history(task.task_id)
         listed = [each["task_id"] for each in client.get_tasks(task_group_id=batch_id)]
     submissions = [entry for entry in history if entry["type"] == "TaskSubmitted"]

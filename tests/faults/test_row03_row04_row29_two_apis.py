@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
 from pathlib import Path
+from random import Random
 
 import httpx2
 import pytest
 from tests.support import distributed
 from tests.support.auditing import audited
 from tests.support.commands import FRAME, group, slug_of, task_frame
+from tests.support.deadlines import scaled
 from tests.support.distributed import Deployment
 from tests.support.seeds import seeded
 
@@ -78,7 +80,7 @@ class Submission:
         asked = group(self._endpoint, self._function, [payload], payload_format=payload_format)
         frame = task_frame([asked | {"task_ids": [self.task_id]}], [payload], batch_id=self._batch)
         url = f"http://{address}/v1/tasks"
-        answer = httpx2.post(url, content=frame, headers=self._headers, trust_env=False, timeout=30)
+        answer = httpx2.post(url, content=frame, headers=self._headers, trust_env=False, timeout=scaled(30))
         if answer.status_code == httpx2.codes.ACCEPTED:
             self._seen.merge(answer.json()["position"])
         return answer
@@ -97,7 +99,7 @@ def test_row03_fifty_posts_at_once_through_two_apis_are_one_task_that_runs_once(
         posts = [threads.submit(asked.post, next(addresses), "ran") for _ in range(50)]
         answers = [post.result() for post in posts]
     assert {(answer.status_code, answer.json()["accepted"]) for answer in answers} == {(202, 1)}
-    assert client.get_result(asked.task_id, timeout=30) == "ran"
+    assert client.get_result(asked.task_id, timeout=scaled(30)) == "ran"
     submitted = [void for kind, void in story(client, asked.task_id) if kind == "TaskSubmitted"]
     assert submitted == [False, True], "each API took it once, and the second is void"
     assert (tmp_path / "marks").read_text() == "ran\n"
@@ -117,7 +119,7 @@ def test_row04_another_body_through_the_other_api_is_void_and_told_through_the_s
                 for address, line in zip(addresses, ("here", "there"), strict=True)
             ]
             assert {post.result().status_code for post in posts} == {202}
-        ran = client.get_result(asked.task_id, timeout=30)
+        ran = client.get_result(asked.task_id, timeout=scaled(30))
         assert ran in ("here", "there")
         for address, line in zip(addresses, ("there", "here"), strict=True):
             refused = asked.post(address, line)
@@ -133,10 +135,22 @@ def test_row29_cancels_through_two_apis_race_with_completion_and_each_task_ends_
     deployment: Deployment, client: Client
 ) -> None:
     random = seeded()
+    longest, seen = 0.06, set[str]()
+    for _ in range(6):  # how long a task has to take, for cancels to be in time for some, is the machine's
+        ended = _raced(deployment, client, random, longest)
+        seen |= ended
+        if seen == {"success", "cancelled"}:
+            return
+        longest *= 3 if ended == {"success"} else 1 / 3
+    raise AssertionError(f"each of them ended as {seen}")
+
+
+def _raced(deployment: Deployment, client: Client, random: Random, longest: float) -> set[str]:
+    """Cancel some of many tasks, through both APIs at once; how they ended, each of them once."""
     function = client.register_function(nap)
     batch = client.create_batch()
     for _ in range(60):
-        batch.add(random.uniform(0, 0.06), endpoint_id="lab", function_id=function)
+        batch.add(random.uniform(0, longest), endpoint_id="lab", function_id=function)
     tasks = client.batch_run(batch)
     first = client.get_task(tasks[0])
     where = {"endpoint_id": first["endpoint_id"], "batch_id": first["batch_id"]}
@@ -157,12 +171,12 @@ def test_row29_cancels_through_two_apis_race_with_completion_and_each_task_ends_
     for thread in asking:
         thread.start()
     for thread in asking:
-        thread.join(60)
+        thread.join(scaled(60))
     assert failed == []
-    assert client.wait(tasks, 60)[1] == set()
+    assert client.wait(tasks, scaled(60))[1] == set()
     ended = {task: client.get_task(task)["status"] for task in tasks}
-    assert set(ended.values()) == {"success", "cancelled"}
     for task, status in ended.items():
         outcomes = [each for each in story(client, task) if each[0] in OUTCOMES]
         counting = [kind for kind, void in outcomes if not void]
         assert counting == ["TaskCompleted" if status == "success" else "TaskCancelled"], outcomes
+    return set(ended.values())

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.support.deadlines import scaled
 from tests.support.endpoint import Endpoint
 from tests.support.fake_engine import FakeEngine
 from tests.support.poll import until, until_sync
@@ -94,7 +95,7 @@ async def test_row08_what_a_killed_agent_had_begun_runs_again_and_what_it_had_fi
         until_sync(lambda: (tmp_path / "thrice").exists() and (tmp_path / "once").exists())
         workers = psutil.Process(process.pid).children(recursive=True)
         process.kill()
-        _, alive = psutil.wait_procs(workers, timeout=5)
+        _, alive = psutil.wait_procs(workers, timeout=scaled(5))
         assert not alive
     (tmp_path / "go").touch()
 
@@ -152,7 +153,7 @@ async def test_row08_wherever_the_agent_is_killed_the_task_ends_once_and_never_r
     task = await endpoint.submit(leaves_a_mark, str(marks), max_attempts=max_attempts)
     await log.close()
     with agent_process(tmp_path / "log", endpoint.endpoint_id, commit=1000, doom=point) as process:
-        assert process.wait(20) == -signal.SIGKILL
+        assert process.wait(scaled(20)) == -signal.SIGKILL
     called = len(marks.read_text().split()) if marks.exists() else 0
     if point.endswith("TaskCompleted"):
         assert called == 1, "its side effect was there when the agent died"
@@ -182,7 +183,7 @@ async def test_row08_a_worker_in_an_endless_loop_ends_with_its_killed_agent(tmp_
         workers = psutil.Process(process.pid).children(recursive=True)
         assert workers
         process.kill()
-        _, alive = psutil.wait_procs(workers, timeout=5)
+        _, alive = psutil.wait_procs(workers, timeout=scaled(5))
     assert not alive
 
 
@@ -256,7 +257,7 @@ async def test_row30_what_does_not_finish_in_time_is_lost_with_a_word_and_runs_a
         long = await endpoint.submit(nap, 60)
         await until(lambda: endpoint.story(long))
         running.agent.stop()
-        await asyncio.wait_for(running.run, 5)
+        await asyncio.wait_for(running.run, scaled(5))
     assert await endpoint.story(long) == ["TaskStarted", "TaskAttemptFailed"]
 
 
@@ -270,7 +271,7 @@ async def test_row23_a_superseded_agent_ends_as_fenced_and_the_new_one_has_its_t
         assert await endpoint.value(task_id) == 9
         engine.finish()
         with pytest.raises(Fenced):
-            await asyncio.wait_for(old, 5)
+            await asyncio.wait_for(old, scaled(5))
     completed = [event for event in await endpoint.results() if isinstance(event, TaskCompleted)]
     assert [event.attempt for event in completed][:1] == [2]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.clocks import Shifted
+from tests.support.deadlines import scaled
 from tests.support.endpoints import TestEndpoint, memory_log, say
 from tests.support.folding import caught_up, projecting
 from tests.support.poll import until_sync
@@ -35,9 +36,9 @@ def test_row09_tasks_of_an_endpoint_that_never_starts_expire_or_end_cancelled(tm
         cancelled = client.run(3, endpoint_id="away", function_id=function)
         client.cancel(cancelled)
         with pytest.raises(TaskExpired, match="Start the endpoint"):
-            client.get_result(expiring, timeout=30)
+            client.get_result(expiring, timeout=scaled(30))
         with pytest.raises(TaskCancelled):
-            client.get_result(cancelled, timeout=30)
+            client.get_result(cancelled, timeout=scaled(30))
 
 
 @pytest.mark.slow
@@ -55,7 +56,7 @@ def test_row09_a_task_whose_agent_is_killed_and_never_comes_back_expires(tmp_pat
         server._options = ("--no-endpoint",)
         server.start()
         with pytest.raises(TaskExpired):
-            client.get_result(task, timeout=60)
+            client.get_result(task, timeout=scaled(60))
 
 
 @pytest.mark.parametrize("cancelled", [False, True])

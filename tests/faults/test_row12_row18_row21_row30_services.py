@@ -17,6 +17,7 @@ from tests.support import distributed
 from tests.support.auditing import audited
 from tests.support.clocks import clock_ahead
 from tests.support.commands import FRAME, group, task_frame
+from tests.support.deadlines import scaled
 from tests.support.distributed import Deployment
 from tests.support.poison import REASONS, poison
 from tests.support.poll import until_sync
@@ -73,7 +74,7 @@ def nap_and_tell(seconds: float) -> float:
 
 def get(deployment: Deployment, address: str, path: str) -> httpx2.Response:
     headers = {"Authorization": f"Bearer {deployment.token}"}
-    return httpx2.get(f"http://{address}{path}", headers=headers, trust_env=False, timeout=30)
+    return httpx2.get(f"http://{address}{path}", headers=headers, trust_env=False, timeout=scaled(30))
 
 
 def metric(deployment: Deployment, process: NativeProcess, name: str) -> float:
@@ -103,7 +104,7 @@ def test_row12_poison_that_an_outsider_writes_to_kafka_is_kept_counted_and_holds
     """With the key and on the partition of an endpoint at work; services that start on it go on, too."""
     stack = deployment.stack
     with deployment.endpoint("lab") as lab, Executor("lab", client) as executor:
-        assert executor.submit(nap, 0.0).result(30) == 0.0
+        assert executor.submit(nap, 0.0).result(scaled(30)) == 0.0
         (mine,) = [each for each in client.get_endpoints() if each["endpoint_id"] == lab]
         producer = Producer({"bootstrap.servers": stack.addresses("kafka")[0]})
         for record in poison().values():
@@ -123,12 +124,12 @@ def test_row12_poison_that_an_outsider_writes_to_kafka_is_kept_counted_and_holds
                 for each in stack.processes["projectors"]
             }  # fmt: skip
 
-        assert list(executor.map(nap, [0.0] * 20, timeout=60)) == [0.0] * 20
+        assert list(executor.map(nap, [0.0] * 20, timeout=scaled(60))) == [0.0] * 20
         until_sync(lambda: told() == {(len(REASONS), 0.0)}, 30)
         for role in ("projectors", "gateway", "query-api"):
             for process in stack.processes[role]:
                 restarted(stack, process)
-        assert list(executor.map(nap, [0.0] * 20, timeout=60)) == [0.0] * 20
+        assert list(executor.map(nap, [0.0] * 20, timeout=scaled(60))) == [0.0] * 20
         until_sync(lambda: told() == {(len(REASONS), 0.0)}, 30)
     letters = asyncio.run(dead_letters(stack))
     assert len(letters) == len(REASONS)
@@ -166,7 +167,7 @@ def test_row18_services_and_an_agent_whose_clocks_are_an_hour_off_expire_reorder
                 batch = client.create_batch(expires_in=600)
                 batch.add(0.2, endpoint_id="ahead", function_id=function)
                 tasks += client.batch_run(batch)
-            told = [client.get_result(task, timeout=60) for task in tasks]
+            told = [client.get_result(task, timeout=scaled(60)) for task in tasks]
             assert all(at - time.time() == pytest.approx(HOUR, abs=60) for at in told), "it really was"
             assert client.get_endpoint_status("ahead")["status"] == "online"
         flagged = set()
@@ -264,10 +265,10 @@ def test_row30_a_service_told_to_stop_drains_while_the_other_one_goes_on(
             futures += [executor.submit(nap, 0.01) for _ in range(30)]
             until_sync(lambda process=process: not process.running, 20)  # type: ignore[misc]
             assert process.exit_code == 0
-            assert time.monotonic() - began < 12
+            assert time.monotonic() - began < scaled(12)
             process.start()
             stack.ready(process)
-        assert [future.result(60) for future in futures] == [0.01] * 120
+        assert [future.result(scaled(60)) for future in futures] == [0.01] * 120
 
 
 def test_row30_submissions_under_way_are_acknowledged_by_an_api_that_was_told_to_stop(
@@ -284,7 +285,7 @@ def test_row30_submissions_under_way_are_acknowledged_by_an_api_that_was_told_to
             asked = group(lab, function, [payload], payload_format=payload_format)
             headers = {**FRAME, "Authorization": f"Bearer {deployment.token}"}
             body, url = task_frame([asked], [payload], batch_id=batch), f"http://{api.address}/v1/tasks"
-            return httpx2.post(url, content=body, headers=headers, trust_env=False, timeout=30)
+            return httpx2.post(url, content=body, headers=headers, trust_env=False, timeout=scaled(30))
 
         batch = new_id()
         assert post().status_code == 202
@@ -307,7 +308,7 @@ def test_row30_submissions_under_way_are_acknowledged_by_an_api_that_was_told_to
             client.transport.seen.merge(answer.json()["position"])
         tasks = [task["task_id"] for task in client.get_tasks(task_group_id=batch)]
         assert len(tasks) == 21
-        assert client.wait(tasks, 60)[1] == set()
+        assert client.wait(tasks, scaled(60))[1] == set()
 
 
 def open_connections(process: NativeProcess) -> int:

@@ -13,6 +13,7 @@ import pytest
 from tests.support import parts
 from tests.support.apps import ADA, app_of, client_of
 from tests.support.commands import with_topics
+from tests.support.deadlines import scaled
 from tests.support.poll import until, until_sync
 from tests.support.queries import PARTITION, Task, read_frame, registered, started
 from tests.support.standalone import Standalone, standalone
@@ -44,7 +45,7 @@ def asked(client: Client, path: str, seen: str | None = None) -> httpx2.Response
     """A query as another program sends it, which has seen only what it says."""
     headers = {"Authorization": f"Bearer {client.transport.server.token}"}
     headers |= {"Funcledger-Position": seen} if seen else {}
-    return httpx2.get(client.transport.server.url + path, headers=headers, timeout=30)
+    return httpx2.get(client.transport.server.url + path, headers=headers, timeout=scaled(30))
 
 
 def listed(client: Client) -> dict[str, Any]:
@@ -59,7 +60,7 @@ def test_row15_read_models_that_cannot_be_written_are_read_and_said_to_be_stale(
     with server.client() as client, closing(sqlite3.connect(server.folder / "read_models.db")) as holder:
         function = client.register_function(squared)
         first = client.run(3, endpoint_id="local", function_id=function)
-        assert client.get_result(first, timeout=20) == 9
+        assert client.get_result(first, timeout=scaled(20)) == 9
         until_sync(lambda: [task["status"] for task in listed(client)["tasks"]] == ["success"], 10)
         assert "stale" not in listed(client)
 
@@ -79,8 +80,8 @@ def test_row15_read_models_that_cannot_be_written_are_read_and_said_to_be_stale(
         holder.execute("ROLLBACK")
         until_sync(lambda: "stale" not in listed(client), 30)
         until_sync(lambda: len(listed(client)["tasks"]) == 3, 10)
-        assert client.get_result(second, timeout=20) == 16
-        assert client.get_result(third, timeout=20) == 25
+        assert client.get_result(second, timeout=scaled(20)) == 16
+        assert client.get_result(third, timeout=scaled(20)) == 25
 
 
 @asynccontextmanager
@@ -128,17 +129,17 @@ async def test_row15_commands_are_taken_and_queries_ask_for_patience_while_the_d
             server.kill()
 
             waiting = asyncio.create_task(
-                client.post("/v1/results", json={"task_ids": [task.task_id], "wait": 30}, timeout=40)
+                client.post("/v1/results", json={"task_ids": [task.task_id], "wait": 30}, timeout=scaled(40))
             )
             done = await register(client)
             assert done.status_code in (200, 201, 202), done.text
-            answer = await client.get(known, timeout=40)
+            answer = await client.get(known, timeout=scaled(40))
             problem = answer.json()
             assert (answer.status_code, problem["stale"]) == (503, True)
             assert problem["type"] == "urn:funcledger:problem:read-models-unavailable"
             assert int(answer.headers["Retry-After"]) >= 1
             beyond = str(token.merge(Token.parse(f"results:{PARTITION}:1000")))
-            answer = await client.get(known, headers={"Funcledger-Position": beyond}, timeout=40)
+            answer = await client.get(known, headers={"Funcledger-Position": beyond}, timeout=scaled(40))
             assert answer.status_code == 503
             assert int(answer.headers["Retry-After"]) >= 1
             await log.append([NewRecord.of(each, PARTITION) for each in (task.begun(), task.completed())])
@@ -158,7 +159,7 @@ async def test_row15_commands_are_taken_and_queries_ask_for_patience_while_the_d
 
 
 async def found(client: httpx2.AsyncClient, path: str) -> bool:
-    return (await client.get(path, timeout=40)).status_code == 200
+    return (await client.get(path, timeout=scaled(40))).status_code == 200
 
 
 async def is_fresh(client: httpx2.AsyncClient) -> bool:

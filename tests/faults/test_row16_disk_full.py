@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 from tests.support.commands import command_side, group, post_tasks, slug_of, task_frame, with_topics
+from tests.support.deadlines import scaled
 from tests.support.logs import at, collect, new, values
 from tests.support.poll import until_sync
 from tests.support.standalone import standalone
@@ -126,7 +127,7 @@ def test_row16_a_server_whose_files_cannot_grow_refuses_keeps_what_it_has_and_re
     with standalone(tmp_path / "data", "--workers", "1") as server, server.client() as client:
         function = client.register_function(len)
         before = client.run(bytes(100_000), endpoint_id="local", function_id=function)
-        assert client.get_result(before, timeout=20) == 100_000
+        assert client.get_result(before, timeout=scaled(20)) == 100_000
         process = psutil.Process(server.pid)
         unlimited = process.rlimit(psutil.RLIMIT_FSIZE)
         large = max(file.stat().st_size for file in server.folder.rglob("*") if file.is_file())
@@ -139,6 +140,6 @@ def test_row16_a_server_whose_files_cannot_grow_refuses_keeps_what_it_has_and_re
         until_sync(lambda: client.get_task(before)["status"] == "success", 10)
         process.rlimit(psutil.RLIMIT_FSIZE, unlimited)
         after = client.run(bytes(300_000), endpoint_id="local", function_id=function)
-        values = client.get_batch_result([before, *taken, after], timeout=60)
+        values = client.get_batch_result([before, *taken, after], timeout=scaled(60))
         assert [info["result"] for info in values.values()] == [100_000, *[300_000] * len(taken), 300_000]
         assert {task["task_id"] for task in client.get_tasks()} == {before, *taken, after}

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from tests.support.clocks import clock_ahead
+from tests.support.deadlines import scaled
 from tests.support.lab import Lab
 from tests.support.queries import Task, query_side
 from tests.support.standalone import Standalone, standalone
@@ -50,7 +51,7 @@ def test_row18_an_agent_whose_clock_is_an_hour_off_expires_nothing_and_measures_
         batch = client.create_batch(expires_in=600)
         batch.add(0.2, endpoint_id=lab.name, function_id=client.register_function(nap_and_tell))
         (task,) = client.batch_run(batch)
-        told = client.get_result(task, timeout=20)
+        told = client.get_result(task, timeout=scaled(20))
         assert told - time.time() == pytest.approx(ahead, abs=30), "the clock really was off"
         assert client.get_endpoint_status(lab.name)["status"] == "online"
         history = history_of(client, task)
@@ -71,7 +72,7 @@ def test_row18_a_server_whose_clock_is_set_back_by_an_hour_keeps_every_order(tmp
         with server.client() as client:
             function = client.register_function(nap_and_tell)
             before = client.run(0, endpoint_id="local", function_id=function)
-            client.get_result(before, timeout=20)
+            client.get_result(before, timeout=scaled(20))
             client.register_endpoint("later")
             waiting = client.run(0, endpoint_id="later", function_id=function)
         server.stop()
@@ -79,9 +80,9 @@ def test_row18_a_server_whose_clock_is_set_back_by_an_hour_keeps_every_order(tmp
         server.start()
         with server.client() as client:
             after = client.run(0, endpoint_id="local", function_id=function)
-            client.get_result(after, timeout=20)
+            client.get_result(after, timeout=scaled(20))
             client.cancel(waiting)
-            client.wait([waiting], 20)
+            client.wait([waiting], scaled(20))
             for task in (before, after):
                 history_of(client, task)
             story = [entry["type"] for entry in client.get_task_history(waiting)]

@@ -10,6 +10,7 @@ import pytest
 from tests.support import axes
 from tests.support.axes import Running
 from tests.support.commands import FRAME, function_frame, group, task_frame
+from tests.support.deadlines import scaled
 
 from funcledger import ArgumentsTooLarge, Client, FunctionTooLarge, ResultTooLarge
 from funcledger_payloads import dump, dump_arguments, dump_function
@@ -61,7 +62,7 @@ def test_row19_arguments_are_refused_before_they_are_sent(client: Client, over: 
             client.run(data, endpoint_id="lab", function_id=function)
     else:
         task = client.run(data, endpoint_id="lab", function_id=function)
-        assert client.get_result(task, timeout=30) == len(data)
+        assert client.get_result(task, timeout=scaled(30)) == len(data)
 
 
 @pytest.mark.parametrize("over", OVER)
@@ -72,7 +73,7 @@ def test_row19_a_function_is_refused_before_it_is_sent(client: Client, over: int
             client.register_function(holding(size))
     else:
         task = client.run(endpoint_id="lab", function_id=client.register_function(holding(size)))
-        assert client.get_result(task, timeout=30) == size
+        assert client.get_result(task, timeout=scaled(30)) == size
 
 
 @pytest.mark.parametrize("over", OVER)
@@ -83,10 +84,10 @@ def test_row19_a_result_over_the_limit_fails_as_result_too_large_and_never_vanis
     task = client.run(size, endpoint_id="lab", function_id=client.register_function(zeros))
     if over > 0:
         with pytest.raises(ResultTooLarge, match=f"{PAYLOAD_LIMIT + 1}.*{PAYLOAD_LIMIT}"):
-            client.get_result(task, timeout=30)
+            client.get_result(task, timeout=scaled(30))
         assert client.get_task(task)["kind"] == "ResultTooLarge"
     else:
-        assert client.get_result(task, timeout=30) == bytes(size)
+        assert client.get_result(task, timeout=scaled(30)) == bytes(size)
     assert [entry["type"] for entry in client.get_task_history(task)][-1].startswith(
         "TaskFailed" if over > 0 else "TaskCompleted"
     )

@@ -8,6 +8,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from tests.golden.record_read_models import lines_of
 from tests.support import parts
+from tests.support.deadlines import scaled
 from tests.support.folding import caught_up, projecting
 from tests.support.golden import GOLDEN, golden_records, versions
 from tests.support.stores import dropped, mongo_address
@@ -31,7 +32,7 @@ def make_topics(settings: KafkaSettings) -> None:
     ]
     admin = AdminClient({"bootstrap.servers": settings.bootstrap})
     for made in admin.create_topics(new).values():
-        made.result(30)
+        made.result(scaled(30))
 
 
 @pytest.mark.parametrize("version", versions())

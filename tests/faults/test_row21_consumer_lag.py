@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 from tests.support.commands import with_topics
+from tests.support.deadlines import scaled
 from tests.support.folding import caught_up
 from tests.support.poll import until
 from tests.support.queries import Task, query_side, registered, started
@@ -49,7 +50,7 @@ async def history(directory: Path, tasks: int, payload: bytes) -> None:
 def fold_elsewhere(log: Path, models: Path) -> dict[str, float]:
     """Fold it in a process of its own; what that tells of itself."""
     command = [sys.executable, "-m", "tests.support.projecting", str(log), str(models)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=250)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=scaled(250))
     said: dict[str, float] = json.loads(done.stdout.removeprefix("folding\n"))
     return said
 

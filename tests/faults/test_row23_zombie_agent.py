@@ -4,6 +4,7 @@ import os
 import signal
 from pathlib import Path
 
+from tests.support.deadlines import scaled
 from tests.support.lab import Lab
 from tests.support.poll import until_sync
 from tests.support.standalone import standalone
@@ -43,9 +44,9 @@ def test_row23_an_agent_that_was_frozen_while_another_took_over_ends_and_its_out
             (tmp_path / "go").touch()
             until_sync((tmp_path / "ended").exists, 10)
             with lab.agent(folders[1]) as second:
-                assert client.get_result(task, timeout=30) == second.pid
+                assert client.get_result(task, timeout=scaled(30)) == second.pid
                 os.kill(first.pid, signal.SIGCONT)
-                assert first.wait(30) == FENCED_EXIT_CODE == 75
+                assert first.wait(scaled(30)) == FENCED_EXIT_CODE == 75
                 assert client.get_result(task) == second.pid
                 history = client.get_task_history(task)
                 assert second.poll() is None

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.support import axes, distributed
+from tests.support.deadlines import scaled
 from tests.support.distributed import Deployment
 from tests.support.poll import until_sync
 
@@ -72,9 +73,9 @@ def test_row23_of_two_agents_the_frozen_one_is_void_to_every_reader_and_ends(
             (tmp_path / "go").touch()
             until_sync((tmp_path / "ended").exists, 10)
             with agent(deployment, made, 1) as second:
-                assert client.get_result(task, timeout=60) == second.pid
+                assert client.get_result(task, timeout=scaled(60)) == second.pid
                 os.kill(first.pid, signal.SIGCONT)
-                assert first.wait(60) == FENCED_EXIT_CODE == 75
+                assert first.wait(scaled(60)) == FENCED_EXIT_CODE == 75
                 say_late(deployment, client, task)
                 until_sync(lambda: len(completions(client, task)) >= 2, 30)
                 assert completions(client, task)[:2] == [False, True]

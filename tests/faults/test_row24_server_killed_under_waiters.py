@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.deadlines import scaled
 from tests.support.poll import until_sync
 from tests.support.standalone import Standalone, standalone
 
@@ -54,8 +55,8 @@ def test_row24_a_thousand_open_futures_and_a_long_poll_outlive_two_kills_of_the_
                 server.kill()
                 gates[number].touch()
                 server.start()
-            values = {n: future.result(60) for n, future in futures.items()}
-            polled = polling.result(60)
+            values = {n: future.result(scaled(60)) for n, future in futures.items()}
+            polled = polling.result(scaled(60))
         assert values == {n: n * n for n in range(1000)}
         assert resolved == Counter(dict.fromkeys(range(1000), 1))
         assert [polled[task_id]["result"] for task_id in waited] == [n * n for n in range(1000)]

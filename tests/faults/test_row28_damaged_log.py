@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.support.deadlines import scaled
 from tests.support.logs import at, collect, new
 from tests.support.seeds import seeded
 from tests.support.standalone import Standalone, standalone
@@ -207,8 +208,8 @@ def test_row28_a_server_tells_of_damage_it_meets_and_gives_no_wrong_value(tmp_pa
             echo = client.register_function(bytes)
             large = client.run(b"a" * 100_000, endpoint_id="local", function_id=echo)
             small = client.run(b"b", endpoint_id="local", function_id=echo)
-            assert len(client.get_result(large, timeout=20)) == 100_000
-            assert client.get_result(small, timeout=20) == b"b"
+            assert len(client.get_result(large, timeout=scaled(20))) == 100_000
+            assert client.get_result(small, timeout=scaled(20)) == b"b"
         server.stop()
         models = server.folder / "read_models.db"
         models.write_bytes(models.read_bytes()[:8192] + b"\xff" * 8192 * 4)
@@ -216,15 +217,15 @@ def test_row28_a_server_tells_of_damage_it_meets_and_gives_no_wrong_value(tmp_pa
         server.start()
         assert "read models are made anew" in server.output.read_text()
         with server.client() as client:
-            assert client.get_result(large, timeout=20) == b"a" * 100_000
+            assert client.get_result(large, timeout=scaled(20)) == b"a" * 100_000
         server.stop()
         values = server.folder / "log" / "log.values"
         values.write_bytes(values.read_bytes()[:-1000] + b"b" * 1000)
         server.start()
         with server.client() as client:
-            assert client.get_result(small, timeout=20) == b"b"
+            assert client.get_result(small, timeout=scaled(20)) == b"b"
             with pytest.raises(RequestError, match=r"damaged.*put back a backup"):
-                client.get_result(large, timeout=20)
+                client.get_result(large, timeout=scaled(20))
         assert "log.values is damaged" in server.output.read_text()
         server.stop()
         models.unlink()

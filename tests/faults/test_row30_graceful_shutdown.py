@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.deadlines import scaled
 from tests.support.lab import Lab
 from tests.support.poll import until_sync
 from tests.support.standalone import Standalone, standalone
@@ -35,12 +36,12 @@ def test_row30_after_sigterm_nothing_is_begun_and_the_next_agent_runs_what_was_l
             running, *waiting = client.batch_run(batch)
             until_sync(lambda: client.get_task(running)["status"] == "running", 20)
             agent.send_signal(signal.SIGTERM)
-            assert agent.wait(20) == 0
+            assert agent.wait(scaled(20)) == 0
         assert client.get_result(running, timeout=0) == 1.0
         for task in waiting:
             assert [entry["type"] for entry in client.get_task_history(task)] == ["TaskSubmitted"]
         with lab.agent(tmp_path):
-            infos = client.get_batch_result([running, *waiting], timeout=30)
+            infos = client.get_batch_result([running, *waiting], timeout=scaled(30))
     assert {info["status"] for info in infos.values()} == {"success"}
     assert {info["attempts"] for info in infos.values()} == {1}
 
@@ -56,8 +57,10 @@ def test_row30_what_does_not_end_in_time_is_cut_off_told_and_run_again(
             until_sync(lambda: client.get_task(task)["status"] == "running", 20)
             agent.send_signal(signal.SIGTERM)
             begun = time.monotonic()
-            assert agent.wait(30) == 0
-            assert time.monotonic() - begun < 20, "0.5 s, and 5 more for a worker that ignores SIGTERM"
+            assert agent.wait(scaled(30)) == 0
+            assert time.monotonic() - begun < scaled(20), (
+                "0.5 s, and 5 more for a worker that ignores SIGTERM"
+            )
         told = [entry["type"] for entry in client.get_task_history(task)]
         assert told == ["TaskSubmitted", "TaskStarted", "TaskAttemptFailed"]
         with lab.agent(tmp_path, drain=0.5):
@@ -77,7 +80,7 @@ def test_row30_the_server_with_its_endpoint_drains_on_sigterm(tmp_path: Path) ->
             assert server.stop(signal.SIGTERM) == 0
         server.start()
         with server.client() as client:
-            assert client.get_result(running, timeout=20) == 1.0
-            assert client.get_result(waiting, timeout=20) == 0.001
+            assert client.get_result(running, timeout=scaled(20)) == 1.0
+            assert client.get_result(waiting, timeout=scaled(20)) == 0.001
             told = {task: [e["type"] for e in client.get_task_history(task)] for task in (running, waiting)}
     assert set(map(tuple, told.values())) == {("TaskSubmitted", "TaskStarted", "TaskCompleted")}

@@ -15,6 +15,7 @@ import pymongo
 import pytest
 from tests.support import distributed
 from tests.support.auditing import audited, caught_up, told
+from tests.support.deadlines import scaled
 from tests.support.distributed import Deployment
 from tests.support.poll import until_sync
 
@@ -65,7 +66,9 @@ class Load:
                 # Slowly: FerretDB folds about a hundred tasks a second.
                 while not self._enough.wait(0.02):
                     futures.append(executor.submit(squared, len(futures)))
-                assert [future.result(120) for future in futures] == [n * n for n in range(len(futures))]
+                assert [future.result(scaled(120)) for future in futures] == [
+                    n * n for n in range(len(futures))
+                ]
                 self.tasks = [str(getattr(future, "task_id", None)) for future in futures]
         except BaseException as error:
             self.failed = error
@@ -79,7 +82,7 @@ class Load:
     def finish(self) -> list[str]:
         """The tasks, each of which has come back with the right value."""
         self.stop()
-        self._thread.join(200)
+        self._thread.join(scaled(200))
         assert not self._thread.is_alive()
         if self.failed is not None:
             raise self.failed
@@ -108,7 +111,7 @@ def under_load(deployment: Deployment, seconds_after: float = 1.0, workers: int 
 
 def ready(process: NativeProcess) -> bool:
     try:
-        answer = httpx2.get(f"http://{process.address}/readyz", trust_env=False, timeout=5)
+        answer = httpx2.get(f"http://{process.address}/readyz", trust_env=False, timeout=scaled(5))
     except httpx2.HTTPError:
         return False
     return answer.status_code == 200
@@ -128,7 +131,7 @@ def submit(deployment: Deployment, address: str) -> httpx2.Response:
         json=body,
         headers={"Authorization": f"Bearer {deployment.token}"},
         trust_env=False,
-        timeout=60,
+        timeout=scaled(60),
     )
 
 
@@ -153,7 +156,7 @@ def test_row24_a_query_api_killed_under_1000_open_futures(deployment: Deployment
         second.kill()
         for process in (first, second):
             restarted(deployment.stack, process)
-        assert [future.result(120) for future in futures] == [n * n for n in range(1000)]
+        assert [future.result(scaled(120)) for future in futures] == [n * n for n in range(1000)]
 
 
 def test_row13_a_broker_killed_and_restarted_under_load(deployment: Deployment) -> None:
@@ -186,7 +189,7 @@ def test_row14_while_the_broker_is_frozen_requests_end_and_readiness_is_red(depl
             until_sync(lambda: not ready(api), 15)
             began = time.monotonic()
             answers = [submit(deployment, api.address) for _ in range(2)]
-            assert time.monotonic() - began < 40
+            assert time.monotonic() - began < scaled(40)
             assert {answer.status_code for answer in answers} == {503}
             assert all(answer.headers["Retry-After"] for answer in answers)
             assert httpx2.get(f"http://{api.address}/healthz", trust_env=False).status_code == 200
@@ -205,7 +208,7 @@ def test_row15_while_the_database_is_away_tasks_run_and_results_arrive(deploymen
         database.kill()
         try:
             with Executor(lab, client) as executor:
-                assert executor.submit(squared, 12).result(60) == 144
+                assert executor.submit(squared, 12).result(scaled(60)) == 144
             until_sync(lambda: not ready(query), 15)
         finally:
             database.start()
@@ -269,7 +272,9 @@ def test_row26_partitions_grow_under_load_and_nobody_moves(deployment: Deploymen
                 done = distributed.run_topics(deployment.stack, "grow", str(partitions))
                 assert done.returncode == 0, done.stderr
             with deployment.endpoint("new", 1) as new, Executor("new", client) as executor:
-                assert list(executor.map(squared, range(20), timeout=60)) == [n * n for n in range(20)]
+                assert list(executor.map(squared, range(20), timeout=scaled(60))) == [
+                    n * n for n in range(20)
+                ]
                 after = {each["endpoint_id"]: each["partition"] for each in client.get_endpoints()}
         assert after == before | {new: after[new]}
         assert after[new] >= PARTITIONS
@@ -292,6 +297,8 @@ def test_many_endpoints_on_one_partition_do_not_notice_each_other(deployment: De
             with Executor("one", client) as first, Executor("other", client) as second:
                 here = [first.submit(squared, n) for n in range(50)]
                 there = [second.submit(squared, -n) for n in range(50)]
-                assert [each.result(60) for each in (*here, *there)] == [n * n for n in [*range(50)] * 2]
+                assert [each.result(scaled(60)) for each in (*here, *there)] == [
+                    n * n for n in [*range(50)] * 2
+                ]
             assert where[other] is not None
     audited(deployment.stack)

@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 import pytest
+from tests.support.deadlines import scaled
 from tests.support.poll import until_sync
 from tests.support.standalone import Standalone, standalone
 
@@ -124,7 +125,7 @@ def test_a_stream_of_results_that_nobody_reads(server: Standalone) -> None:
             agent.finish(batch_id, tasks[COUNT // 2 :])
             after = memory(server)
             # And others get what is theirs.
-            assert client.get_result(tasks[-1], timeout=20) == PAYLOAD
+            assert client.get_result(tasks[-1], timeout=scaled(20)) == PAYLOAD
     assert after - before < MOST, f"{(after - before) / MIB:.0f} MiB more for {COUNT} MiB of results"
     assert after - halfway < MOST / 2
 

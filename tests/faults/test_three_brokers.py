@@ -10,6 +10,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from tests.support import parts
 from tests.support.brokers import ThreeBrokers
+from tests.support.deadlines import scaled
 from tests.support.logs import at, collect, new
 from tests.support.poll import until
 
@@ -97,7 +98,7 @@ async def written(log: KafkaLog, writers: int = 4) -> AsyncIterator[Writing]:
         await until(lambda: len(writing.acknowledged) > 100, timeout=20)
         yield writing
         writing.stopping = True
-        await asyncio.wait_for(asyncio.gather(*tasks), TAKEN_OVER)
+        await asyncio.wait_for(asyncio.gather(*tasks), scaled(TAKEN_OVER))
     finally:
         for task in tasks:
             task.cancel()
@@ -145,7 +146,7 @@ async def test_row_13_the_broker_that_leads_dies_and_appends_go_on(three: ThreeB
         three.brokers[leader].kill()
         died = time.monotonic()
         await more_of(writing)
-        assert time.monotonic() - died < TAKEN_OVER
+        assert time.monotonic() - died < scaled(TAKEN_OVER)
         assert await leader_of(log) != leader
         await until(log.ready, timeout=TAKEN_OVER)
         await asyncio.to_thread(three.start, [leader])

@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+from tests.support.deadlines import scaled
+from tests.support.leftovers import gone
 from tests.support.poll import until_sync
 from tests.support.standalone import Standalone, standalone
 
@@ -37,8 +39,9 @@ def test_the_tour_goes_to_its_end_while_the_server_is_killed_under_it(tmp_path: 
             stderr=subprocess.STDOUT,
             text=True,
         )
-        killed = _kill_under(server, tour)
-        said, _ = tour.communicate(timeout=90)
+        with gone(tour):
+            killed = _kill_under(server, tour)
+            said, _ = tour.communicate(timeout=scaled(90))
     assert tour.returncode == 0, said
     assert killed >= LEAST, f"the tour was over after {killed} kills"
     for value in RIGHT:

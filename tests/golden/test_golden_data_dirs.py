@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.golden.record_data_dir import told
+from tests.support.deadlines import scaled
 from tests.support.golden import GOLDEN
 from tests.support.poll import until_sync
 from tests.support.standalone import standalone
@@ -36,12 +37,12 @@ def version(path: Path) -> int:
 
 
 def check_outcomes(client: Client, tasks: dict[str, str]) -> None:
-    assert client.get_result(tasks["short"], timeout=30) == "shortshort"
-    assert client.get_result(tasks["long"], timeout=30) == "long" * 30_000
+    assert client.get_result(tasks["short"], timeout=scaled(30)) == "shortshort"
+    assert client.get_result(tasks["long"], timeout=scaled(30)) == "long" * 30_000
     with pytest.raises(ValueError, match="as it was told to"):
-        client.get_result(tasks["fail"], timeout=30)
+        client.get_result(tasks["fail"], timeout=scaled(30))
     assert client.get_task(tasks["sleep"])["status"] == "cancelled"
-    found = client.get_batch_result([tasks[str(number)] for number in range(3)], timeout=30)
+    found = client.get_batch_result([tasks[str(number)] for number in range(3)], timeout=scaled(30))
     assert [each["result"] for each in found.values()] == [0, 2, 4]
 
 
@@ -60,7 +61,7 @@ def test_an_older_data_directory_opens_and_everything_reads_right(release: str, 
         # Its endpoint comes back by the credential it has, and runs what was registered then.
         until_sync(lambda: client.get_endpoint_status("local")["status"] == "online", 20)
         task = client.run(21, endpoint_id="local", function_id=known["function"])
-        assert client.get_result(task, timeout=30) == 42
+        assert client.get_result(task, timeout=scaled(30)) == 42
         assert server.stop() == 0
         server.start()
         check_outcomes(client, known["tasks"])

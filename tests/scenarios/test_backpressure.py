@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from tests.support import axes
 from tests.support.axes import Running
+from tests.support.deadlines import scaled
 from tests.support.poll import until_sync
 
 from funcledger import Client, Executor, errors
@@ -46,8 +47,8 @@ def test_an_executor_with_far_more_tasks_than_fit_gets_every_value(narrow: Runni
         began = time.monotonic()
         with Executor("busy", client, batch_size=LIMIT) as executor:
             futures = [executor.submit(add, n) for n in range(6 * LIMIT)]
-            assert time.monotonic() - began < 5.0  # submitting itself does not wait
-            assert [future.result(60) for future in futures] == [n + 1 for n in range(6 * LIMIT)]
+            assert time.monotonic() - began < scaled(5.0)  # submitting itself does not wait
+            assert [future.result(scaled(60)) for future in futures] == [n + 1 for n in range(6 * LIMIT)]
         submitted = [task["task_id"] for task in client.get_tasks(endpoint_id="busy", limit=1000)]
         assert len(set(submitted)) == len(submitted) == 6 * LIMIT
 
@@ -75,8 +76,8 @@ def test_run_waits_until_the_endpoint_is_back(narrow: Running, client: Client) -
     assert waits(thread, 1.5)
     assert count(client, "back") == LIMIT
     with narrow.agent("back", credential):
-        thread.join(30)
-        assert client.get_result(tasks[0], timeout=30) == 42
+        thread.join(scaled(30))
+        assert client.get_result(tasks[0], timeout=scaled(30)) == 42
 
 
 def test_a_client_with_a_room_timeout_is_told_in_time_what_is_full(client: Client) -> None:

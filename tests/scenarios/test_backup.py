@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.deadlines import scaled
+from tests.support.leftovers import gone
 from tests.support.poll import until_sync
 from tests.support.standalone import Standalone, funcledger, standalone
 
@@ -49,7 +51,7 @@ class Load(threading.Thread):
 
     def stop(self) -> None:
         self._over.set()
-        self.join(30)
+        self.join(scaled(30))
         assert not self.is_alive()
 
 
@@ -59,7 +61,7 @@ def expected(number: int) -> int | bytes:
 
 def check(client: Client, tasks: dict[str, int]) -> None:
     """Every task has its value; those cut off by the backup run on the endpoint that was restored with it."""
-    found = client.get_batch_result(list(tasks), timeout=60)
+    found = client.get_batch_result(list(tasks), timeout=scaled(60))
     assert {task: found[task]["result"] for task in tasks} == {
         task: expected(number) for task, number in tasks.items()
     }
@@ -133,7 +135,7 @@ def much(tmp_path: Path, server: Standalone) -> Standalone:
         batch = client.create_batch()
         for _ in range(15):
             batch.add(4_000_000, endpoint_id="local", function_id=function)
-        client.get_batch_result(client.batch_run(batch), timeout=60)
+        client.get_batch_result(client.batch_run(batch), timeout=scaled(60))
     server.stop()
     return server
 
@@ -144,10 +146,10 @@ def test_a_backup_killed_midway_leaves_nothing_under_its_name(much: Standalone, 
     killed = 0
     for delay in (0.0, 0.02, 0.05, 0.1, 0.2, 0.3):
         process = subprocess.Popen(funcledger("backup", str(target)), env=much.environment)
-        until_sync(lambda: (partial / "log").exists() or process.poll() is not None, 30)  # noqa: B023
-        time.sleep(delay)
-        process.send_signal(signal.SIGKILL)
-        if process.wait(10) == 0:
+        with gone(process):
+            until_sync(lambda: (partial / "log").exists() or process.poll() is not None, 30)  # noqa: B023
+            time.sleep(delay)
+        if process.returncode == 0:
             break
         killed += 1
         assert partial.exists()
@@ -167,7 +169,8 @@ def test_a_backup_that_finds_no_room_says_so_and_leaves_nothing(much: Standalone
 
     done = subprocess.run(
         funcledger("backup", str(tmp_path / "backup")),
-        env=much.environment, capture_output=True, text=True, timeout=60, check=False, preexec_fn=no_room,
+        env=much.environment, capture_output=True, text=True, timeout=scaled(60), check=False,
+        preexec_fn=no_room,
     )  # fmt: skip
     assert done.returncode == 1
     assert "the backup could not be made" in done.stderr

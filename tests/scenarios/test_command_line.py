@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.axes import Running
+from tests.support.deadlines import scaled
 from tests.support.poll import until_sync
 from tests.support.standalone import Standalone, standalone
 
@@ -24,7 +25,7 @@ def test_a_listing_of_tasks_tells_how_long_each_ran(running: Running, tmp_path: 
     user.more = {"FUNCLEDGER_URL": running.url, "FUNCLEDGER_TOKEN": running.token}
     with running.client() as client:
         task = client.run(7, endpoint_id="lab", function_id=client.register_function(squared))
-        assert client.get_result(task, timeout=30) == 49
+        assert client.get_result(task, timeout=scaled(30)) == 49
         shown = client.get_task(task)["run_time"]
         (listed,) = client.get_tasks(limit=1)
     assert 0 < listed["run_time"] == shown

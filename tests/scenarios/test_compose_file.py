@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.support import parts
+from tests.support.deadlines import scaled
 from tests.support.poll import until_sync
 from tests.support.standalone import funcledger
 
@@ -59,7 +60,7 @@ def test_a_function_runs_on_an_endpoint_outside_and_comes_back(tmp_path: Path) -
     try:
         with Client(url, TOKEN) as client:
             task = client.run(-7, endpoint_id="lab", function_id=client.register_function(abs))
-            assert client.get_result(task, timeout=60) == 7
+            assert client.get_result(task, timeout=scaled(60)) == 7
             until_sync(lambda: client.get_task(task)["status"] == "success", 30)
     finally:
         subprocess.run(funcledger("endpoint", "stop", "lab"), env=os.environ | there, check=True)

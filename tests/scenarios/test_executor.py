@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.axes import Running
+from tests.support.deadlines import scaled
 from tests.support.poll import until_sync
 
 from funcledger import Client, Executor, errors
@@ -52,19 +53,19 @@ def executor(client: Client) -> Iterator[Executor]:
 def test_submit_map_wait_and_as_completed(executor: Executor) -> None:
     assert isinstance(executor, concurrent.futures.Executor)
     futures = [executor.submit(squared, n) for n in range(300)]
-    done, not_done = concurrent.futures.wait(futures, timeout=30)
+    done, not_done = concurrent.futures.wait(futures, timeout=scaled(30))
     assert (len(done), len(not_done)) == (300, 0)
     assert [future.result() for future in futures] == [n * n for n in range(300)]
     assert len({future.task_id for future in futures}) == 300
-    assert list(executor.map(squared, range(5), timeout=30)) == [0, 1, 4, 9, 16]
-    completed = concurrent.futures.as_completed([executor.submit(squared, 7)], timeout=30)
+    assert list(executor.map(squared, range(5), timeout=scaled(30))) == [0, 1, 4, 9, 16]
+    completed = concurrent.futures.as_completed([executor.submit(squared, 7)], timeout=scaled(30))
     assert [future.result() for future in completed] == [49]
 
 
 def test_an_exception_is_the_original_with_the_remote_traceback_as_its_cause(executor: Executor) -> None:
     future = executor.submit(fail, "nothing there")
     with pytest.raises(LookupError, match="nothing there") as raised:
-        future.result(timeout=30)
+        future.result(timeout=scaled(30))
     assert isinstance(raised.value.__cause__, errors.RemoteTraceback)
     assert isinstance(future.exception(), LookupError)
 
@@ -73,11 +74,11 @@ def test_a_function_is_registered_once_and_a_registered_one_can_be_called(
     client: Client, executor: Executor
 ) -> None:
     before = len(client.get_functions())
-    concurrent.futures.wait([executor.submit(squared, n) for n in range(20)], timeout=30)
+    concurrent.futures.wait([executor.submit(squared, n) for n in range(20)], timeout=scaled(30))
     assert len(client.get_functions()) == before + 1
     function = executor.register_function(squared)
     future = executor.submit_to_registered_function(function, (5,))
-    assert future.result(timeout=30) == 25
+    assert future.result(timeout=scaled(30)) == 25
 
 
 def test_what_cannot_be_serialised_is_refused_by_submit_itself(executor: Executor) -> None:
@@ -93,14 +94,14 @@ def test_a_refused_call_fails_only_its_own_future(executor: Executor) -> None:
     """Also where they went out in one request."""
     unknown = new_id()
     held = threading.Event()
-    executor.submit(squared, 0).add_done_callback(lambda _: held.wait(5))
+    executor.submit(squared, 0).add_done_callback(lambda _: held.wait(scaled(5)))
     good = [executor.submit(squared, n) for n in range(10)]
     bad = executor.submit_to_registered_function(unknown, (1,))
     good += [executor.submit(squared, n) for n in range(10)]
     held.set()
     with pytest.raises(errors.FunctionNotFound, match=unknown):
-        bad.result(timeout=30)
-    assert [future.result(timeout=30) for future in good] == [n * n for n in range(10)] * 2
+        bad.result(timeout=scaled(30))
+    assert [future.result(timeout=scaled(30)) for future in good] == [n * n for n in range(10)] * 2
 
 
 def test_cancelling_a_running_task_asks_and_the_future_ends_cancelled(executor: Executor) -> None:
@@ -109,31 +110,31 @@ def test_cancelling_a_running_task_asks_and_the_future_ends_cancelled(executor: 
     until_sync(lambda: executor.client.get_task(future.task_id)["status"] == "running", 10.0)
     assert future.cancel() is False
     with pytest.raises(concurrent.futures.CancelledError):
-        future.result(timeout=20)
+        future.result(timeout=scaled(20))
     assert future.cancelled()
-    assert executor.submit(squared, 3).result(timeout=30) == 9
+    assert executor.submit(squared, 3).result(timeout=scaled(30)) == 9
 
 
 def test_cancelling_what_was_not_sent_returns_true(client: Client) -> None:
     """The sender is held up by a function that cannot be registered while the next call waits behind it."""
     executor = Executor("lab", client)
-    assert executor.submit(squared, 1).result(timeout=30) == 1
+    assert executor.submit(squared, 1).result(timeout=scaled(30)) == 1
     assert executor._sender is not None
     entered, go_on = threading.Event(), threading.Event()
     send = executor._sender._submit
 
     def slowly(submissions: object) -> None:
         entered.set()
-        go_on.wait(10)
+        go_on.wait(scaled(10))
         send(submissions)  # type: ignore[arg-type]
 
     executor._sender._submit = slowly  # type: ignore[method-assign]
     first = executor.submit(squared, 2)
-    entered.wait(10)
+    entered.wait(scaled(10))
     unsent = executor.submit(squared, 3)
     assert unsent.cancel() is True
     go_on.set()
-    assert first.result(timeout=30) == 4
+    assert first.result(timeout=scaled(30)) == 4
     executor.shutdown()
     assert unsent.cancelled()
     with pytest.raises(errors.TaskNotFound):
@@ -151,20 +152,20 @@ def test_shutdown_waits_refuses_and_can_cancel(client: Client) -> None:
     futures = [executor.submit(nap, 30) for _ in range(4)]
     began = time.monotonic()
     executor.shutdown(cancel_futures=True)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < scaled(20)
     assert all(future.cancelled() for future in futures)
 
 
 def test_nothing_is_left_running_after_shutdown(running: Running) -> None:
     before = set(threading.enumerate())
     with running.client() as client, Executor("lab", client) as executor:
-        assert executor.submit(squared, 2).result(timeout=30) == 4
+        assert executor.submit(squared, 2).result(timeout=scaled(30)) == 4
     until_sync(lambda: {t for t in set(threading.enumerate()) - before if "funcledger" in t.name} == set())
 
 
 async def test_futures_can_be_awaited(executor: Executor) -> None:
     futures = [asyncio.wrap_future(executor.submit(squared, n)) for n in range(10)]
-    assert await asyncio.wait_for(asyncio.gather(*futures), 30) == [n * n for n in range(10)]
+    assert await asyncio.wait_for(asyncio.gather(*futures), scaled(30)) == [n * n for n in range(10)]
     with pytest.raises(LookupError):
         await asyncio.wrap_future(executor.submit(fail, "awaited"))
 
@@ -176,14 +177,14 @@ def test_tasks_of_a_group_are_taken_up_by_another_executor(client: Client) -> No
         sent(first)
         with Executor("lab", client) as second:
             reloaded = {future.task_id: future for future in second.reload_tasks(first.task_group_id)}
-            assert [reloaded[future.task_id].result(timeout=30) for future in futures] == [0, 1, 4]
-            assert reloaded[running.task_id].result(timeout=30) == 0.3
+            assert [reloaded[future.task_id].result(timeout=scaled(30)) for future in futures] == [0, 1, 4]
+            assert reloaded[running.task_id].result(timeout=scaled(30)) == 0.3
 
 
 def test_a_walltime_ends_the_task_with_its_own_error(client: Client) -> None:
     with Executor("lab", client, walltime=0.2, max_attempts=1) as executor:
         future = executor.submit(nap, 30)
-        assert isinstance(future.exception(timeout=20), errors.WalltimeExceeded)
+        assert isinstance(future.exception(timeout=scaled(20)), errors.WalltimeExceeded)
 
 
 def test_a_script_that_just_ends_has_still_submitted(
@@ -201,10 +202,10 @@ def test_a_script_that_just_ends_has_still_submitted(
     environment = {"FUNCLEDGER_URL": running.url, "FUNCLEDGER_TOKEN": running.token}
     ran = subprocess.run(
         [sys.executable, "-W", "error", script],
-        env=environment, capture_output=True, text=True, timeout=60, check=True,
+        env=environment, capture_output=True, text=True, timeout=scaled(60), check=True,
     )  # fmt: skip
     assert ran.stderr == ""
-    assert client.get_result(ran.stdout.strip(), timeout=20) == 42
+    assert client.get_result(ran.stdout.strip(), timeout=scaled(20)) == 42
 
 
 def test_an_executor_without_an_endpoint_or_with_an_unknown_one_says_so(client: Client) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.support.axes import Running
+from tests.support.deadlines import scaled
 from tests.support.poll import until_sync
 
 from funcledger import Executor
@@ -31,7 +32,7 @@ def test_of_several_calls_on_one_worker_only_the_first_is_running(narrow: Runnin
         assert not second.done()
         # It is with the agent already, so a cancel can only be asked for.
         assert not second.cancel()
-        assert first.result(10) == 1.0
+        assert first.result(scaled(10)) == 1.0
         assert not first.running()
         until_sync(lambda: second.done(), 10)
         assert second.cancelled()
@@ -46,4 +47,4 @@ def test_another_program_that_loads_a_group_knows_what_runs(narrow: Running) -> 
             futures = {each.task_id: each for each in second.reload_tasks(executor.task_group_id)}
             until_sync(lambda: futures[slow.task_id].running(), 10)
             assert not futures[waiting.task_id].running()
-            assert futures[waiting.task_id].result(10) == 0.01
+            assert futures[waiting.task_id].result(scaled(10)) == 0.01

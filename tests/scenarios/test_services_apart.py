@@ -17,6 +17,7 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient
 from tests.support import distributed
 from tests.support.axes import GATEWAY
+from tests.support.deadlines import scaled
 from tests.support.distributed import Deployment
 from tests.support.endpoints import TestEndpoint
 from tests.support.poll import until_sync
@@ -57,7 +58,7 @@ def slowly(seconds: float) -> float:
 
 def asked(deployment: Deployment, address: str, path: str) -> httpx2.Response:
     headers = {"Authorization": f"Bearer {deployment.token}"}
-    return httpx2.get(f"http://{address}{path}", headers=headers, trust_env=False, timeout=10)
+    return httpx2.get(f"http://{address}{path}", headers=headers, trust_env=False, timeout=scaled(10))
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -95,11 +96,11 @@ def test_an_outcome_wakes_who_waits_at_either_query_api(
     began = time.monotonic()
     body = {"task_ids": [client.run(1.0, endpoint_id="lab", function_id=function)], "wait": 30}
     answer = httpx2.post(
-        f"http://{address}/v1/results", json=body, headers=headers, trust_env=False, timeout=40
+        f"http://{address}/v1/results", json=body, headers=headers, trust_env=False, timeout=scaled(40)
     )
     assert answer.status_code == 200
     assert b'"success"' in answer.content
-    assert 1.0 < time.monotonic() - began < 10
+    assert 1.0 < time.monotonic() - began < scaled(10)
 
 
 async def test_law_7_of_two_agents_through_two_gateways_the_newer_one_is_believed(
@@ -139,7 +140,7 @@ def test_projectors_divide_the_partitions(stack: Stack) -> None:
 
 def test_an_ordinary_consumer_reads_the_topics(stack: Stack, client: Client) -> None:
     task = client.run(0.0, endpoint_id="lab", function_id=client.register_function(slowly))
-    assert client.get_result(task, timeout=20) == 0.0
+    assert client.get_result(task, timeout=scaled(20)) == 0.0
     partition = client.get_task_history(task)[0]["partition"]
     consumer = Consumer({"bootstrap.servers": stack.addresses("kafka")[0], "group.id": "somebody else's"})
     consumer.assign([KafkaPartition(f"funcledger.{topic}", partition, 0) for topic in ("tasks", "results")])
@@ -207,14 +208,14 @@ def test_row30_one_after_the_other_is_replaced_under_load_and_nobody_notices(
             assert process.exit_code == 0
             process.start()
             deployment.stack.ready(process)
-        assert load.result(120) == [0.0] * 60
+        assert load.result(scaled(120)) == [0.0] * 60
 
 
 @pytest.mark.slow  # on a busy machine the database's stand-in needs longer for the tour's burst than it asks
 def test_the_tour_of_the_readme_runs_on_services_apart(deployment: Deployment) -> None:
     tour = [sys.executable, str(Path(__file__).parents[2] / "examples" / "tour.py"), "lab"]
     told = os.environ | deployment.environment
-    done = subprocess.run(tour, env=told, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(tour, env=told, capture_output=True, text=True, timeout=scaled(100), check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert not done.stderr
 
@@ -232,7 +233,7 @@ def test_whoever_meets_a_service_that_still_waits_for_its_database_is_answered_b
         began = time.monotonic()
         for _ in range(20):
             client.get_tasks(limit=1)
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < scaled(10)
     finally:
         process.stop()
         process.environment = known
@@ -241,5 +242,7 @@ def test_whoever_meets_a_service_that_still_waits_for_its_database_is_answered_b
 
 
 def _there_and_back(client: Client, function: str) -> float:
-    value: float = client.get_result(client.run(0.0, endpoint_id="lab", function_id=function), timeout=60)
+    value: float = client.get_result(
+        client.run(0.0, endpoint_id="lab", function_id=function), timeout=scaled(60)
+    )
     return value

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.deadlines import scaled
 from tests.support.poll import until_sync
 from tests.support.standalone import Standalone, lag, standalone
 
@@ -39,7 +40,7 @@ def test_a_killed_agent_is_replaced_and_its_running_task_runs_again(server: Stan
         pid = server.agent_pid()
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
-        assert client.get_result(task, timeout=60) == "rested"
+        assert client.get_result(task, timeout=scaled(60)) == "rested"
         started = [e["event"]["attempt"] for e in client.get_task_history(task) if e["type"] == "TaskStarted"]
         assert started == [1, 2]
 
@@ -49,15 +50,18 @@ def test_everything_is_there_again_after_a_stop(server: Standalone) -> None:
     with server.client() as client:
         function = client.register_function(squared)
         task = client.run(7, endpoint_id="local", function_id=function)
-        assert client.get_result(task, timeout=20) == 49
+        assert client.get_result(task, timeout=scaled(20)) == 49
     agent = server.agent_pid()
     assert agent is not None
     assert server.stop() == 0
     assert not Path(f"/proc/{agent}").exists()
     server.start()
     with server.client() as client:
-        assert client.get_result(task, timeout=20) == 49
-        assert client.get_result(client.run(8, endpoint_id="local", function_id=function), timeout=20) == 64
+        assert client.get_result(task, timeout=scaled(20)) == 49
+        assert (
+            client.get_result(client.run(8, endpoint_id="local", function_id=function), timeout=scaled(20))
+            == 64
+        )
 
 
 def test_a_second_agent_elsewhere_needs_only_the_address_and_its_credential(
@@ -74,11 +78,13 @@ def test_a_second_agent_elsewhere_needs_only_the_address_and_its_credential(
     try:
         with server.client() as client:
             function = client.register_function(os.getppid)
-            parent = client.get_result(client.run(endpoint_id="lab", function_id=function), timeout=30)
+            parent = client.get_result(
+                client.run(endpoint_id="lab", function_id=function), timeout=scaled(30)
+            )
             assert parent != server.agent_pid()
             getenv = client.register_function(os.getenv)
             task = client.run("FUNCLEDGER_CREDENTIAL", endpoint_id="lab", function_id=getenv)
-            assert client.get_result(task, timeout=30) is None
+            assert client.get_result(task, timeout=scaled(30)) is None
         row = next(e for e in server.cli_json("endpoint", "list") if e["name"] == "lab")
         assert row["status"] == "online"
         assert row["endpoint_id"]
@@ -114,8 +120,10 @@ def test_a_program_that_shut_its_executor_down_ends_at_once(server: Standalone) 
     )
     environment = server.environment | {"FUNCLEDGER_TOKEN": (server.folder / "token").read_text().strip()}
     command = [sys.executable, "-c", program]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
-    assert time.time() - float(done.stdout) < 5
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=scaled(60), check=True
+    )
+    assert time.time() - float(done.stdout) < scaled(5)
 
 
 def test_a_port_that_is_taken_is_said_in_one_sentence(tmp_path: Path) -> None:

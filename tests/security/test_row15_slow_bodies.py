@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from tests.support.apps import ADA, app_of
 from tests.support.commands import Side, command_side
+from tests.support.deadlines import scaled
 from tests.support.server import serving
 
 from funcledger_command_api.api import routers
@@ -28,7 +29,7 @@ async def _answer(address: str, head: str, pieces: list[bytes], token: str = ADA
         for piece in pieces:
             writer.write(piece)
             await writer.drain()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(scaled(10)):
             return await reader.read()
     except ConnectionResetError:
         return await reader.read()

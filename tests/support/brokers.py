@@ -6,6 +6,7 @@ from pathlib import Path
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
+from tests.support.deadlines import scaled
 from tests.support.poll import until_sync
 
 from funcledger_compose.native.kafka import broker, new_cluster
@@ -55,7 +56,9 @@ class ThreeBrokers:
 
     def _members(self) -> int:
         try:
-            return len(AdminClient({"bootstrap.servers": self.bootstrap}).list_topics(timeout=5).brokers)
+            return len(
+                AdminClient({"bootstrap.servers": self.bootstrap}).list_topics(timeout=scaled(5)).brokers
+            )
         except KafkaException:
             return 0
 

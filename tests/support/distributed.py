@@ -15,7 +15,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support import parts
+from tests.support import leftovers, parts
+from tests.support.deadlines import scaled
 from tests.support.poll import until_sync
 from tests.support.standalone import funcledger
 
@@ -50,7 +51,8 @@ def shared() -> Stack:
     """The one for all tests that leave it running."""
     folder = Path(tempfile.mkdtemp(prefix="funcledger-stack-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    stack = started(folder)
+    with leftovers.staying():
+        stack = started(folder)
     atexit.register(stack.stop)
     return stack
 
@@ -128,12 +130,11 @@ class Deployment:
                 stderr=log,
                 start_new_session=True,
             )
-        try:
+        with leftovers.gone(process):
             yield process
-        finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-                process.wait(60)
+                process.wait(scaled(60))
 
 
 def run_topics(stack: Stack, *words: str) -> "subprocess.CompletedProcess[str]":
@@ -143,7 +144,7 @@ def run_topics(stack: Stack, *words: str) -> "subprocess.CompletedProcess[str]":
         env=os.environ | stack.environment("topics"),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=scaled(120),
         check=False,
     )
 
@@ -155,6 +156,6 @@ def run_service(stack: Stack, role: str, **changed: str) -> "subprocess.Complete
         env=stack.environment(role) | changed,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=scaled(30),
         check=False,
     )

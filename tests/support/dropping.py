@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
+from tests.support.deadlines import scaled
+
 
 class DroppingProxy:
     """Passes bytes on; where a connection's last request begins with ``lose``, its good answer is lost.
@@ -75,4 +77,4 @@ def dropping(
         yield proxy
     finally:
         proxy.close()
-        serving.join(10)
+        serving.join(scaled(10))

@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+from tests.support.deadlines import scaled
+
 from funcledger_endpoint.agent import Agent
 from funcledger_endpoint.local.engine import LocalEngine
 from funcledger_endpoint.local.limits import Limits
@@ -166,7 +168,7 @@ class Endpoint:
         """The first outcomes of these tasks, once all of them have one."""
         found: dict[str, Any] = {}
         wanted = set(task_ids)
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(scaled(timeout)):
             async for batch in self.log.follow({_results(): 0}):
                 for record in batch:
                     event = record.event()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, Producer, cimpl
+from tests.support.deadlines import scaled
 
 from funcledger_compose.native.process import free_port
 
@@ -34,7 +35,7 @@ class Builder:
         self.further: dict[str, str] = {}
 
     def __call__(self, settings: dict[str, Any]) -> Producer:
-        assert self.may_build.wait(20)
+        assert self.may_build.wait(scaled(20))
         self.built.append(Producer(settings | self.further))
         return self.built[-1]
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support.deadlines import scaled
 from tests.support.poll import until_sync
 from tests.support.standalone import Standalone, funcledger
 
@@ -39,4 +40,4 @@ class Lab:
             yield process
         finally:
             process.kill()
-            process.wait(10)
+            process.wait(scaled(10))

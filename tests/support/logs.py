@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.support import parts
+from tests.support.deadlines import scaled
 
 from funcledger_event_log.kafka import KafkaLog, KafkaSettings
 from funcledger_event_log.memory import MemoryLog
@@ -107,7 +108,7 @@ async def collect(
     """The first ``count`` records a follower gets, and no batch that is empty."""
     records: list[Record] = []
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(timeout), aclosing(log.follow(start)) as batches:
+        async with asyncio.timeout(scaled(timeout)), aclosing(log.follow(start)) as batches:
             while len(records) < count:
                 batch = await anext(batches)
                 assert batch

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import NoReturn, Protocol, TypeVar
 
 import pytest
+from tests.support import leftovers
 from tests.support.containers import ContainerKafka, ContainerMongo, ContainerRegistry
 
-from funcledger_compose.native.build import PartMissing
+from funcledger_compose.native.build import PartMissing, kafka_libraries, mongo_binary, registry_program
 from funcledger_compose.native.process import NativeProcess
 
 T = TypeVar("T")
@@ -85,6 +86,14 @@ def registry() -> Part:
     return _brought("registry", _native_registry, ContainerRegistry)
 
 
+@functools.cache
+def build() -> None:
+    """Build and fetch what is missing; where that cannot be, the tests that need it say so."""
+    for make in (mongo_binary, kafka_libraries, registry_program):
+        with contextlib.suppress(PartMissing):
+            make()
+
+
 def own_mongo(folder: Path) -> NativeProcess:
     """A server that one test module may kill and start again; a process, whatever the others are."""
     return had("mongo", lambda: _native_mongo(folder))
@@ -98,7 +107,8 @@ def own_kafka(folder: Path) -> NativeProcess:
 def _brought(name: str, native: Callable[[Path], Part], container: Callable[[], Part]) -> Part:
     folder = Path(tempfile.mkdtemp(prefix=f"funcledger-{name}-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    part = had(name, lambda: container() if containers() else native(folder))
+    with leftovers.staying():
+        part = had(name, lambda: container() if containers() else native(folder))
     atexit.register(part.stop)
     return part
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import uvicorn
 from starlette.types import ASGIApp
+from tests.support.deadlines import scaled
 from tests.support.poll import until
 
 
@@ -33,6 +34,6 @@ async def serving(app: ASGIApp, on_stop: Callable[[], None] = lambda: None) -> A
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
         server.should_exit = True
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(scaled(10)):
             await running
         listening.close()

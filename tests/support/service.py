@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI
 from tests.support import logs, stores
 from tests.support.apps import ADA, BOB, TOKENS, always_ready
 from tests.support.commands import with_topics
+from tests.support.deadlines import scaled
 from tests.support.poll import until_sync
 from tests.support.server import serving
 
@@ -70,7 +71,7 @@ class Service:
             yield
         finally:
             self._loop.call_soon_threadsafe(stop.set)
-            running.result(30)
+            running.result(scaled(30))
 
     async def _run_agent(self, credential: str, workers: int, stop: asyncio.Event) -> None:
         log = HttpEndpointLog(self.url, credential)
@@ -114,7 +115,7 @@ def service(
     finally:
         if started:
             started[0]._loop.call_soon_threadsafe(stop.set)
-        thread.join(20)
+        thread.join(scaled(20))
         assert not thread.is_alive()
 
 

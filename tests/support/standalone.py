@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from tests.support.deadlines import scaled
 from tests.support.poll import until_sync
 
 from funcledger import Client
@@ -74,19 +75,19 @@ class Standalone:
     def died(self, timeout: float = 30) -> int:
         """Wait until it has ended by itself; how."""
         assert self._process is not None
-        return self._process.wait(timeout)
+        return self._process.wait(scaled(timeout))
 
     def kill(self) -> None:
         """As a power cut would, but for the disk."""
         assert self._process is not None
         self._process.send_signal(signal.SIGKILL)
-        self._process.wait(10)
+        self._process.wait(scaled(10))
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> int:
         """In good order; the exit code."""
         assert self._process is not None
         self._process.send_signal(how)
-        return self._process.wait(60)
+        return self._process.wait(scaled(60))
 
     def client(self) -> Client:
         return Client(self.url, (self.folder / "token").read_text().strip())
@@ -98,7 +99,7 @@ class Standalone:
             env=self.environment | environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=scaled(60),
             check=False,
         )
 
@@ -147,11 +148,13 @@ def standalone(
     """A running server, ended with the block, and its agent with it."""
     server = Standalone(folder, *options)
     server.program, server.more = program, dict(more or {})
-    server.start()
     try:
+        server.start()
         yield server
-    finally:
         if server._process is not None and server._process.poll() is None:
             server.stop()
+    finally:
+        if server._process is not None:
+            server.kill()
         if (pid := server.agent_pid()) is not None:
             os.kill(pid, signal.SIGKILL)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import httpx2
 import pytest
 from starlette.types import Receive, Scope, Send
+from tests.support.deadlines import scaled
 from tests.support.endpoints import GatewayParts, TestEndpoint, gateway_over, memory_log, say
 from tests.support.poll import until
 from tests.support.server import serving
@@ -58,7 +59,7 @@ async def served() -> AsyncIterator[Served]:
 
 
 async def exhausted(feed: AsyncGenerator[list[Record]]) -> None:
-    async with asyncio.timeout(5), aclosing(feed):
+    async with asyncio.timeout(scaled(5)), aclosing(feed):
         async for batch in feed:
             assert batch == []
 
@@ -88,7 +89,7 @@ async def test_law_7_one_agent_per_endpoint(served: Served) -> None:
 
 async def test_an_agent_keeps_the_feed_it_opened_before_it_had_an_epoch(served: Served) -> None:
     agent, task = served.agent(), served.endpoint.submitted()
-    async with asyncio.timeout(5), aclosing(agent.follow_tasks(0, **WIDE)) as feed:
+    async with asyncio.timeout(scaled(5)), aclosing(agent.follow_tasks(0, **WIDE)) as feed:
         assert await anext(feed) == []
         await agent.append([served.endpoint.started()])
         await say(served.log, task, partition=1)
@@ -99,7 +100,7 @@ async def test_an_agent_keeps_the_feed_it_opened_before_it_had_an_epoch(served: 
 
 
 async def test_a_feed_gives_signs_of_life_at_once_and_while_nothing_happens(served: Served) -> None:
-    async with asyncio.timeout(5), aclosing(served.agent().follow_tasks(0, **WIDE)) as feed:
+    async with asyncio.timeout(scaled(5)), aclosing(served.agent().follow_tasks(0, **WIDE)) as feed:
         assert [await anext(feed) for _ in range(4)] == [[]] * 4
 
 
@@ -109,14 +110,14 @@ async def test_feeds_end_promptly_when_the_server_stops() -> None:
     headers = {"Authorization": f"Bearer {endpoint.credential}"}
     params = {"start": 0, **WIDE}
     async with gateway_over(log) as parts, httpx2.AsyncClient(headers=headers) as client:
-        async with asyncio.timeout(5), serving(parts.app, parts.door.close_feeds) as url:
+        async with asyncio.timeout(scaled(5)), serving(parts.app, parts.door.close_feeds) as url:
             request = client.build_request("GET", f"{url}/v1/gateway/tasks", params=params)
             response = await client.send(request, stream=True)
             chunks = response.aiter_raw()
             assert await anext(chunks)
             begun = time.monotonic()
         assert [chunk async for chunk in chunks] == []
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < scaled(2)
 
 
 async def test_an_agent_that_goes_away_leaves_nothing_behind(served: Served) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import httpx2
 import pytest
 from tests.support.cutting import CuttingProxy, cutting
+from tests.support.deadlines import scaled
 from tests.support.endpoints import TestEndpoint, gateway_over, memory_log, say
 from tests.support.poll import until
 from tests.support.server import serving
@@ -54,7 +55,7 @@ async def test_a_feed_cut_in_the_middle_of_frames_goes_on_without_gap_or_double(
     line.proxy.cut_after = lambda: 1_500 + 8_000 * (line.proxy.cuts % 6)
     tasks: list[Event] = [line.endpoint.submitted(bytes([n]) * (40 * n)) for n in range(60)]
     seen: list[Event] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(scaled(10)):
         await say(line.log, *tasks[:10], partition=1)
         batches = line.agent.follow_tasks(0, credit=1000, credit_bytes=1 << 30)
         while len(seen) < len(tasks):
@@ -78,7 +79,7 @@ async def test_a_feed_that_falls_silent_is_cut_and_opened_again(line: Line) -> N
         await until(lambda: line.proxy.cuts)
         line.proxy.cut_after = lambda: math.inf
 
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(scaled(5)), asyncio.TaskGroup() as group:
         batches = line.agent.follow_tasks(0, credit=1000, credit_bytes=1 << 30)
         assert await anext(batches) == []
         group.create_task(fall_silent())
@@ -90,7 +91,7 @@ async def test_a_feed_that_falls_silent_is_cut_and_opened_again(line: Line) -> N
 
 async def test_a_feed_waits_for_a_gateway_that_is_away(line: Line) -> None:
     line.proxy.cut_after = lambda: 0
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(scaled(10)):
         batches = line.agent.follow_tasks(0, credit=9, credit_bytes=9)
         opened = asyncio.create_task(anext(batches))
         await until(lambda: line.proxy.cuts >= 2)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.leftovers import gone
 from tests.support.seeds import seeded
 
 from funcledger_event_log.records import Position
@@ -35,7 +36,7 @@ asyncio.run(main())
 def _live_and_die(directory: Path, life: int, lines: int) -> dict[Position, bytes]:
     """Run an appender until it has said ``lines`` lines, kill it, and return all that it said."""
     command = [sys.executable, "-c", _APPENDER, str(directory), str(life)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as appender:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as appender, gone(appender):
         assert appender.stdout is not None
         said = [appender.stdout.readline() for _ in range(lines)]
         appender.send_signal(signal.SIGKILL)

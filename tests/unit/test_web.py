@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI, Request
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 from tests.support.apps import ADA, ENDPOINT, app_of, client_of
+from tests.support.deadlines import scaled
 
 from funcledger_web.auth import Principal, allow
 from funcledger_web.metrics import RequestMetrics
@@ -123,7 +124,7 @@ async def test_a_body_that_drips_in_is_cut_off() -> None:
             await asyncio.sleep(0.01)
 
     async with client_of(app_of(_router(), body_grace=0.1)) as client:
-        response = await asyncio.wait_for(client.post("/bytes", content=dripping()), timeout=5)
+        response = await asyncio.wait_for(client.post("/bytes", content=dripping()), timeout=scaled(5))
     assert response.status_code == 408
     assert _slug(response) == "slow-request"
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from tests.support.backups import LARGE, completed, files_of, fill
+from tests.support.deadlines import scaled
 
 from funcledger_compose.backups import making
 from funcledger_compose.backups.making import back_up
@@ -56,7 +57,7 @@ async def test_what_is_written_while_files_are_copied_is_in_all_of_them_or_in_no
 
     def written_before(work: Callable[..., None]) -> Callable[..., None]:
         def working(*given: Any) -> None:
-            asyncio.run_coroutine_threadsafe(write(), loop).result(10)
+            asyncio.run_coroutine_threadsafe(write(), loop).result(scaled(10))
             work(*given)
 
         return working

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+from tests.support.deadlines import scaled
 from tests.support.poll import until
 
 from funcledger_endpoint.feed import Feed
@@ -58,7 +59,7 @@ async def test_told_to_end_at_the_moment_of_a_renewal_it_ends() -> None:
     await until(lambda: feed.next == 10)
     feed.grant(100, 1000)
     running.cancel()
-    await asyncio.wait_for(asyncio.wait([running]), 2)
+    await asyncio.wait_for(asyncio.wait([running]), scaled(2))
     assert running.cancelled()
 
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from tests.support.deadlines import scaled
 from tests.support.poll import until
 
 from funcledger_endpoint.outbox import Outbox
@@ -40,7 +41,7 @@ async def run(outbox: Outbox, durable: list[str]) -> None:
         outbox.run(lambda events, _: durable.extend(event.event_id for event in events))
     )
     drained = asyncio.create_task(outbox.drained())
-    await asyncio.wait([running, drained], timeout=5, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([running, drained], timeout=scaled(5), return_when=asyncio.FIRST_COMPLETED)
     running.cancel()
     drained.cancel()
     with suppress(asyncio.CancelledError):

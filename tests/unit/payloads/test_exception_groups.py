@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from tests.support.deadlines import scaled
 
 from funcledger_payloads import RemoteTraceback, TaskExecutionFailed, dump_exception, load_exception
 from funcledger_payloads.exceptions import TRACEBACK_LIMIT
@@ -131,7 +132,7 @@ def test_classes_of_the_users_script_travel_in_groups(tmp_path: Any) -> None:
         "sent = dump_exception(ExceptionGroup('g', [Two(1, 2), ValueError('v')]))\n"
         "sys.stdout.buffer.write(pickle.dumps(sent))\n"
     )
-    done = subprocess.run([sys.executable, str(program)], capture_output=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, str(program)], capture_output=True, check=True, timeout=scaled(60))
     found: Any = load_exception(pickle.loads(done.stdout))
     assert type(found) is ExceptionGroup
     assert [type(each).__name__ for each in found.exceptions] == ["Two", "ValueError"]

@@ -7,6 +7,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from tests.support.deadlines import scaled
 
 from funcledger_payloads import (
     DeserializationError,
@@ -48,7 +49,7 @@ def elsewhere(directory: Path, code: str) -> str:
     """What another process prints that has this test's module nowhere."""
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", textwrap.dedent(code)],
-        cwd=directory, capture_output=True, text=True, timeout=30,
+        cwd=directory, capture_output=True, text=True, timeout=scaled(30),
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     return run.stdout
@@ -87,7 +88,7 @@ def test_a_function_of_a_script_that_uses_its_globals_and_classes_runs_elsewhere
         Path("f").write_bytes(dump_function(f).bytes)
         """)
     )
-    subprocess.run([sys.executable, "script.py"], cwd=tmp_path, check=True, timeout=30)
+    subprocess.run([sys.executable, "script.py"], cwd=tmp_path, check=True, timeout=scaled(30))
     code = "from pathlib import Path; import funcledger_payloads as p; "
     code += 'print(p.load_function(Path("f").read_bytes())(2))'
     assert elsewhere(tmp_path, code).strip() == "21"

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.deadlines import scaled
 
 from funcledger_payloads import (
     DeserializationError,
@@ -140,13 +141,15 @@ def test_a_class_of_the_users_script_is_itself_again_when_it_returns(tmp_path: P
         assert type(load("dill", back.stdout)[0]) is Point
         """)
     )
-    subprocess.run([sys.executable, "-W", "error", str(script)], check=True, timeout=30)
+    subprocess.run([sys.executable, "-W", "error", str(script)], check=True, timeout=scaled(30))
 
 
 def test_dill_is_not_imported_where_pickle_does() -> None:
     code = "import sys, funcledger_payloads as p; p.load(*p.dump_arguments((1, 'a'), {'b': [2.0]})); "
     code += "p.load_exception(p.dump_exception(ValueError(1))); print('dill' in sys.modules)"
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=scaled(30)
+    )
     assert ran.stdout.strip() == "False"
 
 
@@ -208,4 +211,4 @@ def test_a_class_is_the_same_class_in_function_arguments_result_and_exception(tm
     """They travel apart, and the class with each of them."""
     (tmp_path / "script.py").write_text(SCRIPT)
     (tmp_path / "worker.py").write_text(WORKER)
-    subprocess.run([sys.executable, "-W", "error", "script.py"], cwd=tmp_path, check=True, timeout=30)
+    subprocess.run([sys.executable, "-W", "error", "script.py"], cwd=tmp_path, check=True, timeout=scaled(30))

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from tests.support.deadlines import scaled
 from tests.support.folding import caught_up, log_with, projecting, replayed
 from tests.support.histories import history
 from tests.support.stores import dump
@@ -66,7 +67,7 @@ async def test_an_inbox_gives_no_more_than_is_asked_for_and_keeps_the_rest_in_or
 async def test_where_enough_lies_in_an_inbox_nothing_is_waited_for() -> None:
     inbox = Inbox(gather=10)
     await inbox.put(RECORDS_OF_A_DAY[:700])
-    assert len(await asyncio.wait_for(inbox.take(600), 5)) == 600
+    assert len(await asyncio.wait_for(inbox.take(600), scaled(5))) == 600
 
 
 class OverwhelmedStore(MemoryStore):

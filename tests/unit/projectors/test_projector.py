@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.deadlines import scaled
 from tests.support.folding import append, caught_up, fold_into, log_with, projecting, replayed
 from tests.support.histories import history
 from tests.support.poll import until
@@ -237,7 +238,7 @@ async def test_few_records_are_taken_at_once_and_many_wait_for_more_a_moment() -
     records = RECORDS_OF_A_DAY[:1] * (MANY - 1)
     inbox = Inbox(gather=10)
     await inbox.put(records)
-    assert len(await asyncio.wait_for(inbox.take(), 5)) == MANY - 1
+    assert len(await asyncio.wait_for(inbox.take(), scaled(5))) == MANY - 1
     inbox = Inbox(gather=0.2)
     await inbox.put([*records, *records])
     taking = asyncio.create_task(inbox.take())
@@ -246,12 +247,12 @@ async def test_few_records_are_taken_at_once_and_many_wait_for_more_a_moment() -
     assert len(await taking) == 3 * (MANY - 1)
     inbox = Inbox(gather=10)
     await inbox.put(RECORDS_OF_A_DAY[:1] * RECORDS)
-    assert len(await asyncio.wait_for(inbox.take(), 5)) == RECORDS, "there is no room for more"
+    assert len(await asyncio.wait_for(inbox.take(), scaled(5))) == RECORDS, "there is no room for more"
     await inbox.put([*records, *records])
     taking = asyncio.create_task(inbox.take())
     await asyncio.sleep(0)
     await inbox.close()
-    assert len(await asyncio.wait_for(taking, 5)) == 2 * (MANY - 1), "no more will come"
+    assert len(await asyncio.wait_for(taking, scaled(5))) == 2 * (MANY - 1), "no more will come"
 
 
 async def test_after_a_slow_save_records_gather_for_the_next() -> None:
@@ -260,7 +261,7 @@ async def test_after_a_slow_save_records_gather_for_the_next() -> None:
     taking = asyncio.create_task(inbox.take(pause=0.2))
     await asyncio.sleep(0)
     await inbox.put(RECORDS_OF_A_DAY[1:2])
-    assert await asyncio.wait_for(taking, 5) == RECORDS_OF_A_DAY[:2]
+    assert await asyncio.wait_for(taking, scaled(5)) == RECORDS_OF_A_DAY[:2]
 
 
 async def test_where_somebody_waits_records_do_not_gather() -> None:
@@ -270,13 +271,13 @@ async def test_where_somebody_waits_records_do_not_gather() -> None:
     taking = asyncio.create_task(inbox.take())
     await asyncio.sleep(0)
     await inbox.hurry(True)
-    assert len(await asyncio.wait_for(taking, 5)) == MANY
+    assert len(await asyncio.wait_for(taking, scaled(5))) == MANY
     await inbox.put(records)
-    assert len(await asyncio.wait_for(inbox.take(pause=10), 5)) == MANY
+    assert len(await asyncio.wait_for(inbox.take(pause=10), scaled(5))) == MANY
     await inbox.hurry(False)
     await inbox.put(records)
     taking = asyncio.create_task(inbox.take())
     await asyncio.sleep(0)
     await inbox.put(records)
     await inbox.close()
-    assert len(await asyncio.wait_for(taking, 5)) == 2 * MANY
+    assert len(await asyncio.wait_for(taking, scaled(5))) == 2 * MANY

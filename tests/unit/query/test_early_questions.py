@@ -4,6 +4,7 @@ import asyncio
 from http import HTTPStatus
 
 import pytest
+from tests.support.deadlines import scaled
 from tests.support.poll import until
 from tests.support.queries import Side, Task, ask, query_side
 
@@ -41,7 +42,7 @@ async def test_what_is_not_there_is_said_not_to_be_there_at_once_or_when_it_has_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with query_side() as side:
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(scaled(1)):
             assert (await side.client.get(f"/v1/tasks/{new_id()}")).status_code == HTTPStatus.NOT_FOUND
         monkeypatch.setattr(queries, "CERTAIN", 0.05)
         monkeypatch.setattr(waiting, "CERTAIN", 0.05)

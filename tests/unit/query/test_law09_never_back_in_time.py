@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from tests.support.deadlines import scaled
 from tests.support.poll import until
 from tests.support.queries import ENDPOINT, Task, ask, query_side, started
 
@@ -108,7 +109,7 @@ async def test_what_ended_before_is_told_though_the_read_models_are_behind_the_t
         await side.append(old.submitted(), old.begun(), old.completed(b"old"))
         await side.project()
         token = await side.append(new.submitted())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(scaled(10)):
             _, tasks = await ask(side.client, [old.task_id], 60, token)
         assert tasks[old.task_id][1] == b"old"
         asking = asyncio.create_task(ask(side.client, [old.task_id, new.task_id], 2, token))

@@ -6,6 +6,7 @@ from unittest.mock import patch
 
 from tests.support.apps import BOB, READER
 from tests.support.apps import ENDPOINT as ENDPOINT_TOKEN
+from tests.support.deadlines import scaled
 from tests.support.poll import until
 from tests.support.queries import ENDPOINT, FUNCTION, Side, Task, function, query_side, registered
 
@@ -230,7 +231,7 @@ async def test_a_status_can_be_waited_for() -> None:
         asking = asyncio.create_task(get(side, f"/v1/tasks/{task.task_id}", wait=30))
         await until(lambda: side.side.feed.subscribers == 1)
         await side.append(task.begun(), task.completed())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(scaled(5)):
             shown = await asking
         assert (shown["status"], shown["function_id"]) == ("success", FUNCTION)
         await side.project()

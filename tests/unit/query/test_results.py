@@ -5,6 +5,7 @@ import time
 
 import msgspec
 from tests.support.apps import BOB
+from tests.support.deadlines import scaled
 from tests.support.poll import until
 from tests.support.queries import Task, ask, query_side, started
 
@@ -44,7 +45,7 @@ async def test_a_result_waits_for_no_poll_and_no_database() -> None:
         asking = asyncio.create_task(ask(side.client, [task.task_id], 30, token))
         await until(lambda: side.side.feed.subscribers == 1)
         await side.append(task.begun(), task.completed())
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(scaled(2)):
             head, tasks = await asking
         assert tasks[task.task_id][1] == b"value"
         assert Token.parse(head["position"]).ends[TopicPartition("results", 1)] == 3
@@ -62,7 +63,7 @@ async def test_a_result_that_has_landed_just_before_waits_for_no_database_either
         asking = asyncio.create_task(ask(side.client, [task.task_id for task in tasks], 30, token))
         await until(lambda: side.side.feed.subscribers == 1)
         await side.append(tasks[2].completed())
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(scaled(2)):
             _, found = await asking
         assert {task.task_id: found[task.task_id][0]["status"] for task in tasks} == {
             tasks[0].task_id: "success", tasks[1].task_id: "failed", tasks[2].task_id: "success",
@@ -121,7 +122,7 @@ async def test_a_task_nobody_submitted_is_unknown_once_all_submissions_are_read(
         await until(lambda: side.side.feed.subscribers == 1)
         assert not asking.done()
         await side.project()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(scaled(2)):
             head, tasks = await asking
         assert (head["unknown"], tasks) == ([unknown], {})
 
@@ -134,7 +135,7 @@ async def test_the_wait_ends_when_it_is_over() -> None:
         begun = time.monotonic()
         _, tasks = await ask(side.client, [task.task_id], 0.05)
         assert tasks[task.task_id][0]["pending"]
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < scaled(2)
 
 
 async def test_an_answer_is_bounded_and_says_what_to_ask_for_again() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 from tests.support.apps import ADA, BOB
+from tests.support.deadlines import scaled
 from tests.support.poll import until
 from tests.support.queries import ENDPOINT, Answers, Side, Task, heads, query_side, read_frame
 from tests.support.server import serving
@@ -31,7 +32,7 @@ async def streaming(
     """The frames of a stream over HTTP, the first one taken and checked."""
     query: dict[str, str | list[str]] = {"batch_id": list(batches), **params}
     async with (
-        httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=10) as client,
+        httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=scaled(10)) as client,
         client.stream("GET", f"{url}/v1/results/stream", params=query) as response,
     ):
         assert response.status_code == 200
@@ -45,7 +46,7 @@ async def until_finished(found: Frames, count: int) -> tuple[dict[str, Any], Ans
     """Frames until so many tasks have come: the last head, and the tasks."""
     tasks: Answers = {}
     head: dict[str, Any] = {}
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(scaled(10)):
         while len(tasks) < count:
             head, more = await anext(found)
             assert not tasks.keys() & more.keys(), "none comes twice"
@@ -151,8 +152,8 @@ async def test_a_server_with_open_streams_and_waits_stops_at_once() -> None:
         await side.project()
         path = f"/v1/tasks/{task.task_id}?wait=300"
         async with (
-            asyncio.timeout(5),
-            httpx2.AsyncClient(headers={"Authorization": f"Bearer {ADA}"}, timeout=10) as client,
+            asyncio.timeout(scaled(5)),
+            httpx2.AsyncClient(headers={"Authorization": f"Bearer {ADA}"}, timeout=scaled(10)) as client,
             serving(side.app, side.side.close_streams) as url,
             streaming(side, url, [new_id()]) as found,
         ):

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+from tests.support.deadlines import scaled
 from tests.support.stores import Guarded, dropped, mongo_address
 
 from funcledger_read_models.documents import (
@@ -143,7 +144,7 @@ async def test_a_save_of_another_process_is_noticed(store: MongoStore) -> None:
         waiting = asyncio.create_task(store.wait_change(30))
         await asyncio.sleep(0)
         await elsewhere.save({}, {TASKS: 1}, {})
-        await asyncio.wait_for(waiting, 5)
+        await asyncio.wait_for(waiting, scaled(5))
 
 
 async def test_what_was_saved_is_there_for_whoever_opens_it_next(store: MongoStore) -> None:
