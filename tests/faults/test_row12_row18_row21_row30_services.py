@@ -223,16 +223,16 @@ def test_row21_with_projectors_away_answers_say_as_of_when_and_catching_up_is_bo
     assert killed - 10_000 < answer["as_of"] < killed + 1_000
     for process in projectors:
         process.spawn()
-    for process in projectors:
-        stack.ready(process)
+    lags: list[float] = []
+    until_sync(lambda: all(lag(deployment, process, lags) is not None for process in projectors), 60)
     before = {process.pid: resident(process) for process in projectors}
-    most, lags = dict(before), []
+    most = dict(before)
 
     def caught_up() -> bool:
         for process in projectors:
             most[process.pid] = max(most[process.pid], resident(process))
-        lags.append(sum(metric(deployment, each, "funcledger_projector_lag_records") for each in projectors))
-        return lags[-1] == 0 and "stale" not in get(deployment, query, "/v1/tasks").json()
+        told = [lag(deployment, process, lags) for process in projectors]
+        return told == [0] * len(told) and "stale" not in get(deployment, query, "/v1/tasks").json()
 
     until_sync(caught_up, 60 + events / 50)
     print(f"{events:,} events, lag at most {max(lags):,.0f}, resident {before} then at most {most} MiB")
@@ -240,6 +240,15 @@ def test_row21_with_projectors_away_answers_say_as_of_when_and_catching_up_is_bo
     assert all(most[pid] - before[pid] < BOUND for pid in before)
     listed = get(deployment, query, "/v1/tasks?limit=10").json()["tasks"]
     assert {task["status"] for task in listed} == {"cancelled"}
+
+
+def lag(deployment: Deployment, process: NativeProcess, told: list[float]) -> float | None:
+    """What a projector tells, ``told`` of from its first word on; None while it has not begun."""
+    try:
+        told.append(metric(deployment, process, "funcledger_projector_lag_records"))
+    except (httpx2.HTTPError, ValueError):
+        return None
+    return told[-1]
 
 
 def resident(process: NativeProcess) -> float:
