@@ -86,13 +86,25 @@ class HistoryEntry(msgspec.Struct, kw_only=True, gc=False, array_like=True):
     void: bool = False
 
 
+class LeftOut(msgspec.Struct, kw_only=True, gc=False, array_like=True):
+    """Events of one topic that a history counts and does not list, with copies; ``offset`` is the last one's."""
+
+    topic: str
+    events: int
+    offset: int
+
+
 class TaskHistory(Document):
-    """Positions of every event about one task: those of ``tasks`` by offset, then those of ``results``."""
+    """Positions of the events about one task: those of ``tasks`` by offset, then those of ``results``.
+
+    Of each kind, void or not, the first ``HISTORY_LISTED`` are listed, and the others counted by topic.
+    """
 
     owner: str
     task_id: str
     endpoint_id: str
     entries: list[HistoryEntry]
+    left_out: list[LeftOut] = []
 
 
 class BatchResult(Document):
@@ -182,7 +194,7 @@ class Access(Document):
     users: list[str] = []
     groups: list[str] = []
     deleted: bool = False
-    #: Ids of the events that shared it or ceased to, so that a late copy of one changes nothing (law 3).
+    #: Ids of the last events that shared it or ceased to, so that a copy of one changes nothing (law 3).
     changes: list[str] = []
 
 

@@ -15,3 +15,6 @@ OPEN_WAITS = 200
 #: Unfinished tasks, and bytes of them, from which on an endpoint is given no more. An agent holds some 500
 #: bytes for each task that waits, and the log all of them: so half a GB there, and 20 GiB of disk here.
 BACKLOG_TASKS, BACKLOG_BYTES = 1_000_000, 20 * 1024**3
+#: Events of one kind that a task's history lists; what comes after them is counted, and stands on the log. A
+#: task may have more attempts than that, and its owner may ask for it to be cancelled any number of times.
+HISTORY_LISTED = 200

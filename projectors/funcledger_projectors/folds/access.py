@@ -16,6 +16,9 @@ from funcledger_schemas.events import (
     FunctionUnshared,
 )
 
+#: Changes remembered by id: more than a retried append can bring again.
+_REMEMBERED = 100
+
 Registered = FunctionRegistered | EndpointRegistered
 Deleted = FunctionDeleted | EndpointDeleted
 Change = FunctionShared | FunctionUnshared | EndpointShared | EndpointUnshared
@@ -65,7 +68,7 @@ def _change(
         document.groups = change(document.groups, event.grantee)
     else:
         document.users = change(document.users, event.grantee)
-    document.changes = [*document.changes, event.event_id]
+    document.changes = [*document.changes, event.event_id][-_REMEMBERED:]
     return document
 
 
