@@ -6,8 +6,8 @@ import tracemalloc
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-#: What is linear costs 4 times as much at 4 n, what is quadratic 16 times. Between them lies room for a machine
-#: that does other things meanwhile.
+#: What is linear costs 4 times as much at 4 n, what is quadratic 16 times. Between them lies room for a
+#: machine that does other things meanwhile.
 MOST = 8.0
 #: Seconds, and bytes, below which a figure says nothing.
 _NOISE_SECONDS, _NOISE_BYTES = 0.02, 1 << 20
