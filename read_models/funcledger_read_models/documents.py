@@ -87,7 +87,7 @@ class HistoryEntry(msgspec.Struct, kw_only=True, gc=False, array_like=True):
 
 
 class LeftOut(msgspec.Struct, kw_only=True, gc=False, array_like=True):
-    """Events of one topic that a history counts and does not list, with copies; ``offset`` is the last one's."""
+    """Events of one topic that a history counts and does not list, with copies; the last one's offset."""
 
     topic: str
     events: int

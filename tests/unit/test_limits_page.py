@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from funcledger.submission import MOST_TASKS
-from funcledger_command_api.models import SETTINGS_LIMIT, TASKS_LIMIT
+from funcledger_command_api.models import TASKS_LIMIT
 from funcledger_compose.settings import Settings
 from funcledger_endpoint.local.limits import PROCESSES
 from funcledger_endpoint.settings import AgentSettings
 from funcledger_query_api.parameters import WAIT_LIMIT
 from funcledger_query_api.results import BATCHES_LIMIT, IDS_LIMIT
 from funcledger_query_api.subscription import MAX_BYTES, MAX_ITEMS, TOTAL_BYTES
-from funcledger_schemas.limits import BODY_LIMIT, PAYLOAD_LIMIT, TRACEBACK_LIMIT
+from funcledger_schemas.limits import BODY_LIMIT, PAYLOAD_LIMIT, SETTINGS_LIMIT, TRACEBACK_LIMIT
 from funcledger_web.limits import GRACE, MIN_RATE
 
 PAGE = (Path(__file__).parents[2] / "docs" / "limits.md").read_text()
