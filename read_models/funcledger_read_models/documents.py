@@ -198,6 +198,21 @@ class Access(Document):
     changes: list[str] = []
 
 
+class Grant(Document):
+    """Whether one function or endpoint is shared with one user or group, its ``scope``."""
+
+    scope: str
+    resource_id: str
+    open: bool = False
+    #: As in :class:`Access`.
+    changes: list[str] = []
+
+
+def scope(kind: str, grantee_kind: str, grantee: str) -> str:
+    """What a user ("user") or group ("group") was given of functions or endpoints (``kind``), as a key."""
+    return f"{kind}/{grantee_kind}/{grantee}"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
     """A read model: its name, its documents' type, the fields that key it and those that filter it."""
@@ -229,9 +244,11 @@ BATCH_RESULTS = Model(
 )
 ENDPOINT_HEALTH = Model("endpoint_health", EndpointHealth, ("endpoint_id",), ("owner", "name"))
 FUNCTION_CATALOGUE = Model("function_catalogue", FunctionEntry, ("function_id",), ("owner", "name", "public"))
-ACCESS = Model("access", Access, ("kind", "resource_id"), ("owner",))
+ACCESS = Model("access", Access, ("kind", "resource_id"), ("owner", "public"))
+GRANTS = Model("grants", Grant, ("scope", "resource_id"), ("open",))
 MODELS: tuple[Model, ...] = (
     TASK_STATUS, TASK_RESULTS, TASK_HISTORY, BATCH_RESULTS, ENDPOINT_HEALTH, FUNCTION_CATALOGUE, ACCESS,
+    GRANTS,
 )  # fmt: skip
 
 

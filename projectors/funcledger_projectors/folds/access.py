@@ -17,7 +17,7 @@ from funcledger_schemas.events import (
 )
 
 #: Changes remembered by id: more than a retried append can bring again.
-_REMEMBERED = 100
+REMEMBERED = 100
 
 Registered = FunctionRegistered | EndpointRegistered
 Deleted = FunctionDeleted | EndpointDeleted
@@ -45,6 +45,7 @@ def deleted(document: Access | None, entry: Entry[Deleted]) -> Access | None:
     if document is None or document.deleted:
         return None
     document.deleted = True
+    document.public = False  # so that whoever looks for what is public does not pass over it
     return document
 
 
@@ -68,7 +69,7 @@ def _change(
         document.groups = change(document.groups, event.grantee)
     else:
         document.users = change(document.users, event.grantee)
-    document.changes = [*document.changes, event.event_id][-_REMEMBERED:]
+    document.changes = [*document.changes, event.event_id][-REMEMBERED:]
     return document
 
 
