@@ -10,7 +10,7 @@ from typing import NamedTuple
 #: machine that does other things meanwhile.
 MOST = 8.0
 #: Seconds, and bytes, below which a figure says nothing.
-_NOISE_SECONDS, _NOISE_BYTES = 0.02, 1 << 20
+_NOISE_SECONDS, _NOISE_BYTES = 0.03, 1 << 20
 
 
 class Cost(NamedTuple):
