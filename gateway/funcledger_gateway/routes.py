@@ -1,6 +1,7 @@
 """The endpoints' door: routes that an endpoint's credential opens, and no user's token."""
 
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -112,7 +113,9 @@ def _tasks(door: Door) -> APIRouter:
         with told():
             await door.check_feed(who, start, epoch)
         batches = door.view(who).follow_tasks(start, credit=credit, credit_bytes=credit_bytes)
-        chunks = feed(batches, door.feed_ended(who, epoch), door.keep_alive)
+        chunks = feed(
+            batches, door.feed_ended(who, epoch), door.keep_alive, partial(door.note_damage, who, start)
+        )
         return StreamingResponse(door.waits.stream(who, chunks), headers=_UNBUFFERED, media_type=MEDIA_TYPE)
 
     @router.post("/tasks/fetch", summary="Whole records of tasks", response_class=StreamingResponse)
