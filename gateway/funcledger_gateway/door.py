@@ -38,7 +38,7 @@ class Door:
         self._epochs = epochs
         self._catalogue = catalogue
         self._bodies = CatalogueBodies(log, catalogue, catalogue_tail)
-        #: Per endpoint, where its last feed began that met damage; one that brought something moves the next on.
+        #: Per endpoint, where its last feed began that met damage; what one brings moves the next on.
         self._damage: dict[str, tuple[int, LogCorrupt]] = {}
         self._closing = asyncio.Event()
 
