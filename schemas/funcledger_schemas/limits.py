@@ -6,6 +6,8 @@ PAYLOAD_LIMIT = 5 * 1024 * 1024
 TRACEBACK_LIMIT = 64 * 1024
 #: Most a message or a reason may take in an event; and any other text, such as the name of a worker or host.
 MESSAGE_LIMIT, NAME_LIMIT = 8 * 1024, 1024
+#: Most items in a field of an event that holds several, such as labels or dependencies.
+PARTS_LIMIT = 1000
 #: Most a description may take; and metadata, a resource specification, endpoint settings, each as JSON.
 DESCRIPTION_LIMIT, SETTINGS_LIMIT = 64 * 1024, 16 * 1024
 #: Most a request's body may take; the SDK splits batches below it.

@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from operator import attrgetter
 from types import NoneType
-from typing import Any, NamedTuple, get_args, get_type_hints
+from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
+
+import msgspec
 
 from funcledger_schemas.events import Event
 from funcledger_schemas.limits import (
     DESCRIPTION_LIMIT,
     MESSAGE_LIMIT,
     NAME_LIMIT,
+    PARTS_LIMIT,
     SETTINGS_LIMIT,
     TRACEBACK_LIMIT,
 )
@@ -42,13 +45,14 @@ class BadText(ValueError):
 
 
 class _Texts(NamedTuple):
-    """The text fields of a class of events."""
+    """The text fields of a class of events; ``parts`` hold several texts, or records of their own."""
 
     names: tuple[str, ...]
     limits: tuple[int, ...]
     #: Text of so many characters is within its limit, whatever they are.
     short: tuple[int, ...]
     get: Callable[[Event], tuple[str | None, ...]]
+    parts: tuple[str, ...]
 
 
 @cache
@@ -56,25 +60,50 @@ def _texts(kind: type[Event]) -> _Texts:
     hints = get_type_hints(kind)
     names = tuple(name for name in kind.__struct_fields__ if _is_text(hints[name]))
     limits = tuple(_FIELDS.get(name, NAME_LIMIT) for name in names)
-    return _Texts(names, limits, tuple(limit // 4 for limit in limits), attrgetter(*names))
+    plain = (str, int, float, bool, bytes, NoneType)
+    parts = tuple(
+        name
+        for name in kind.__struct_fields__
+        if not set(get_args(hints[name]) or [hints[name]]).issubset(plain) or get_origin(hints[name]) is tuple
+    )
+    return _Texts(names, limits, tuple(limit // 4 for limit in limits), attrgetter(*names), parts)
 
 
 def _is_text(hint: Any) -> bool:
     return hint is str or set(get_args(hint)) == {str, NoneType}
 
 
+def _check_size(name: str, text: str, limit: int) -> None:
+    if 4 * len(text) > limit and (size := len(text.encode())) > limit:
+        raise BadText(f"{name} takes {size} bytes, the limit is {limit}")
+
+
+def _check_part(name: str, part: Any) -> None:
+    if isinstance(part, str):
+        _check_size(name, part, NAME_LIMIT)
+    elif isinstance(part, tuple | list):
+        if len(part) > PARTS_LIMIT:
+            raise BadText(f"{name} has {len(part)} items, the limit is {PARTS_LIMIT}")
+        for each in part:
+            _check_part(name, each)
+    elif isinstance(part, msgspec.Struct):
+        for field in part.__struct_fields__:
+            _check_part(f"{name}.{field}", getattr(part, field))
+
+
 def check_texts(event: Event) -> None:
-    """See that no text of an event from elsewhere is over its limit; every class has several such fields.
+    """See that no text of an event from elsewhere is over its limit, nor what holds several too long.
 
     Raises:
-        BadText: naming the first field that is, its size in bytes and the limit.
+        BadText: naming the first field that is, its size and the limit.
     """
     texts = _texts(type(event))
     for at, (text, short) in enumerate(zip(texts.get(event), texts.short, strict=True)):
         if text is not None and len(text) > short:
-            size, limit = len(text.encode()), texts.limits[at]
-            if size > limit:
-                raise BadText(f"{texts.names[at]} takes {size} bytes, the limit is {limit}")
+            _check_size(texts.names[at], text, texts.limits[at])
+    for name in texts.parts:
+        if (part := getattr(event, name)) is not None:
+            _check_part(name, part)
 
 
 def shorten(text: str, limit: int) -> str:

@@ -23,10 +23,14 @@ from funcledger_endpoint.facts import Facts
 from funcledger_endpoint.report import Report
 from funcledger_endpoint.task import Task as AgentTask
 from funcledger_schemas.events import Event, TaskFailed
+from funcledger_schemas.events.parts import Dependency, TaskKey
+from funcledger_schemas.failures import FORMAT as FAILURE
+from funcledger_schemas.failures import opened, pack_failure
 from funcledger_schemas.limits import (
     DESCRIPTION_LIMIT,
     MESSAGE_LIMIT,
     NAME_LIMIT,
+    PARTS_LIMIT,
     SETTINGS_LIMIT,
     TRACEBACK_LIMIT,
 )
@@ -161,6 +165,31 @@ def test_each_text_of_an_event_has_its_bound_in_bytes(name: str, limit: int, cha
         check_texts(_failed(**{name: character * (most + 1)}))
 
 
+@pytest.mark.attack(37)
+def test_what_stands_within_a_field_of_an_event_is_bounded_too() -> None:
+    key = {"endpoint_id": "e", "owner": "o", "task_id": "t"}
+    long = "x" * (NAME_LIMIT + 1)
+    for field, value, said in (
+        ("labels", (long,), "labels takes"),
+        ("labels", ("a",) * (PARTS_LIMIT + 1), f"labels has {PARTS_LIMIT + 1} items"),
+        ("rerun_of", TaskKey(**{**key, "owner": long}), "rerun_of.owner takes"),
+        ("dependencies", (Dependency(TaskKey(**key), (long,)),), "dependencies.places takes"),
+    ):
+        changes: dict[str, Any] = {field: value}
+        with pytest.raises(BadText, match=said):
+            check_texts(Task().submitted(**changes))
+
+
+@pytest.mark.attack(37, 38)
+def test_what_a_failure_says_is_bounded_and_can_be_written_whoever_packed_it() -> None:
+    """The fold keeps it in a document, and answers carry it."""
+    said = pack_failure(HALF + "x" * 10 * MESSAGE_LIMIT, HALF + "y" * 10 * TRACEBACK_LIMIT, None, b"")
+    event = opened(_failed(message="", payload_format=FAILURE, payload=said, payload_size=len(said)))
+    check_texts(event)
+    assert event.message.startswith("\ufffdxxx")
+    assert str(event.traceback).startswith("\ufffdyyy")
+
+
 @given(any_event())
 def test_short_texts_of_every_class_of_events_are_within_their_bounds(event: Event) -> None:
     check_texts(event)
@@ -173,7 +202,10 @@ def test_what_an_honest_agent_says_is_within_the_bounds_whatever_its_functions_r
     facts, task = Facts("e", 0), AgentTask(0, "owner", "task", "batch", 0, 0, 3, None)
     report = Report(kind="Exception", error_type=text, message=text, traceback=text)
     loss = Loss("WorkerDied", text)
-    for event in (facts.ended(task, report), facts.failed(task, loss), facts.attempt_failed(task, loss)):
+    ended = facts.ended(task, report)
+    assert isinstance(ended, TaskFailed)
+    check_texts(ended)
+    for event in (opened(ended), facts.failed(task, loss), facts.attempt_failed(task, loss)):
         check_texts(event)
         assert getattr(event, "message").startswith(text[:20])  # noqa: B009
         assert getattr(event, "message").endswith(text[-20:])  # noqa: B009
