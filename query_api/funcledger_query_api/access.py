@@ -56,7 +56,7 @@ def open_to(store: ReadModelStore, kind: str, who: Principal, *, own: bool) -> C
     async def some(after: str | None, limit: int) -> list[str]:
         key = None if after is None else (kind, after)
         found: list[Document] = []
-        for where in ({"owner": who.id},) if own else ({"owner": who.id}, {"public": True}):
+        for where in ({"owner": who.id},) if own else ({"owner": who.id}, {"listed": True}):
             found += await store.find(ACCESS, (kind,), where, after=key, limit=limit, descending=True)
         for name in () if own else scopes:
             key = None if after is None else (name, after)

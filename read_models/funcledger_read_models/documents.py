@@ -196,6 +196,8 @@ class Access(Document):
     deleted: bool = False
     #: Ids of the last events that shared it or ceased to, so that a copy of one changes nothing (law 3).
     changes: list[str] = []
+    #: Public and not deleted: whoever looks for what is public passes over nothing else.
+    listed: bool = False
 
 
 class Grant(Document):
@@ -244,7 +246,7 @@ BATCH_RESULTS = Model(
 )
 ENDPOINT_HEALTH = Model("endpoint_health", EndpointHealth, ("endpoint_id",), ("owner", "name"))
 FUNCTION_CATALOGUE = Model("function_catalogue", FunctionEntry, ("function_id",), ("owner", "name", "public"))
-ACCESS = Model("access", Access, ("kind", "resource_id"), ("owner", "public"))
+ACCESS = Model("access", Access, ("kind", "resource_id"), ("owner", "listed"))
 GRANTS = Model("grants", Grant, ("scope", "resource_id"), ("open",))
 MODELS: tuple[Model, ...] = (
     TASK_STATUS, TASK_RESULTS, TASK_HISTORY, BATCH_RESULTS, ENDPOINT_HEALTH, FUNCTION_CATALOGUE, ACCESS,

@@ -36,6 +36,7 @@ def registered(document: Access | None, entry: Entry[Registered]) -> Access | No
         resource_id=resource_id,
         owner=event.owner,
         public=event.public,
+        listed=event.public,
         groups=[group] if group else [],
     )
 
@@ -45,7 +46,7 @@ def deleted(document: Access | None, entry: Entry[Deleted]) -> Access | None:
     if document is None or document.deleted:
         return None
     document.deleted = True
-    document.public = False  # so that whoever looks for what is public does not pass over it
+    document.listed = False
     return document
 
 
