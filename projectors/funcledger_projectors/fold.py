@@ -94,8 +94,11 @@ def _apply_together(
 ) -> dict[Key, Document]:
     changed: dict[Key, Document] = {}
     handlers, of_void = fold.handlers, fold.of_void
+    alike = handlers is of_void
     for key, entries in group.items():
-        looked_at = [each for each in entries if type(each.event) in (of_void if each.void else handlers)]
+        looked_at = [
+            each for each in entries if type(each.event) in (handlers if alike or not each.void else of_void)
+        ]
         if looked_at and (document := together(documents.get(key), looked_at)) is not None:
             changed[key] = document
     return changed

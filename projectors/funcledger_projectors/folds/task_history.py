@@ -9,6 +9,7 @@ counted. All of them stand on the log.
 from bisect import insort
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from funcledger_projectors.fold import Entry, Fold, Handler
@@ -24,6 +25,9 @@ from funcledger_schemas.events import (
 from funcledger_schemas.lifecycle import OUTCOMES as OUTCOME_NAMES
 from funcledger_schemas.limits import HISTORY_LISTED
 
+#: Entries of a short history: nearly every task has fewer.
+_FEW = 16
+
 
 def happened(document: TaskHistory | None, entries: Sequence[Entry[Any]]) -> TaskHistory | None:
     """More events, but for copies of those that are listed."""
@@ -32,9 +36,22 @@ def happened(document: TaskHistory | None, entries: Sequence[Entry[Any]]) -> Tas
         document = TaskHistory(
             owner=event.owner, task_id=event.task_id, endpoint_id=event.endpoint_id, entries=[]
         )
-    listing = _Listing(document)
-    added = [listing.add(entry) for entry in entries]
+    add = _Listing(document).add if len(document.entries) + len(entries) > _FEW else partial(_add, document)
+    added = [add(entry) for entry in entries]
     return document if any(added) else None
+
+
+def _add(document: TaskHistory, entry: Entry[Any]) -> bool:
+    """As :meth:`_Listing.add`, of a history so short that looking through it is quicker than making that."""
+    listed = _listed(entry)
+    topic, event_id, is_outcome = listed.topic, listed.event_id, listed.type in OUTCOME_NAMES
+    for known in document.entries:
+        if known.event_id == event_id and known.topic == topic:
+            return False
+        if is_outcome and not known.void and known.offset < listed.offset and known.type in OUTCOME_NAMES:
+            listed.void = True
+    insort(document.entries, listed, key=_place)
+    return True
 
 
 class _Listing:
