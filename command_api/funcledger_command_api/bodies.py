@@ -7,12 +7,15 @@ from starlette.requests import Request
 
 from funcledger_schemas import frames
 from funcledger_schemas.frames import FrameError
-from funcledger_schemas.limits import PAYLOAD_LIMIT
+from funcledger_schemas.limits import JSON_VALUES_LIMIT, PAYLOAD_LIMIT
 from funcledger_web.handlers import invalid, invalid_field
+from funcledger_web.json_values import too_many_values, values_in
 from funcledger_web.problems import Problem
 
 M = TypeVar("M", bound=BaseModel)
 _JSON = "application/json"
+#: Of more errors than these none is spelled out, which would take far more than was sent.
+_TOLD = 1000
 
 
 def is_frame(request: Request) -> bool:
@@ -37,6 +40,8 @@ def parse(model: type[M], text: bytes) -> M:
     try:
         return model.model_validate_json(text)
     except ValidationError as error:
+        if error.error_count() > _TOLD:
+            raise invalid_field("body", f"{error.error_count()} things are wrong with it") from None
         raise invalid(error.errors(include_url=False, include_context=False, include_input=False)) from None
 
 
@@ -44,12 +49,14 @@ def parse_head(model: type[M], frame: bytes) -> tuple[M, int]:
     """A frame's head as this model, and where the payloads begin.
 
     Raises:
-        Problem: 422, naming what is wrong.
+        Problem: 422, naming what is wrong; 413, the head holds more than any needs.
     """
     try:
         head, start = frames.unpack_head(frame)
     except FrameError as error:
         raise invalid_field("frame", str(error)) from None
+    if values_in(head) > JSON_VALUES_LIMIT:
+        raise too_many_values()
     return parse(model, head), start
 
 

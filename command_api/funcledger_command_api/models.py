@@ -1,24 +1,43 @@
 """What clients may send, field by field; anything else is refused (422), also fields the server owns."""
 
 import json
+import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+)
 
 from funcledger_schemas.ids import is_id
+from funcledger_schemas.limits import BODY_LIMIT, DESCRIPTION_LIMIT, NAME_LIMIT, SETTINGS_LIMIT
+from funcledger_schemas.texts import CONTROLS, check_json
+from funcledger_web.json_values import SentModel
 
 #: Most tasks in one request; more go into several.
 TASKS_LIMIT = 32_768
-#: Most text of a task's resource specification or endpoint settings, in characters of JSON.
-SETTINGS_LIMIT = 16 * 1024
+_CONTROL = re.compile(f"[{CONTROLS}]")
 _INT32 = 2**31 - 1
 _UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+
+
+_STRICT = ConfigDict(extra="forbid", strict=True, val_json_bytes="base64", frozen=True)
 
 
 class Strict(BaseModel):
     """No field but those named, no value of another type, payloads in base64."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, val_json_bytes="base64", frozen=True)
+    model_config = _STRICT
+
+
+class StrictSent(SentModel):
+    """The same of a body that FastAPI reads."""
+
+    model_config = _STRICT
 
 
 def settings_text(settings: dict[str, JsonValue] | None) -> str | None:
@@ -29,9 +48,25 @@ def settings_text(settings: dict[str, JsonValue] | None) -> str | None:
 
 
 def _small(settings: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    if len(settings_text(settings) or "") > SETTINGS_LIMIT:
-        raise ValueError(f"over {SETTINGS_LIMIT} characters of JSON")
+    check_json(settings)
+    if (size := len(settings_text(settings) or "")) > SETTINGS_LIMIT:
+        raise ValueError(f"{size} characters of JSON, the limit is {SETTINGS_LIMIT}")
     return settings
+
+
+def _within(limit: int) -> AfterValidator:
+    def check(text: str) -> str:
+        if (size := len(text.encode())) > limit:
+            raise ValueError(f"{size} bytes, the limit is {limit}")
+        return text
+
+    return AfterValidator(check)
+
+
+def _on_one_line(name: str) -> str:
+    if (found := _CONTROL.search(name)) is not None:
+        raise ValueError(f"a name must not hold control characters, and this one has {found.group()!a}")
+    return name
 
 
 def _no_id(name: str) -> str:
@@ -46,8 +81,10 @@ Format = Annotated[
     StringConstraints(pattern=r"^[a-z0-9][a-z0-9/._-]{0,31}$"),
     Field(description="How it is serialised."),
 ]
-Text = Annotated[str, StringConstraints(max_length=64 * 1024)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Description = Annotated[str, _within(DESCRIPTION_LIMIT)]
+Name = Annotated[
+    str, StringConstraints(min_length=1), _within(NAME_LIMIT), AfterValidator(_on_one_line),
+]  # fmt: skip
 EndpointName = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9 ._-]{0,98}[A-Za-z0-9])?$"),
@@ -57,13 +94,13 @@ Version = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z.+_-]{1,64}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Settings = Annotated[dict[str, JsonValue], AfterValidator(_small)]
 Index = Annotated[int, Field(ge=0, le=_INT32)]
-Size = Annotated[int, Field(ge=0)]
+Size = Annotated[int, Field(ge=0, le=BODY_LIMIT)]
 
 
 class _Function(Strict):
     function_id: Id
     name: Name
-    description: Text | None = None
+    description: Description | None = None
     metadata: Settings | None = None
     public: bool = False
     group: Name | None = None
@@ -84,12 +121,12 @@ class FunctionJson(_Function):
     payload: bytes
 
 
-class EndpointJson(Strict):
+class EndpointJson(StrictSent):
     """An endpoint to register. Of its credential the server learns the SHA-256 only."""
 
     endpoint_id: Id
     name: EndpointName
-    description: Text | None = None
+    description: Description | None = None
     metadata: Settings | None = None
     public: bool = False
     credential_sha256: Sha256
@@ -113,9 +150,9 @@ class Terms(Strict):
 class Group(Terms):
     """Tasks of one function for one endpoint, as columns of equal length."""
 
-    task_ids: Annotated[list[Id], Field(min_length=1)]
-    batch_indexes: list[Index] | None = None
-    sizes: list[Size]
+    task_ids: Annotated[list[Id], Field(min_length=1, max_length=TASKS_LIMIT, fail_fast=True)]
+    batch_indexes: Annotated[list[Index], Field(max_length=TASKS_LIMIT, fail_fast=True)] | None = None
+    sizes: Annotated[list[Size], Field(max_length=TASKS_LIMIT, fail_fast=True)]
 
 
 class TasksHead(Strict):
@@ -123,7 +160,7 @@ class TasksHead(Strict):
 
     batch_id: Id
     batch_size: Index | None = None
-    groups: Annotated[list[Group], Field(min_length=1)]
+    groups: Annotated[list[Group], Field(min_length=1, max_length=TASKS_LIMIT, fail_fast=True)]
 
 
 class TaskJson(Terms):
@@ -139,10 +176,10 @@ class TasksJson(Strict):
 
     batch_id: Id | None = None
     batch_size: Index | None = None
-    tasks: Annotated[list[TaskJson], Field(min_length=1, max_length=TASKS_LIMIT)]
+    tasks: Annotated[list[TaskJson], Field(min_length=1, max_length=TASKS_LIMIT, fail_fast=True)]
 
 
-class CancelOne(Strict):
+class CancelOne(StrictSent):
     """Where the task to cancel was sent."""
 
     endpoint_id: Id
@@ -155,10 +192,10 @@ class TaskName(CancelOne):
     task_id: Id
 
 
-class CancelMany(Strict):
+class CancelMany(StrictSent):
     """Tasks to cancel."""
 
-    tasks: Annotated[list[TaskName], Field(min_length=1, max_length=TASKS_LIMIT)]
+    tasks: Annotated[list[TaskName], Field(min_length=1, max_length=TASKS_LIMIT, fail_fast=True)]
 
 
 #: The fields of a task that this server accepts; a newer SDK sends no others.

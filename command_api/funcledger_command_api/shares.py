@@ -10,8 +10,11 @@ from funcledger_command_api.commands import Commands, Seen
 from funcledger_command_api.models import Id, Name
 from funcledger_command_api.ownership import own_endpoint, own_function, tell
 from funcledger_schemas.events import EndpointShared, EndpointUnshared, FunctionShared, FunctionUnshared
+from funcledger_schemas.limits import SHARES_LIMIT
 from funcledger_web.auth import Principal, allow
+from funcledger_web.catalogue import Resource
 from funcledger_web.documentation import problems
+from funcledger_web.handlers import invalid_field
 
 Kind = Literal["user", "group"]
 FunctionWriter = Annotated[Principal, allow("functions:write")]
@@ -33,7 +36,7 @@ def router(commands: Commands) -> APIRouter:
         request: Request, function_id: Id, kind: Kind, grantee: Name, who: FunctionWriter, seen: Seen = None
     ) -> Response:
         await commands.catch_up(seen)
-        await own_function(commands, who, function_id)
+        _check_room(request, await own_function(commands, who, function_id))
         told = FunctionShared if request.method == "PUT" else FunctionUnshared
         share = {"grantee_kind": kind, "grantee": grantee}
         token = await tell(commands, request, who, told, function_id=function_id, **share)
@@ -45,10 +48,21 @@ def router(commands: Commands) -> APIRouter:
         request: Request, endpoint_id: Id, kind: Kind, grantee: Name, who: EndpointWriter, seen: Seen = None
     ) -> Response:
         await commands.catch_up(seen)
-        await own_endpoint(commands, who, endpoint_id)
+        _check_room(request, await own_endpoint(commands, who, endpoint_id))
         told = EndpointShared if request.method == "PUT" else EndpointUnshared
         share = {"grantee_kind": kind, "grantee": grantee}
         token = await tell(commands, request, who, told, endpoint_id=endpoint_id, **share)
         return answer(200, token, EndpointAnswer(position=str(token), endpoint_id=endpoint_id))
 
     return routes
+
+
+def _check_room(request: Request, shared: Resource) -> None:
+    """Refuse one share too many: every change writes all of them.
+
+    Raises:
+        Problem: 422.
+    """
+    if request.method == "PUT" and len(shared.users) + len(shared.groups) >= SHARES_LIMIT:
+        message = f"{shared.name!r} is shared with {SHARES_LIMIT} users and groups, which is the limit"
+        raise invalid_field("grantee", f"{message}: share it with a group, or take back other shares")

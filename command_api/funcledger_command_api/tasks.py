@@ -1,6 +1,6 @@
 """Routes that submit and cancel tasks."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Annotated
 
 from fastapi import APIRouter, Request
@@ -29,6 +29,7 @@ from funcledger_schemas import clock
 from funcledger_schemas.events import TaskCancelRequested
 from funcledger_schemas.ids import new_id
 from funcledger_web.auth import Principal, allow
+from funcledger_web.catalogue import Endpoint
 from funcledger_web.documentation import frame_body, problems
 from funcledger_web.handlers import invalid_field
 
@@ -74,6 +75,7 @@ def router(commands: Commands, backlog: Backlog) -> APIRouter:
         "/cancel", status_code=202, response_model=CancelAnswer, summary="Ask for tasks to be cancelled"
     )
     async def cancel_many(request: Request, asked: CancelMany, who: Writer, seen: Seen = None) -> Response:
+        """`accepted` counts each task once, however often it is named."""
         await commands.catch_up(seen)
         return await cancel(request, who, asked.tasks)
 
@@ -91,8 +93,8 @@ def router(commands: Commands, backlog: Backlog) -> APIRouter:
 
     async def cancel(request: Request, who: Principal, tasks: list[TaskName]) -> Response:
         batch = _batch(request, who, "", None)
-        partitions = await _partitions(commands, {task.endpoint_id for task in tasks})
-        made = [_cancel_record(batch, task, partitions[task.endpoint_id]) for task in tasks]
+        partitions = await _partitions(commands, who, {task.endpoint_id for task in tasks})
+        made = [_cancel_record(batch, task, partitions[task.endpoint_id]) for task in _once_each(tasks)]
         token = await commands.append(made)
         return answer(202, token, CancelAnswer(position=str(token), accepted=len(made)))
 
@@ -140,21 +142,37 @@ def _terms(task: TaskJson) -> Terms:
     return Terms.model_construct(**{name: getattr(task, name) for name in Terms.model_fields})
 
 
-async def _partitions(commands: Commands, endpoint_ids: Iterable[str]) -> dict[str, int]:
+async def _partitions(commands: Commands, who: Principal, endpoint_ids: Collection[str]) -> dict[str, int]:
     """Where each endpoint's tasks are: also of one that was deleted or unshared since they were sent.
 
-    A key holds its owner, so nobody can cancel but his own.
+    No task is looked up, for commands know none: a key holds its owner, so nobody cancels but his own. What
+    asks for a task that is not there is one record on the feed of an endpoint that its sender could use.
 
     Raises:
-        Problem: 404, naming an endpoint that never was.
+        Problem: 404, naming an endpoint that was never open to this user, as if it were not there.
     """
-    endpoints = commands.catalogue.endpoints
-    if any(each not in endpoints for each in endpoint_ids):
+    if any(_once_open(commands, who, each) is None for each in endpoint_ids):
         await commands.refresh()
+    found = {}
     for each in endpoint_ids:
-        if each not in endpoints:
+        endpoint = _once_open(commands, who, each)
+        if endpoint is None:
             raise endpoint_not_found(each)
-    return {each: endpoints[each].partition for each in endpoint_ids}
+        found[each] = endpoint.partition
+    return found
+
+
+def _once_open(commands: Commands, who: Principal, endpoint_id: str) -> Endpoint | None:
+    known = commands.catalogue.endpoints.get(endpoint_id)
+    return known if known is not None and known.was_open_to(who) else None
+
+
+def _once_each(tasks: Iterable[TaskName]) -> list[TaskName]:
+    """The tasks in the order first named, each once: to ask twice in one request changes nothing."""
+    named: dict[tuple[str, str], TaskName] = {}
+    for task in tasks:
+        named.setdefault((task.endpoint_id, task.task_id), task)
+    return list(named.values())
 
 
 def _cancel_record(batch: Batch, task: TaskName, partition: int) -> NewRecord:

@@ -13,6 +13,7 @@ from funcledger_compose import tracing
 from funcledger_compose.allocator import keep_memory
 from funcledger_compose.endpoint_dir import EndpointDir, EndpointDirError, EndpointSettings
 from funcledger_compose.logs import configure_logging
+from funcledger_compose.served import Served
 from funcledger_compose.settings import load
 from funcledger_compose.worker_limits import limits_of
 from funcledger_endpoint.agent import FENCED_EXIT_CODE, Agent
@@ -105,7 +106,8 @@ async def _log_of(settings: EndpointSettings, where: EndpointDir, stack: AsyncEx
 async def _run(where: EndpointDir, settings: EndpointSettings, *, attached: bool) -> int:
     async with AsyncExitStack() as stack:
         log = await _log_of(settings, where, stack)
-        agent = Agent(log, _engine(settings, where), AgentSettings(drain=settings.drain))
+        drain = AgentSettings(drain=settings.drain)
+        agent = Served(lambda: Agent(log, _engine(settings, where), drain))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, agent.stop)
@@ -136,7 +138,7 @@ async def _run(where: EndpointDir, settings: EndpointSettings, *, attached: bool
     return 0
 
 
-async def _watch_server(where: EndpointDir, settings: EndpointSettings, agent: Agent) -> None:
+async def _watch_server(where: EndpointDir, settings: EndpointSettings, agent: Served) -> None:
     """Stop the agent when the server that started it is gone and no other takes its place.
 
     A server killed and started again at the same address finds its agent at work.

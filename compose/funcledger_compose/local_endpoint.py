@@ -16,8 +16,9 @@ from funcledger_web.tokens import ENDPOINT_PREFIX, digest, new_token
 _log = logging.getLogger(__name__)
 
 NAME = "local"
-#: Seconds between starts of an agent that keeps ending.
-_PAUSE = 1.0
+#: Seconds between starts of an agent that keeps ending by itself: at first, and at most. One that has lived
+#: for so many seconds ends for another reason than the one before.
+_PAUSE, _LONGEST_PAUSE, _LIVES = 1.0, 60.0, 30.0
 
 
 class EndpointTaken(DataDirError):
@@ -51,11 +52,15 @@ class LocalEndpoint:
         return self._where.settings()
 
     async def _keep(self) -> None:
+        loop, pause = asyncio.get_running_loop(), _PAUSE
         while True:
             if self._where.pid() is None:
+                began = loop.time()
                 code = await self._run_agent()
                 _log.warning("the local endpoint's agent ended with %s; see %s", code, self._where.log_file)
-            await asyncio.sleep(_PAUSE)
+                by_itself = code > 0 and loop.time() - began < _LIVES
+                pause = min(2 * pause, _LONGEST_PAUSE) if by_itself else _PAUSE
+            await asyncio.sleep(pause)
 
     async def _run_agent(self) -> int:
         command = ["-m", "funcledger_compose", "endpoint", "run", NAME, "--attached"]

@@ -33,7 +33,8 @@ class MeasuredLog:
         self.follow, self.read = log.follow, log.read
         self.ends, self.starts = log.ends, log.starts
         self.commit, self.committed = log.commit, log.committed
-        self.time, self.ready, self.close = log.time, log.ready, log.close
+        self.time, self.close = log.time, log.close
+        self.ready, self.trouble = log.ready, log.trouble
 
     async def append(self, records: Sequence[NewRecord]) -> list[Position]:
         """As the port says."""

@@ -111,10 +111,11 @@ class Services:
         for role in self._roles:
             await role.begun()
 
-    async def missing(self) -> Sequence[str]:
-        """The parts that are not ready, for ``/readyz``."""
-        found = [name for role in self._roles for name in await role.missing()]
-        return found if await self._log.ready() else [*found, "log"]
+    async def missing(self) -> dict[str, str]:
+        """The parts that are not ready, each with what there is to say of it, for ``/readyz``."""
+        found = {name: "" for role in self._roles for name in await role.missing()}
+        trouble = await self._log.trouble()
+        return found if trouble is None else {**found, "log": trouble}
 
     def close_streams(self) -> None:
         """End every stream and wait: the server is about to stop."""

@@ -7,14 +7,13 @@ from contextlib import AsyncExitStack
 
 from funcledger_compose import tracing
 from funcledger_compose.backends import Backends
-from funcledger_compose.data_dir import DataDir, DataDirError
+from funcledger_compose.data_dir import DataDir
 from funcledger_compose.known import endpoints_known
 from funcledger_compose.local_endpoint import NAME, LocalEndpoint
 from funcledger_compose.services import Services
 from funcledger_compose.serving import Server, Signals, address, configure, first, listen, say, uvicorn_loop
 from funcledger_compose.settings import Settings
-from funcledger_event_log.port import LogCorrupt
-from funcledger_read_models.port import StoreError
+from funcledger_compose.startup_errors import startup_errors
 from funcledger_web.auth import Principal
 from funcledger_web.tokens import digest
 
@@ -30,11 +29,8 @@ def serve(settings: Settings, *, endpoint: bool) -> None:
     """
     configure(settings.log_level, settings.log_format)
     tracing.configure("server")
-    try:
-        with uvicorn_loop() as runner:
-            runner.run(_serve(settings, endpoint=endpoint))
-    except (LogCorrupt, StoreError) as error:
-        raise DataDirError(str(error)) from error
+    with startup_errors(settings.data_dir), uvicorn_loop() as runner:
+        runner.run(_serve(settings, endpoint=endpoint))
 
 
 async def _serve(settings: Settings, *, endpoint: bool) -> None:

@@ -1,4 +1,4 @@
-"""The events an agent writes of tasks, all in its own epoch."""
+"""The events an agent writes of tasks, all in its own epoch, their texts within the limits on events."""
 
 import hashlib
 
@@ -10,6 +10,8 @@ from funcledger_schemas.events import TaskAttemptFailed, TaskCancelled, TaskComp
 from funcledger_schemas.failures import FORMAT as FAILURE
 from funcledger_schemas.failures import pack_failure
 from funcledger_schemas.ids import new_id
+from funcledger_schemas.limits import MESSAGE_LIMIT, NAME_LIMIT, TRACEBACK_LIMIT
+from funcledger_schemas.texts import shorten
 
 _NOTHING = hashlib.sha256(b"").hexdigest()
 
@@ -45,7 +47,8 @@ class Facts:
 
     def attempt_failed(self, task: Task, loss: Loss) -> TaskAttemptFailed:
         """The present attempt failed and there will be another."""
-        return TaskAttemptFailed(*self._of(task), loss.kind, loss.message, True, task.offset)
+        message = shorten(loss.message, MESSAGE_LIMIT)
+        return TaskAttemptFailed(*self._of(task), loss.kind, message, True, task.offset)
 
     def ended(self, task: Task, report: Report) -> TaskCompleted | TaskFailed:
         """The call returned or raised."""
@@ -55,13 +58,16 @@ class Facts:
                 *self._of(task), *measured, report.payload_format, *_sealed(report.payload), task.offset
             )
         said = pack_failure(
-            report.message, report.traceback or None, report.payload_format or None, report.payload
+            shorten(report.message, MESSAGE_LIMIT),
+            shorten(report.traceback, TRACEBACK_LIMIT) or None,
+            report.payload_format or None,
+            report.payload,
         )
         return TaskFailed(
             *self._of(task),
-            report.kind,
+            shorten(report.kind, NAME_LIMIT),
             "",
-            report.error_type or None,
+            shorten(report.error_type, NAME_LIMIT) or None,
             None,
             *measured,
             FAILURE,
@@ -74,7 +80,7 @@ class Facts:
         return TaskFailed(
             *self._of(task),
             kind=loss.kind,
-            message=loss.message,
+            message=shorten(loss.message, MESSAGE_LIMIT),
             error_type=None,
             traceback=None,
             run_time=loss.run_time,

@@ -1,17 +1,15 @@
 """Says every few seconds that the agent is alive, and how busy."""
 
-import logging
 from collections.abc import Callable
 
 from funcledger_endpoint.facts import Facts
 from funcledger_endpoint.machine import usage
+from funcledger_endpoint.patience import Complaint
 from funcledger_event_log.endpoint_port import EndpointLog
 from funcledger_event_log.port import LogUnavailable, OutcomeUnknown
 from funcledger_schemas import clock
 from funcledger_schemas.events import EndpointHeartbeat
 from funcledger_schemas.ids import new_id
-
-_log = logging.getLogger(__name__)
 
 
 class Heartbeat:
@@ -28,11 +26,14 @@ class Heartbeat:
         Raises:
             Fenced: a newer agent has taken over.
         """
+        complaint = Complaint("sending signs of life")
         while True:
             try:
                 await self._log.append([self._beat()])
             except (LogUnavailable, OutcomeUnknown) as error:
-                _log.warning("no heartbeat: %s", error)
+                complaint.failed(error)
+            else:
+                complaint.succeeded()
             await clock.sleep(seconds)
 
     def _beat(self) -> EndpointHeartbeat:

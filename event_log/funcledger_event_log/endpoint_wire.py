@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -25,15 +25,20 @@ APPEND_BYTES = 16 * 1024 * 1024
 FETCH_LIMIT = 1_000
 
 
+#: Most the head of an append frame may take: three numbers for each event, and the names of all schemas there
+#: are. So no more is read of it than a sender of ours has to say.
+APPEND_HEAD = 64 * 1024
+
 _encode = msgspec.json.Encoder().encode
+_Natural = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class _Columns(msgspec.Struct, forbid_unknown_fields=True):
     """Per item: which of ``schemas`` its value is of, and how many bytes it takes."""
 
     schemas: list[str]
-    schema: list[int]
-    sizes: list[int]
+    schema: list[_Natural]
+    sizes: list[_Natural]
 
 
 class _FeedColumns(_Columns, forbid_unknown_fields=True):
@@ -105,7 +110,7 @@ def unpack_append(frame: bytes) -> list[Encoded]:
     Raises:
         FrameError: it is not such a frame, or holds too many events.
     """
-    head, values = _unpack(frame, _Columns)
+    head, values = _unpack(frame, _Columns, APPEND_HEAD)
     if len(values) > EVENTS_LIMIT:
         raise FrameError(f"{len(values)} events are over the limit of {EVENTS_LIMIT} in one frame")
     return list(zip(map(head.schemas.__getitem__, head.schema), values, strict=True))
@@ -121,15 +126,15 @@ def _pack_append(events: Sequence[Event], values: Sequence[bytes]) -> bytes:
 _C = TypeVar("_C", bound=_Columns)
 
 
-def _unpack(frame: bytes, kind: type[_C]) -> tuple[_C, list[bytes]]:
-    text, start = frames.unpack_head(frame)
+def _unpack(frame: bytes, kind: type[_C], limit: int | None = None) -> tuple[_C, list[bytes]]:
+    text, start = frames.unpack_head(frame, limit)
     try:
         head = msgspec.json.decode(text, type=kind)
     except (msgspec.DecodeError, RecursionError) as error:
         raise FrameError(f"the head of the frame is not as it should be: {error}") from error
     if len(head.schema) != len(head.sizes):
         raise FrameError("the columns of the frame differ in length")
-    if not all(0 <= index < len(head.schemas) for index in head.schema):
+    if max(head.schema, default=-1) >= len(head.schemas):
         raise FrameError("the frame names a schema that it does not list")
     return head, frames.cut(frame, start, head.sizes)
 

@@ -30,6 +30,8 @@ _log = logging.getLogger(__name__)
 
 #: Seconds: the most a cut feed waits before it is opened again, so that many agents do not come at once.
 _SPREAD = 0.2
+#: Seconds: the most it waits where feeds bring nothing.
+_LONGEST = 10.0
 #: Seconds an answer may take; appends wait for the disk, and uploads for the line.
 _TIMEOUT = httpx2.Timeout(30.0, connect=10.0)
 
@@ -69,11 +71,15 @@ class HttpEndpointLog:
             CredentialRefused, Fenced, PositionGone: when opening it again can never help.
         """
         left = Credit(credit, credit_bytes)
+        pause = _SPREAD
         while True:
             response = await self._open_feed(start, left)
+            # One that ends again and again without having brought anything is asked for ever less often.
+            pause = min(2 * pause, _LONGEST)
             try:
                 async with aclosing(self._received(response, "tasks")) as batches:
                     async for batch in batches:
+                        pause = _SPREAD if batch else pause
                         for record in batch:
                             left.take(record)
                             start = record.offset + 1
@@ -82,7 +88,7 @@ class HttpEndpointLog:
                 _log.info("the feed of tasks was cut at offset %d: %s", start, error)
             finally:
                 await response.aclose()
-            await asyncio.sleep(random.uniform(0, _SPREAD))  # noqa: S311 (no secret hangs on it)
+            await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 (no secret hangs on it)
 
     async def fetch(self, offsets: Sequence[int]) -> list[Record]:
         """As the port says."""

@@ -43,6 +43,14 @@ class InProcessLog(Source, Generic[Kept]):
         """As the port says."""
         return follow(self, start, max_records, max_bytes)
 
+    async def ready(self) -> bool:
+        """As the port says."""
+        return await self.trouble() is None
+
+    async def trouble(self) -> str | None:
+        """As the port says."""
+        return "It is closed." if self.bells.closed else None
+
     def check(self, start: Mapping[TopicPartition, int]) -> None:
         """Raise for what cannot be followed."""
         check_start(start, dict.fromkeys(self._partitions, 0))

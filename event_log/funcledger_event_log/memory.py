@@ -94,10 +94,6 @@ class MemoryLog(InProcessLog[list[_Stored]]):
         """As the port says."""
         return clock.millis()
 
-    async def ready(self) -> bool:
-        """As the port says."""
-        return not self.bells.closed
-
     async def close(self) -> None:
         """As the port says."""
         self.bells.close()

@@ -121,7 +121,11 @@ class EventLog(Protocol):
         ...
 
     async def ready(self) -> bool:
-        """Whether an append could be taken now."""
+        """Whether an append could be taken now, and what is kept can be read as far as anybody has met."""
+        ...
+
+    async def trouble(self) -> str | None:
+        """Why it is not ready, in sentences that may be told to anybody; None when it is."""
         ...
 
     async def close(self) -> None:

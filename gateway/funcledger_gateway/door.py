@@ -7,7 +7,7 @@ from funcledger_event_log.direct import DirectEndpointLog
 from funcledger_event_log.endpoint_port import Fenced, Identity
 from funcledger_event_log.endpoint_wire import KEEP_ALIVE_INTERVAL
 from funcledger_event_log.follower import Tail
-from funcledger_event_log.port import EventLog, PositionGone
+from funcledger_event_log.port import EventLog, LogCorrupt, PositionGone
 from funcledger_gateway.bodies import CatalogueBodies
 from funcledger_gateway.fencing import EpochTail
 from funcledger_web.auth import Principal, unauthenticated
@@ -38,6 +38,8 @@ class Door:
         self._epochs = epochs
         self._catalogue = catalogue
         self._bodies = CatalogueBodies(log, catalogue, catalogue_tail)
+        #: Per endpoint, where its last feed began that met damage; what one brings moves the next on.
+        self._damage: dict[str, tuple[int, LogCorrupt]] = {}
         self._closing = asyncio.Event()
 
     def identity(self, who: Principal) -> Identity:
@@ -63,12 +65,19 @@ class Door:
         Raises:
             Fenced: a newer agent has taken over.
             PositionGone: retention has removed what it would begin with.
+            LogCorrupt: the last one that began there met damage.
         """
+        if (damage := self._damage.get(who.id)) is not None and damage[0] == start:
+            raise damage[1]
         if epoch is not None and epoch < self._epochs.fence.current(who.id):
             raise Fenced("a newer agent of this endpoint has started; this one must stop")
         lowest = (await self._log.starts("tasks")).get(self.identity(who).partition, 0)
         if 0 < start < lowest:
             raise PositionGone(f"tasks are kept from offset {lowest} on, not from {start}")
+
+    def note_damage(self, who: Principal, start: int, damage: LogCorrupt) -> None:
+        """A feed that began there has met what cannot be read."""
+        self._damage[who.id] = (start, damage)
 
     async def feed_ended(self, who: Principal, epoch: int | None) -> None:
         """Return when the feed of the agent of this epoch must end: a newer one has started, or we stop.

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -17,10 +17,19 @@ from funcledger_schemas.frames import KEEP_ALIVE
 _log = logging.getLogger(__name__)
 
 
+def _say_damaged(damage: LogCorrupt) -> None:
+    _log.error("a feed of tasks ends: %s", damage)
+
+
 async def feed(
-    batches: AsyncGenerator[list[Record]], ended: Coroutine[Any, Any, None], interval: float
+    batches: AsyncGenerator[list[Record]],
+    ended: Coroutine[Any, Any, None],
+    interval: float,
+    on_damage: Callable[[LogCorrupt], None] = _say_damaged,
 ) -> AsyncGenerator[bytes]:
     """The batches as delimited frames without end, until ``ended`` returns or the log goes away.
+
+    ``on_damage`` hears of what cannot be read: the agent must be told when it comes again.
 
     A sign of life comes at once and after each ``interval`` seconds of silence. While a frame is being
     sent nothing is read ahead, so a slow agent costs one batch of memory.
@@ -41,10 +50,11 @@ async def feed(
                 _trace(spans, batch)
             yield pack_feed(batch, delimited=True)
             step = asyncio.ensure_future(anext(batches))
+    except LogCorrupt as error:
+        on_damage(error)
     except LogError as error:
         # The agent opens the feed again, and is told then.
-        level = logging.ERROR if isinstance(error, LogCorrupt) else logging.INFO
-        _log.log(level, "a feed of tasks ends: %s", error)
+        _log.info("a feed of tasks ends: %s", error)
     finally:
         end.cancel()
         step.cancel()

@@ -1,12 +1,13 @@
 """The endpoints' door: routes that an endpoint's credential opens, and no user's token."""
 
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from funcledger_event_log.checks import check_metadata
 from funcledger_event_log.endpoint_wire import FETCH_LIMIT, PREFIX
@@ -17,6 +18,7 @@ from funcledger_gateway.intake import records_of
 from funcledger_schemas import manifest
 from funcledger_schemas.frames import MEDIA_TYPE
 from funcledger_web.auth import GATEWAY, Principal, allow
+from funcledger_web.json_values import SentModel
 from funcledger_web.problems import Problem
 
 #: Streams go through proxies as they come, neither gathered nor stored.
@@ -31,11 +33,10 @@ def _short(metadata: str) -> str:
     return metadata
 
 
-class Fetch(BaseModel):
+class Fetch(SentModel):
     """Which records are wanted whole."""
 
-    model_config = ConfigDict(extra="forbid")
-    offsets: Annotated[list[Offset], Field(max_length=FETCH_LIMIT)]
+    offsets: Annotated[list[Offset], Field(max_length=FETCH_LIMIT, fail_fast=True)]
 
 
 class Appended(BaseModel):
@@ -44,10 +45,9 @@ class Appended(BaseModel):
     offsets: list[int]
 
 
-class Kept(BaseModel):
+class Kept(SentModel):
     """An agent's position in its tasks, and what it notes beside it."""
 
-    model_config = ConfigDict(extra="forbid")
     offset: Offset
     metadata: Annotated[str, AfterValidator(_short)]
 
@@ -113,7 +113,9 @@ def _tasks(door: Door) -> APIRouter:
         with told():
             await door.check_feed(who, start, epoch)
         batches = door.view(who).follow_tasks(start, credit=credit, credit_bytes=credit_bytes)
-        chunks = feed(batches, door.feed_ended(who, epoch), door.keep_alive)
+        chunks = feed(
+            batches, door.feed_ended(who, epoch), door.keep_alive, partial(door.note_damage, who, start)
+        )
         return StreamingResponse(door.waits.stream(who, chunks), headers=_UNBUFFERED, media_type=MEDIA_TYPE)
 
     @router.post("/tasks/fetch", summary="Whole records of tasks", response_class=StreamingResponse)

@@ -1,6 +1,6 @@
 """What a fold is: for each event class a pure function of the document so far and one entry of the log."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -30,6 +30,9 @@ class Entry(msgspec.Struct, Generic[E], gc=False):
 #: Takes the document, None when there is none yet, and an entry; gives the document to be saved, or
 #: None when the entry changes nothing. It may change the document it was given.
 Handler = Callable[[Any, Any], Document | None]
+#: The same for all entries of a batch that stand under one key: for a document in which each entry has to be
+#: looked for, so that what they have in common is made ready once.
+Together = Callable[[Any, Sequence[Any]], Document | None]
 #: Gives the key of the document that an entry touches.
 KeyOf = Callable[[Entry[Any]], Key]
 #: Per key, the entries that stand under it, in the order they were given.
@@ -40,7 +43,8 @@ Group = dict[Key, list[Entry[Event]]]
 class Fold:
     """How one read model comes from the log; ``of_void`` are the few handlers that look at void entries.
 
-    A document depends on the entries under its own key alone, and on their order.
+    A document depends on the entries under its own key alone, and on their order. The work of a handler does
+    not grow with the events it has seen before: one user can send any number about one key.
     """
 
     model: Model
@@ -48,6 +52,8 @@ class Fold:
     of_void: Mapping[type[Event], Handler] = field(default_factory=dict)
     #: None where the key of the document is the entry's own.
     key: KeyOf | None = None
+    #: Takes the place of the handlers, which then only say which entries it is given.
+    together: Together | None = None
 
     def concerns(self, kind: type[Event]) -> bool:
         """Whether entries of this class may change a document."""
@@ -68,6 +74,8 @@ def touched(fold: Fold, group: Group) -> dict[Key, None]:
 
 def apply(fold: Fold, group: Group, documents: Mapping[Key, Document]) -> dict[Key, Document]:
     """Fold each key's entries over its document; the documents that changed."""
+    if fold.together is not None:
+        return _apply_together(fold, fold.together, group, documents)
     changed: dict[Key, Document] = {}
     handlers, of_void = fold.handlers, fold.of_void
     for key, entries in group.items():
@@ -77,5 +85,20 @@ def apply(fold: Fold, group: Group, documents: Mapping[Key, Document]) -> dict[K
             if handler is not None and (folded := handler(document, entry)) is not None:
                 document, moved = folded, True
         if moved and document is not None:
+            changed[key] = document
+    return changed
+
+
+def _apply_together(
+    fold: Fold, together: Together, group: Group, documents: Mapping[Key, Document]
+) -> dict[Key, Document]:
+    changed: dict[Key, Document] = {}
+    handlers, of_void = fold.handlers, fold.of_void
+    alike = handlers is of_void
+    for key, entries in group.items():
+        looked_at = [
+            each for each in entries if type(each.event) in (handlers if alike or not each.void else of_void)
+        ]
+        if looked_at and (document := together(documents.get(key), looked_at)) is not None:
             changed[key] = document
     return changed

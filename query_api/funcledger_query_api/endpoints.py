@@ -1,14 +1,15 @@
 """Routes that find endpoints and tell how they are."""
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any, cast
 
 import msgspec
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
-from funcledger_query_api.access import is_visible, visible
+from funcledger_query_api.access import Candidates, Page, open_to, page_of, those_visible
 from funcledger_query_api.answers import described
-from funcledger_query_api.parameters import EndpointFilters
+from funcledger_query_api.parameters import EndpointFilters, id_after
 from funcledger_query_api.queries import Queries, SeenHeader
 from funcledger_query_api.stored import parsed
 from funcledger_read_models.documents import ENDPOINT_HEALTH, EndpointHealth
@@ -19,6 +20,8 @@ from funcledger_web.auth import Principal, allow
 from funcledger_web.documentation import problems
 from funcledger_web.problems import Problem
 
+#: Endpoints of one name that are looked at.
+_NAMESAKES = 1000
 Reader = Annotated[Principal, allow("endpoints:read")]
 
 
@@ -56,9 +59,10 @@ class EndpointView(msgspec.Struct, kw_only=True, gc=False):
 
 
 class EndpointList(msgspec.Struct, gc=False):
-    """Endpoints by name."""
+    """Endpoints, newest first; the next page begins at ``cursor``. A page may be short and not the last."""
 
     endpoints: list[EndpointView]
+    cursor: str | None
     position: str
 
 
@@ -74,10 +78,10 @@ def router(queries: Queries) -> APIRouter:
         who: Reader, filters: Annotated[EndpointFilters, Query()], seen: SeenHeader = None
     ) -> Response:
         token = await queries.catch_up(seen)
-        found = await _all(queries.store, who, own=filters.role == "owner")
-        shown = [each for each in found if filters.name is None or each.name == filters.name]
+        page = await _page(queries.store, who, filters)
         position, at = await queries.position(token), queries.log_time()
-        return queries.answer(EndpointList([_view(each, at) for each in shown], str(position)), position)
+        body = EndpointList([_view(each, at) for each in page.found], page.cursor, str(position))
+        return queries.answer(body, position)
 
     # A path, so that a name with a slash in it is looked for, and not taken for another address.
     @routes.get("/{endpoint:path}", summary="An endpoint", responses=described(EndpointView, "The endpoint."))
@@ -97,33 +101,60 @@ def router(queries: Queries) -> APIRouter:
     return routes
 
 
-async def _all(store: ReadModelStore, who: Principal, own: bool) -> list[EndpointHealth]:
-    keys = [(endpoint_id,) async for endpoint_id in visible(store, "endpoint", who, own)]
-    known = (await store.load({ENDPOINT_HEALTH: keys})).get(ENDPOINT_HEALTH, {})
-    found = [each for each in known.values() if isinstance(each, EndpointHealth) and not each.deleted]
-    return sorted(found, key=lambda each: (each.name or "", each.endpoint_id))
+async def _page(store: ReadModelStore, who: Principal, filters: EndpointFilters) -> Page[EndpointHealth]:
+    own, name = filters.role == "owner", filters.name
+
+    async def look_up(ids: list[str]) -> list[EndpointHealth]:
+        found = await _visible(store, ids, who)
+        return [each for each in found if name in (None, each.name) and not (own and each.owner != who.id)]
+
+    return await page_of(
+        open_to(store, "endpoint", who, own=own) if name is None else _named(store, name),
+        look_up,
+        lambda health: health.endpoint_id,
+        after=id_after(filters.cursor),
+        limit=filters.limit,
+    )
+
+
+def _named(store: ReadModelStore, name: str) -> Candidates:
+    async def some(after: str | None, limit: int) -> list[str]:
+        key = None if after is None else (after,)
+        found = await store.find(
+            ENDPOINT_HEALTH, where={"name": name}, after=key, limit=limit, descending=True
+        )
+        return [cast("EndpointHealth", each).endpoint_id for each in found]
+
+    return some
+
+
+async def _visible(store: ReadModelStore, ids: Sequence[str], who: Principal) -> list[EndpointHealth]:
+    """Those of these endpoints that the user may see, in the same order."""
+    keys = [(each,) for each in await those_visible(store, "endpoint", ids, who)]
+    known = (await store.load({ENDPOINT_HEALTH: keys}))[ENDPOINT_HEALTH]
+    return [cast("EndpointHealth", known[key]) for key in keys if key in known]
 
 
 async def _by_id(store: ReadModelStore, endpoint_id: str, who: Principal) -> EndpointHealth | None:
-    health = await store.get(ENDPOINT_HEALTH, (endpoint_id,))
-    if isinstance(health, EndpointHealth) and await is_visible(store, "endpoint", endpoint_id, who):
-        return health
-    return None
+    return next(iter(await _visible(store, [endpoint_id], who)), None)
 
 
 async def _by_name(store: ReadModelStore, name: str, who: Principal) -> EndpointHealth | None:
-    named = await store.find(ENDPOINT_HEALTH, where={"name": name}, limit=1000)
-    found = [
-        each
-        for each in named
-        if isinstance(each, EndpointHealth) and await is_visible(store, "endpoint", each.endpoint_id, who)
-    ]
-    own = [each for each in found if each.owner == who.id]
-    candidates = own or found
+    candidates = await _newest(store, who, name, {"owner": who.id}) or await _newest(store, who, name, {})
     if len(candidates) > 1:
         ids = [each.endpoint_id for each in candidates]
         raise Problem("conflict", f"Several endpoints are named {name}: use an id.", endpoint_ids=ids)
     return candidates[0] if candidates else None
+
+
+async def _newest(
+    store: ReadModelStore, who: Principal, name: str, where: dict[str, str]
+) -> list[EndpointHealth]:
+    """What the user may see among the newest of this name: others may have deleted any number of them."""
+    found = await store.find(
+        ENDPOINT_HEALTH, where={"name": name, **where}, limit=_NAMESAKES, descending=True
+    )
+    return await _visible(store, [cast("EndpointHealth", each).endpoint_id for each in found], who)
 
 
 def _view(health: EndpointHealth, at: int) -> EndpointView:

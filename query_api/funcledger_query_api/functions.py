@@ -1,19 +1,19 @@
 """Routes that find functions and give their bodies."""
 
-from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import msgspec
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from funcledger_event_log.records import Position
-from funcledger_query_api.access import is_visible, visible
+from funcledger_query_api.access import Page, is_visible, open_to, page_of, those_visible
 from funcledger_query_api.answers import POSITION, binary, described
-from funcledger_query_api.parameters import FunctionFilters, PathId
+from funcledger_query_api.parameters import FunctionFilters, PathId, id_after
 from funcledger_query_api.queries import Queries, SeenHeader
 from funcledger_query_api.stored import parsed
 from funcledger_read_models.documents import FUNCTION_CATALOGUE, FunctionEntry
+from funcledger_read_models.port import ReadModelStore
 from funcledger_schemas.events import FunctionRegistered
 from funcledger_web.auth import Principal, allow
 from funcledger_web.documentation import problems
@@ -40,10 +40,14 @@ class FunctionView(msgspec.Struct, gc=False):
 
 
 class FunctionPage(msgspec.Struct, gc=False):
-    """Functions, newest first; ``total`` is how many the search found."""
+    """Functions, newest first; the next page begins at ``cursor``. A page may be short and not the last.
+
+    ``total`` is how many the search found, null where there may be more than were looked at.
+    """
 
     functions: list[FunctionView]
-    total: int
+    total: int | None
+    cursor: str | None
     position: str
 
 
@@ -59,15 +63,12 @@ def router(queries: Queries) -> APIRouter:
         who: Reader, filters: Annotated[FunctionFilters, Query()], seen: SeenHeader = None
     ) -> Response:
         token = await queries.catch_up(seen)
-        ids = visible(queries.store, "function", who, filters.role == "owner")
-        keys = [(function_id,) async for function_id in ids]
-        known = (await queries.store.load({FUNCTION_CATALOGUE: keys})).get(FUNCTION_CATALOGUE, {})
-        found = _matching(
-            (each for each in known.values() if isinstance(each, FunctionEntry)), filters.search
-        )
-        shown = [_view(each) for each in found[filters.offset : filters.offset + filters.limit]]
+        page = await _page(queries.store, who, filters)
+        shown = [_view(each) for each in page.found[filters.offset :]]
+        whole = page.cursor is None and filters.cursor is None
         position = await queries.position(token)
-        return queries.answer(FunctionPage(shown, len(found), str(position)), position)
+        body = FunctionPage(shown, len(page.found) if whole else None, page.cursor, str(position))
+        return queries.answer(body, position)
 
     @routes.get("/{function_id}", summary="A function", responses=described(FunctionView, "The function."))
     async def one(function_id: PathId, who: Reader, seen: SeenHeader = None) -> Response:
@@ -92,10 +93,23 @@ def router(queries: Queries) -> APIRouter:
     return routes
 
 
-def _matching(entries: Iterable[FunctionEntry], text: str) -> list[FunctionEntry]:
-    wanted = text.casefold()
-    found = [each for each in entries if wanted in f"{each.name}\n{each.description or ''}".casefold()]
-    return sorted(found, key=lambda each: (-each.registered_at, each.function_id))
+async def _page(store: ReadModelStore, who: Principal, filters: FunctionFilters) -> Page[FunctionEntry]:
+    """The page, and before it what is to be passed over."""
+    wanted = filters.search.casefold()
+
+    async def look_up(ids: list[str]) -> list[FunctionEntry]:
+        keys = [(each,) for each in await those_visible(store, "function", ids, who)]
+        known = (await store.load({FUNCTION_CATALOGUE: keys}))[FUNCTION_CATALOGUE]
+        entries = [cast("FunctionEntry", known[key]) for key in keys if key in known]
+        return [each for each in entries if wanted in f"{each.name}\n{each.description or ''}".casefold()]
+
+    return await page_of(
+        open_to(store, "function", who, own=filters.role == "owner"),
+        look_up,
+        lambda entry: entry.function_id,
+        after=id_after(filters.cursor),
+        limit=filters.offset + filters.limit,
+    )
 
 
 async def _entry(queries: Queries, function_id: str, who: Principal) -> FunctionEntry:

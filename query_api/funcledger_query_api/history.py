@@ -39,7 +39,14 @@ class History(msgspec.Struct, kw_only=True, gc=False):
 
     task_id: str
     events: list[HistoryEvent]
+    #: How many more there are on the log, copies among them: of each kind the first 200 are listed.
+    left_out: int
     position: str
+
+
+def left_out_of(document: TaskHistory) -> int:
+    """How many events a history counts and does not list."""
+    return sum(each.events for each in document.left_out)
 
 
 async def events_of(log: EventLog, document: TaskHistory) -> list[HistoryEvent]:

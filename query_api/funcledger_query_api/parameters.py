@@ -15,6 +15,8 @@ from funcledger_web.handlers import invalid_field
 WAIT_LIMIT = 300.0
 #: Most items of one page.
 PAGE_LIMIT = 1000
+#: Most items to be passed over before a page.
+OFFSET_LIMIT = 1000
 
 
 def _checked(text: str) -> str:
@@ -58,15 +60,21 @@ class EndpointFilters(Strict):
 
     role: Role = "any"
     name: str | None = Field(None, max_length=200)
+    limit: int = Field(PAGE_LIMIT, ge=1, le=PAGE_LIMIT)
+    cursor: str | None = Field(None, max_length=1000)
 
 
 class FunctionFilters(Strict):
-    """Which functions to list: one's own, or any one may use; ``search`` looks at name and description."""
+    """Which functions to list: one's own, or any one may use; ``search`` looks at name and description.
+
+    ``offset`` is how older programs go on: all before it are read again, as they are not by ``cursor``.
+    """
 
     role: Role = "any"
     search: str = Field("", max_length=200)
     limit: int = Field(100, ge=1, le=PAGE_LIMIT)
-    offset: int = Field(0, ge=0, le=100_000)
+    offset: int = Field(0, ge=0, le=OFFSET_LIMIT)
+    cursor: str | None = Field(None, max_length=1000)
 
 
 def cursor_of(key: Key) -> str:
@@ -86,6 +94,16 @@ def key_of(cursor: str | None, prefix: Key, parts: int) -> Key | None:
     if len(rest) != parts or not all(is_id(part) for part in rest):
         raise invalid_field("cursor", "not a cursor of this list; begin without one")
     return (*prefix, *rest)
+
+
+def id_after(cursor: str | None) -> str | None:
+    """The id that a cursor of functions or endpoints holds.
+
+    Raises:
+        Problem: it is not a cursor of ours.
+    """
+    key = key_of(cursor, (), 1)
+    return None if key is None else key[0]
 
 
 def decoded(text: bytes, kind: type[Any]) -> Any:

@@ -8,7 +8,7 @@ from starlette.responses import Response, StreamingResponse
 
 from funcledger_query_api.answers import POSITION, binary
 from funcledger_query_api.collecting import Collector
-from funcledger_query_api.parameters import WAIT_LIMIT, Id, Strict
+from funcledger_query_api.parameters import WAIT_LIMIT, Id
 from funcledger_query_api.queries import Queries, SeenHeader, token_of
 from funcledger_query_api.seen import Seen
 from funcledger_query_api.sending import answer_frame
@@ -18,6 +18,7 @@ from funcledger_schemas import frames
 from funcledger_web.auth import Principal, allow
 from funcledger_web.documentation import problems
 from funcledger_web.handlers import invalid_field
+from funcledger_web.json_values import SentModel
 
 Reader = Annotated[Principal, allow("tasks:read")]
 #: Most tasks in one request for results.
@@ -35,10 +36,10 @@ _STREAM = (
 )
 
 
-class ResultsRequest(Strict):
+class ResultsRequest(SentModel):
     """Which tasks' results, and how many seconds to wait until all are finished."""
 
-    task_ids: list[Id] = Field(min_length=1, max_length=IDS_LIMIT)
+    task_ids: Annotated[list[Id], Field(min_length=1, max_length=IDS_LIMIT, fail_fast=True)]
     wait: float = Field(0, ge=0, le=WAIT_LIMIT)
 
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from funcledger_event_log.records import Token
 from funcledger_query_api.answers import described
-from funcledger_query_api.history import History, events_of
+from funcledger_query_api.history import History, events_of, left_out_of
 from funcledger_query_api.listing import TaskList
 from funcledger_query_api.liveness import offline_among
 from funcledger_query_api.lookup import tasks_of
@@ -76,7 +76,9 @@ def router(queries: Queries) -> APIRouter:
             raise not_found(task_id)
         events = await events_of(queries.log, document)
         position = await queries.position(token)
-        return queries.answer(History(task_id=task_id, events=events, position=str(position)), position)
+        more = left_out_of(document)
+        body = History(task_id=task_id, events=events, left_out=more, position=str(position))
+        return queries.answer(body, position)
 
     return routes
 

@@ -86,13 +86,25 @@ class HistoryEntry(msgspec.Struct, kw_only=True, gc=False, array_like=True):
     void: bool = False
 
 
+class LeftOut(msgspec.Struct, kw_only=True, gc=False, array_like=True):
+    """Events of one topic that a history counts and does not list, with copies; the last one's offset."""
+
+    topic: str
+    events: int
+    offset: int
+
+
 class TaskHistory(Document):
-    """Positions of every event about one task: those of ``tasks`` by offset, then those of ``results``."""
+    """Positions of the events about one task: those of ``tasks`` by offset, then those of ``results``.
+
+    Of each kind, void or not, the first ``HISTORY_LISTED`` are listed, and the others counted by topic.
+    """
 
     owner: str
     task_id: str
     endpoint_id: str
     entries: list[HistoryEntry]
+    left_out: list[LeftOut] = []
 
 
 class BatchResult(Document):
@@ -182,8 +194,25 @@ class Access(Document):
     users: list[str] = []
     groups: list[str] = []
     deleted: bool = False
-    #: Ids of the events that shared it or ceased to, so that a late copy of one changes nothing (law 3).
+    #: Ids of the last events that shared it or ceased to, so that a copy of one changes nothing (law 3).
     changes: list[str] = []
+    #: Public and not deleted: whoever looks for what is public passes over nothing else.
+    listed: bool = False
+
+
+class Grant(Document):
+    """Whether one function or endpoint is shared with one user or group, its ``scope``."""
+
+    scope: str
+    resource_id: str
+    open: bool = False
+    #: As in :class:`Access`.
+    changes: list[str] = []
+
+
+def scope(kind: str, grantee_kind: str, grantee: str) -> str:
+    """What a user ("user") or group ("group") was given of functions or endpoints (``kind``), as a key."""
+    return f"{kind}/{grantee_kind}/{grantee}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -217,9 +246,11 @@ BATCH_RESULTS = Model(
 )
 ENDPOINT_HEALTH = Model("endpoint_health", EndpointHealth, ("endpoint_id",), ("owner", "name"))
 FUNCTION_CATALOGUE = Model("function_catalogue", FunctionEntry, ("function_id",), ("owner", "name", "public"))
-ACCESS = Model("access", Access, ("kind", "resource_id"), ("owner",))
+ACCESS = Model("access", Access, ("kind", "resource_id"), ("owner", "listed"))
+GRANTS = Model("grants", Grant, ("scope", "resource_id"), ("open",))
 MODELS: tuple[Model, ...] = (
     TASK_STATUS, TASK_RESULTS, TASK_HISTORY, BATCH_RESULTS, ENDPOINT_HEALTH, FUNCTION_CATALOGUE, ACCESS,
+    GRANTS,
 )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """The store in memory, for tests and throw-away folds: documents cross bytes, as in every other store."""
 
 import bisect
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from funcledger_read_models.changes import Changes
@@ -16,6 +16,8 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._packed: dict[Model, dict[Key, bytes]] = {model: {} for model in MODELS}
+        #: The same keys in order, as far as they were asked for.
+        self._keys: dict[Model, list[Key]] = {model: [] for model in MODELS}
         self._positions: dict[tuple[str, int], int] = {}
         self._changes = Changes()
 
@@ -62,17 +64,26 @@ class MemoryStore:
     ) -> list[Document]:
         """As the port says."""
         check_query(model, prefix, where or {}, after)
-        keys = sorted(key for key in self._packed[model] if key[: len(prefix)] == prefix)
-        if after is not None:
-            keys = (
-                keys[: bisect.bisect_left(keys, after)] if descending else keys[bisect.bisect(keys, after) :]
-            )
         found: list[Document] = []
-        for key in reversed(keys) if descending else keys:
+        for key in self._from(model, prefix, after, descending):
+            if key[: len(prefix)] != prefix or len(found) >= limit:
+                break
             document = unpacker(model)(self._packed[model][key])
-            if len(found) < limit and _matches(document, where or {}):
+            if _matches(document, where or {}):
                 found.append(document)
         return found
+
+    def _from(self, model: Model, prefix: Key, after: Key | None, descending: bool) -> Iterator[Key]:
+        """The keys from a page's first on, those under the prefix before all others."""
+        keys = self._keys[model]
+        if len(keys) != len(self._packed[model]):
+            keys = self._keys[model] = sorted(self._packed[model])
+        if descending:
+            end = bisect.bisect(keys, prefix, key=lambda key: key[: len(prefix)])
+            end = end if after is None else bisect.bisect_left(keys, after)
+            return (keys[at] for at in range(end - 1, -1, -1))
+        start = bisect.bisect_left(keys, prefix) if after is None else bisect.bisect(keys, after)
+        return (keys[at] for at in range(start, len(keys)))
 
     async def due(self, model: Model, before: int, limit: int) -> list[Document]:
         """As the port says."""

@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 
 from funcledger_schemas.events import TaskFailed
+from funcledger_schemas.limits import MESSAGE_LIMIT, NAME_LIMIT, TRACEBACK_LIMIT
+from funcledger_schemas.texts import mended, shorten
 
 #: The ``payload_format`` of a failure: length of a JSON head (4 bytes, big-endian), the head, the exception.
 FORMAT = "failure/1"
@@ -51,7 +53,11 @@ def opened(event: TaskFailed) -> TaskFailed:
 def _unpacked(payload: bytes) -> tuple[_Head, bytes]:
     end = 4 + int.from_bytes(payload[:4], "big")
     try:
-        head = msgspec.convert(json.loads(payload[4:end]), _Head)
+        # Whoever wrote it: what stands in it goes into documents and answers, which are UTF-8 and bounded.
+        head = msgspec.convert(mended(json.loads(payload[4:end])), _Head)
     except (ValueError, RecursionError):
         return _Head(""), b""
+    head.message = shorten(head.message, MESSAGE_LIMIT)
+    head.traceback = head.traceback and shorten(head.traceback, TRACEBACK_LIMIT)
+    head.format = head.format and shorten(head.format, NAME_LIMIT)
     return head, payload[end:] if head.format else b""

@@ -27,15 +27,17 @@ def pack_encoded(head: bytes, payloads: Iterable[bytes] = (), *, delimited: bool
     return b"".join((sum(map(len, pieces)).to_bytes(4, "big"), *pieces) if delimited else pieces)
 
 
-def unpack_head(frame: bytes) -> tuple[bytes, int]:
+def unpack_head(frame: bytes, limit: int | None = None) -> tuple[bytes, int]:
     """The head's undecoded JSON, and where the payloads begin.
 
     Raises:
-        FrameError: the frame is shorter than it says.
+        FrameError: the frame is shorter than it says, or its head is over ``limit`` bytes.
     """
     end = 4 + int.from_bytes(frame[:4], "big")
     if len(frame) < 4 or len(frame) < end:
         raise FrameError(f"a frame of {len(frame)} bytes ends before its head does")
+    if limit is not None and end > 4 + limit:
+        raise FrameError(f"the head of the frame takes {end - 4} bytes, the limit is {limit}")
     return frame[4:end], end
 
 

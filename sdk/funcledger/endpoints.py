@@ -42,8 +42,9 @@ class Endpoints:
         return found
 
     def list(self, role: str | None) -> list[dict[str, Any]]:
-        """The endpoints this user may use; with role "owner" only his own."""
-        found: list[dict[str, Any]] = self._transport.get("/v1/endpoints", role=role)["endpoints"]
+        """The endpoints this user may use, by name; with role "owner" only his own."""
+        found = self._transport.pages("/v1/endpoints", "endpoints", role=role)
+        found.sort(key=lambda endpoint: (endpoint["name"] or "", endpoint["endpoint_id"]))
         return [{**endpoint, "uuid": endpoint["endpoint_id"]} for endpoint in found]
 
     def status(self, endpoint: Id) -> dict[str, Any]:

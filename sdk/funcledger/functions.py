@@ -10,6 +10,9 @@ from funcledger_schemas.frames import pack
 from funcledger_schemas.ids import new_id
 from funcledger_schemas.limits import PAYLOAD_LIMIT
 
+#: Functions of one answer; a server gives no more.
+_PAGE = 1000
+
 if TYPE_CHECKING:
     from funcledger.transport import Transport
 
@@ -72,11 +75,14 @@ class Functions:
         head, _ = read_head(self._transport.request("GET", f"{path}/body").content)
         return {**about, "source": head.get("source"), "python_version": head["python"]}
 
-    def search(self, text: str | None, role: str | None, offset: int, limit: int) -> list[dict[str, Any]]:
-        """Functions this user may see, those whose name or description hold ``text``."""
-        answer = self._transport.get("/v1/functions", search=text, role=role, offset=offset, limit=limit)
-        found: list[dict[str, Any]] = answer["functions"]
-        return found
+    def all(self, role: str | None) -> list[dict[str, Any]]:
+        """Functions this user may see; with role "owner" only his own."""
+        return self._transport.pages("/v1/functions", "functions", role=role, limit=_PAGE)
+
+    def search(self, text: str, offset: int, limit: int) -> list[dict[str, Any]]:
+        """Functions this user may see whose name or description hold ``text``; ``offset`` are left out."""
+        page, most = min(offset + limit, _PAGE), offset + limit
+        return self._transport.pages("/v1/functions", "functions", most, search=text, limit=page)[offset:]
 
     def delete(self, function_id: Id) -> None:
         """Delete a function; what was submitted before keeps running."""

@@ -5,6 +5,7 @@ Every request of the SDK carries ids that the SDK chose, so that sending it agai
 """
 
 import random
+import sys
 import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -114,6 +115,17 @@ class Transport:
     def get(self, path: str, **params: Any) -> Any:
         """The JSON a GET answers; parameters that are None are left out."""
         return self.request("GET", path, params={k: v for k, v in params.items() if v is not None}).json()
+
+    def pages(self, path: str, name: str, most: int = sys.maxsize, **params: Any) -> list[dict[str, Any]]:
+        """The first items of a listing, page by page; ``name`` is what an answer calls them."""
+        found: list[dict[str, Any]] = []
+        cursor: str | None = None
+        while len(found) < most:
+            answer = self.get(path, **params, cursor=cursor)
+            found += answer[name]
+            if (cursor := answer.get("cursor")) is None:
+                break
+        return found[:most]
 
     def task_fields(self) -> frozenset[str]:
         """The fields of a task that this server knows; asked once."""

@@ -134,6 +134,9 @@ class LogOf(_Way):
     async def ready(self) -> bool:
         return True
 
+    async def trouble(self) -> str | None:
+        return None
+
     async def close(self) -> None:
         """It belongs to the world."""
 

@@ -5,14 +5,29 @@ from pathlib import Path
 import pytest
 
 from funcledger.submission import MOST_TASKS
-from funcledger_command_api.models import SETTINGS_LIMIT, TASKS_LIMIT
+from funcledger_command_api.models import TASKS_LIMIT
 from funcledger_compose.settings import Settings
 from funcledger_endpoint.local.limits import PROCESSES
 from funcledger_endpoint.settings import AgentSettings
-from funcledger_query_api.parameters import WAIT_LIMIT
+from funcledger_event_log.endpoint_wire import APPEND_HEAD, EVENTS_LIMIT, FETCH_LIMIT
+from funcledger_event_log.sqlite.room import RESERVE
+from funcledger_query_api.parameters import OFFSET_LIMIT, PAGE_LIMIT, WAIT_LIMIT
 from funcledger_query_api.results import BATCHES_LIMIT, IDS_LIMIT
 from funcledger_query_api.subscription import MAX_BYTES, MAX_ITEMS, TOTAL_BYTES
-from funcledger_schemas.limits import BODY_LIMIT, PAYLOAD_LIMIT, TRACEBACK_LIMIT
+from funcledger_schemas.limits import (
+    BODY_LIMIT,
+    DESCRIPTION_LIMIT,
+    HISTORY_LISTED,
+    JSON_VALUES_LIMIT,
+    MESSAGE_LIMIT,
+    NAME_LIMIT,
+    PARTS_LIMIT,
+    PAYLOAD_LIMIT,
+    SETTINGS_LIMIT,
+    SHARES_LIMIT,
+    TRACEBACK_LIMIT,
+)
+from funcledger_schemas.texts import DEPTH_LIMIT
 from funcledger_web.limits import GRACE, MIN_RATE
 
 PAGE = (Path(__file__).parents[2] / "docs" / "limits.md").read_text()
@@ -25,6 +40,22 @@ SERVER, AGENT = Settings(data_dir=Path()), AgentSettings()
     [
         ("serialised", f"{PAYLOAD_LIMIT // MIB} MiB ({PAYLOAD_LIMIT:,} bytes)"),
         ("a traceback", f"{TRACEBACK_LIMIT // 1024} KiB"),
+        ("a message or a reason", f"{MESSAGE_LIMIT // 1024} KiB"),
+        ("any other text of an event", f"{NAME_LIMIT // 1024} KiB"),
+        ("labels, dependencies", f"{PARTS_LIMIT:,} items"),
+        ("a name of a function", f"{NAME_LIMIT // 1024} KiB ({NAME_LIMIT:,} bytes)"),
+        ("a description", f"{DESCRIPTION_LIMIT // 1024} KiB"),
+        ("metadata", f"{SETTINGS_LIMIT // 1024} KiB of JSON"),
+        ("arrays and objects in one another", f"{DEPTH_LIMIT} deep"),
+        ("values in a JSON body", f"{JSON_VALUES_LIMIT:,} "),
+        ("agent's events", f"{APPEND_HEAD // 1024} KiB, and {EVENTS_LIMIT:,} events"),
+        ("cancels in a request", f"{TASKS_LIMIT:,}, "),
+        ("is shared with", f"{SHARES_LIMIT:,} "),
+        ("whole records", f"{FETCH_LIMIT:,} "),
+        ("items of a page", f"{PAGE_LIMIT:,} (of a batch, {10 * PAGE_LIMIT:,})"),
+        ("items passed over", f"{OFFSET_LIMIT:,} "),
+        ("history lists", f"{HISTORY_LISTED} "),
+        ("room that the log's disk", f"{RESERVE // MIB} MiB"),
         ("a request's body", f"{BODY_LIMIT // MIB} MiB"),
         ("time for a body", f"{GRACE:g} s, and 1 s for each {MIN_RATE // 1024} KiB"),
         ("tasks in a request", f"{TASKS_LIMIT:,} | | 422; the SDK sends {MOST_TASKS:,} at a time"),

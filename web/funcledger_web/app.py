@@ -19,6 +19,7 @@ from funcledger_web import handlers, health
 from funcledger_web.auth import Allow, Authenticator, Gate, Principal, allow
 from funcledger_web.documentation import COMMON_PROBLEMS
 from funcledger_web.hosts import KnownHosts
+from funcledger_web.json_values import ValuesLimit
 from funcledger_web.limits import GRACE, BodyLimit
 from funcledger_web.metrics import Measure, RequestMetrics
 from funcledger_web.rates import RateLimit, Rates
@@ -55,6 +56,7 @@ def application(
         Middleware(Gate, authenticator=authenticator),
         Middleware(RateLimit, rates=rates or Rates()),
         Middleware(BodyLimit, limit=body_limit, grace=body_grace),
+        Middleware(ValuesLimit),
     ]
     app = FastAPI(
         title=title, version=metadata.version("funcledger"), lifespan=lifespan, middleware=middleware,

@@ -47,6 +47,9 @@ class Resource:
     public: bool
     users: set[str] = field(default_factory=set)
     groups: set[str] = field(default_factory=set)
+    #: Those it was shared with once and is no more: what they sent meanwhile may still be there.
+    former_users: set[str] = field(default_factory=set)
+    former_groups: set[str] = field(default_factory=set)
     deleted: bool = False
 
     def open_to(self, who: Principal) -> bool:
@@ -54,6 +57,30 @@ class Resource:
         if self.deleted or who.kind != "user":
             return False
         return self.public or who.id == self.owner or who.id in self.users or bool(self.groups & who.groups)
+
+    def was_open_to(self, who: Principal) -> bool:
+        """Whether this user may use it or could once, before it was deleted or no longer shared.
+
+        A group counts for its present members: nobody remembers who has left it.
+        """
+        if who.kind != "user":
+            return False
+        if self.public or who.id == self.owner or who.id in self.users | self.former_users:
+            return True
+        return bool((self.groups | self.former_groups) & who.groups)
+
+    def share(self, kind: str, grantee: str) -> None:
+        """Open it to a user or a group."""
+        (self.groups if kind == "group" else self.users).add(grantee)
+
+    def unshare(self, kind: str, grantee: str) -> None:
+        """No longer open it to a user or a group."""
+        now, former = (
+            (self.groups, self.former_groups) if kind == "group" else (self.users, self.former_users)
+        )
+        if grantee in now:
+            now.discard(grantee)
+            former.add(grantee)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -193,8 +220,7 @@ class Catalogue:
             return
         if resource is None:
             return
-        grantees = resource.groups if event.grantee_kind == "group" else resource.users
         if isinstance(event, events.FunctionShared | events.EndpointShared):
-            grantees.add(event.grantee)
+            resource.share(event.grantee_kind, event.grantee)
         else:
-            grantees.discard(event.grantee)
+            resource.unshare(event.grantee_kind, event.grantee)

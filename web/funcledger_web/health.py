@@ -1,13 +1,17 @@
-"""Liveness and readiness, open to all: they say which part is missing and nothing else."""
+"""Liveness and readiness, open to all: they say which part is missing and why, and nothing else."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-#: Names the parts that are not ready just now; empty when all are.
-Ready = Callable[[], Awaitable[Sequence[str]]]
+from funcledger_web.problems import Problem
+
+#: Names the parts that are not ready just now, each with sentences that say why and what to do where there is
+#: more to be said than that; empty when all are.
+Ready = Callable[[], Awaitable[Collection[str] | Mapping[str, str]]]
+_WHY = "It has stopped or cannot be reached; the server's log says more."
 
 
 async def _alive(_request: Request) -> Response:
@@ -15,13 +19,14 @@ async def _alive(_request: Request) -> Response:
 
 
 def routes(ready: Ready) -> list[Route]:
-    """``/healthz`` (the process answers) and ``/readyz`` (its parts do too, else 503)."""
+    """``/healthz`` (the process answers) and ``/readyz`` (its parts do too, else a problem document, 503)."""
 
     async def readiness(_request: Request) -> Response:
         missing = await ready()
         if not missing:
             return JSONResponse({"status": "ready"})
-        body = {"status": "not-ready", "missing": list(missing)}
-        return JSONResponse(body, 503, {"Retry-After": "1"})
+        reasons = missing if isinstance(missing, Mapping) else dict.fromkeys(missing, _WHY)
+        detail = " ".join(f"The {name}: {why or _WHY}" for name, why in reasons.items())
+        return Problem("not-ready", detail, missing=list(reasons)).response()
 
     return [Route("/healthz", _alive), Route("/readyz", readiness)]

@@ -34,6 +34,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "backlog-full": (429, "The endpoint has as much to do as it may"),
     "internal": (500, "Something went wrong in the server"),
     "log-damaged": (500, "Part of the log is damaged"),
+    "not-ready": (503, "The server is not ready"),
     "behind": (503, "The server has not caught up yet"),
     "read-models-unavailable": (503, "The read models cannot be read"),
     "log-unavailable": (503, "The log cannot be reached"),

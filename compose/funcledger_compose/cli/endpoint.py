@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from funcledger_compose.cli.output import console, plain_errors, show_json, show_table
+from funcledger_compose.cli.output import plain_errors, say, show_fields, show_json, show_table
 from funcledger_compose.endpoint_dir import Direct, EndpointDir, EndpointDirError
 from funcledger_compose.main import fail, require
 from funcledger_compose.settings import load
@@ -123,7 +123,7 @@ def start(
         time.sleep(0.05)
     if where.pid() != process.pid or _ends(process, where, said):
         fail(f"endpoint {name} did not start. Its log says why: {where.log_file}")
-    console.print(f"Started {name} (process {process.pid}). Log: {where.log_file}", highlight=False)
+    say(f"Started {name} (process {process.pid}). Log: {where.log_file}")
 
 
 def _ends(process: "subprocess.Popen[bytes]", where: EndpointDir, said: int) -> bool:
@@ -166,13 +166,13 @@ def stop(name: Name) -> None:
         where = EndpointDir(root(), name)
         patience = where.settings().drain + 15
         if where.pid() is None:
-            console.print(f"{name} is not running here.")
+            say(f"{name} is not running here.")
             return
         if not where.stop(patience):
             fail(
                 f"{name} (process {where.pid()}) did not stop within {patience:.0f} s. Log: {where.log_file}"
             )
-    console.print(f"Stopped {name}.")
+    say(f"Stopped {name}.")
 
 
 @app.command()
@@ -213,10 +213,7 @@ def status(name: Name, json: Json = False) -> None:
     if json:
         show_json(found)
         return
-    for field, value in found.items():
-        if value is not None:
-            console.print(f"[bold]{field}[/bold]: ", end="")
-            console.print(str(value), markup=False, highlight=False)
+    show_fields({field: value for field, value in found.items() if value is not None})
 
 
 @app.command()
@@ -236,4 +233,4 @@ def delete(
         Client().delete_endpoint(name)
         if where.path.exists():
             where.remove()
-    console.print(f"Deleted {name}.")
+    say(f"Deleted {name}.")

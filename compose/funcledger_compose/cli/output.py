@@ -2,15 +2,17 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from funcledger_compose.main import fail
+from funcledger_schemas.texts import visible
 
 #: Into a pipe, lines are not cut to the width of a terminal that is not there.
 console = Console(width=None if sys.stdout.isatty() else 200)
@@ -31,8 +33,25 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty: 
         # Ids stand first, and must come whole out of a terminal.
         table.add_column(column, overflow="fold", no_wrap=index == 0)
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+        table.add_row(*("" if cell is None else as_text(cell) for cell in row))
     console.print(table)
+
+
+def show_fields(fields: Mapping[str, object]) -> None:
+    """Print what there is of one thing, a line for each field; further lines of a value are set in."""
+    for name, value in fields.items():
+        lines = as_text(str(value).replace("\n", "\n    "))
+        console.print(Text.assemble((f"{name}: ", "bold"), lines))
+
+
+def say(sentence: str) -> None:
+    """Print a sentence that may name what others have named."""
+    console.print(as_text(sentence))
+
+
+def as_text(value: object) -> Text:
+    """A value as it is shown: what it says is no markup and steers no terminal, whoever wrote it."""
+    return Text(visible(str(value)))
 
 
 def moment(milliseconds: int | None) -> str:
@@ -53,4 +72,4 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except (ComputeError, DataDirError, EndpointDirError, SettingsError) as error:
-        fail(str(error))
+        fail(visible(str(error)))

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from funcledger_compose.cli.output import console, moment, plain_errors, show_json, show_table
+from funcledger_compose.cli.output import moment, plain_errors, say, show_fields, show_json, show_table
 
 app = typer.Typer(help="List, show, cancel tasks, and read their history.", no_args_is_help=True)
 
@@ -47,12 +47,8 @@ def show(task_id: TaskId, json: Json = False) -> None:
     if json:
         show_json(found)
         return
-    for name, value in found.items():
-        if value not in (None, "", False):
-            console.print(f"[bold]{name}[/bold]: ", end="")
-            console.print(
-                str(moment(value) if name.endswith("_at") else value), markup=False, highlight=False
-            )
+    said = {name: value for name, value in found.items() if value not in (None, "", False)}
+    show_fields({name: moment(value) if name.endswith("_at") else value for name, value in said.items()})
 
 
 @app.command()
@@ -62,7 +58,7 @@ def cancel(task_id: TaskId) -> None:
 
     with plain_errors():
         Client().cancel(task_id)
-    console.print(f"Asked to cancel {task_id}; it ends cancelled unless it ended otherwise first.")
+    say(f"Asked to cancel {task_id}; it ends cancelled unless it ended otherwise first.")
 
 
 @app.command()

@@ -188,6 +188,10 @@ class KafkaLog:
         self._check_open()
         return await self._time.now()
 
+    async def trouble(self) -> str | None:
+        """As the port says."""
+        return None if await self.ready() else "Its brokers cannot be reached, or take nothing just now."
+
     async def ready(self) -> bool:
         """As the port says: the producer is whole and the cluster answers within a second.
 

@@ -1,5 +1,6 @@
 """The SQLite file: its format, how connections to it are opened, and what is in it when the log opens."""
 
+import logging
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -9,6 +10,8 @@ from funcledger_event_log.records import TopicPartition
 from funcledger_event_log.sqlite.chunks import Row
 from funcledger_event_log.sqlite.errors import READ_ERRORS, damaged, of_read
 from funcledger_event_log.sqlite.partitions import Partition
+
+_log = logging.getLogger(__name__)
 
 APPLICATION_ID = 0x66_6C_6F_67  # "flog"
 #: What is written: since 2, addresses of large values carry a checksum; since 3, headers that follow from a
@@ -58,6 +61,8 @@ class Database:
             LogUnavailable: the system does not let us read it.
         """
         self.path = directory / DATABASE
+        #: A chunk that is not what was written: all others can be read.
+        self.damage: LogCorrupt | None = None
         self.segment_path = directory / VALUES
         if ours:
             self.path.touch(mode=0o600)
@@ -98,6 +103,7 @@ class Database:
             (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             if found != "ok":
                 raise damaged(self.path, found)
+            self.damage = _first_damage(connection)
         if version < FORMAT:
             # From here on an older version could not read all that is written.
             connection.execute(f"PRAGMA user_version = {FORMAT}")
@@ -108,6 +114,17 @@ class Database:
             raise damaged(self.path, f"it is empty, but {self.segment_path.name} is there")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.executescript(_TABLES.format(application_id=APPLICATION_ID, format=FORMAT))
+
+
+def _first_damage(connection: sqlite3.Connection) -> LogCorrupt | None:
+    """What the checksums of chunks say; SQLite's own check looks at its pages, and not at what is in them."""
+    try:
+        for found in connection.execute("SELECT id, records, timestamp, checksum, body FROM chunks"):
+            Row(*found).verify()
+    except LogCorrupt as error:
+        _log.error("%s", error)
+        return error
+    return None
 
 
 def check_format(connection: sqlite3.Connection, path: Path) -> int:

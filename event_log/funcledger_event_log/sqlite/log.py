@@ -1,24 +1,39 @@
 """The embedded log as its users see it: what is asked on the event loop, and what is told back to it."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from funcledger_event_log.checks import check_metadata, check_sizes
-from funcledger_event_log.port import Committed, LogError, LogUnavailable
+from funcledger_event_log.port import Committed, LogError, LogFull, LogUnavailable, OutcomeUnknown
 from funcledger_event_log.recent import RecentRecords, take
 from funcledger_event_log.records import NewRecord, Position, Record, TopicPartition
 from funcledger_event_log.sqlite.files import FilesRead
 from funcledger_event_log.sqlite.partitions import Partition
-from funcledger_event_log.sqlite.requests import Append, CommitPosition, CreateTopic, Group, Request, T
+from funcledger_event_log.sqlite.requests import (
+    Append,
+    CommitPosition,
+    CreateTopic,
+    Group,
+    Request,
+    T,
+    Trial,
+)
+from funcledger_event_log.sqlite.room import RESERVE, room
 from funcledger_event_log.sqlite.storage import Storage
 from funcledger_event_log.sqlite.writer import Written
+from funcledger_schemas import clock
 
 #: Newest records kept in memory, in bytes.
 TAIL_BYTES = 64 * 1024 * 1024
 #: Appends are refused while more than this waits to be written, in bytes.
 WAITING_BYTES = 64 * 1024 * 1024
+#: Seconds after a failure until it is tried whether anything can be written, unless somebody does.
+_TRIAL = 5.0
+_FULL = "Its disk is full: its operator must make room. Then it goes on by itself."
+_FAILED = ("It could not be written to just now.", "It failed while it was written: restart the server.")
 
 
 class SqliteLog(FilesRead):
@@ -32,6 +47,8 @@ class SqliteLog(FilesRead):
         self._loop = loop
         self._recent = RecentRecords(tail_bytes)
         self._waiting = 0
+        #: When writing failed last, or was tried again.
+        self._tried = 0.0
         self._gathered: list[Request[Any]] = []
         storage.begin(self._written)
 
@@ -93,6 +110,8 @@ class SqliteLog(FilesRead):
         for partition, records in written.items():
             self._recent.add(partition, records)
         self.bells.ring([partition.where for partition in written])
+        if error is not None:
+            self._tried = clock.seconds()
         for request in group:
             self._waiting -= request.size
             request.resolve(error)
@@ -129,9 +148,28 @@ class SqliteLog(FilesRead):
         """Every consumer's positions, for whoever moves the log elsewhere."""
         return await self._readers.consumers()
 
-    async def ready(self) -> bool:
-        """As the port says: open, and what was written last could be written."""
-        return not self.bells.closed and self._storage.writable
+    async def trouble(self) -> str | None:
+        """As the port says: it is whole as far as it was read, can grow, and the last write was no error."""
+        if self.bells.closed:
+            return await super().trouble()
+        if self._storage.damage is not None:
+            return "Part of it is damaged: its operator must stop the server and put back a backup."
+        if await asyncio.to_thread(room, self.path) < RESERVE:
+            return _FULL
+        await self._try_again()
+        failure = self._storage.failure
+        if failure is None:
+            return None
+        return _FULL if isinstance(failure, LogFull) else _FAILED[isinstance(failure, OutcomeUnknown)]
+
+    async def _try_again(self) -> None:
+        """Where nobody has written since it failed a while ago, see whether that was all."""
+        failed = self._storage.failure
+        if failed is None or self._storage.broken or clock.seconds() - self._tried < _TRIAL:
+            return
+        self._tried = clock.seconds()
+        with contextlib.suppress(LogError):
+            await self._submit(Trial())
 
     async def close(self) -> None:
         """As the port says."""

@@ -1,13 +1,14 @@
 """Reading from storage, in threads of its own, for those who are not at the end of the log."""
 
 import asyncio
+import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
 
-from funcledger_event_log.port import Committed
+from funcledger_event_log.port import Committed, LogCorrupt
 from funcledger_event_log.records import Position, Record, TopicPartition
 from funcledger_event_log.sqlite.chunks import Address, Entry, Row, unpack
 from funcledger_event_log.sqlite.database import Database, chunk_id
@@ -18,6 +19,7 @@ from funcledger_schemas.codec import DecodeError, decode_head
 from funcledger_schemas.envelope import Head, dataschema_of
 from funcledger_schemas.events import Event
 
+_log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 #: How many read at once; each holds at most one batch in memory.
@@ -45,8 +47,17 @@ class _Chunk(NamedTuple):
 class Readers:
     """A few threads, each with a connection."""
 
-    def __init__(self, database: Database, segment: Segment, *, leave: int | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        segment: Segment,
+        *,
+        leave: int | None = None,
+        damage: LogCorrupt | None = None,
+    ) -> None:
         """``leave``: followers want no payload that is over so many bytes, so it stays on the disk."""
+        #: What was found damaged first.
+        self.damage = damage
         self._database = database
         self._segment = segment
         self._leave = leave
@@ -79,7 +90,16 @@ class Readers:
 
     async def _run(self, work: Callable[[], T]) -> T:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._translated, work)
+        except LogCorrupt as error:
+            if self.damage is None:
+                _log.error("%s", error)
+                self.damage = error
+            raise
+
+    def _translated(self, work: Callable[[], T]) -> T:
+        try:
+            return work()
         except READ_ERRORS as error:
             raise of_read(error, self._database.path) from error
 

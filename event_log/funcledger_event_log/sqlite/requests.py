@@ -75,5 +75,14 @@ class CommitPosition(Request[None]):
         self._result = None
 
 
+class Trial(Request[None]):
+    """Write what changes nothing, to see whether anything can be written."""
+
+    def write(self, transaction: Transaction) -> None:
+        """As the base says."""
+        transaction.touch()
+        self._result = None
+
+
 #: Requests that are written together.
 Group = list[Request[Any]]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from funcledger_event_log.port import LogCorrupt, LogError
 from funcledger_event_log.sqlite.checkpoints import Checkpoints
 from funcledger_event_log.sqlite.database import Database
 from funcledger_event_log.sqlite.lock import DirectoryLock
@@ -34,7 +35,7 @@ class Storage:
             raise
         _sync(directory)
         self.partitions = self._database.partitions
-        self.readers = Readers(self._database, self._segment)
+        self.readers = Readers(self._database, self._segment, damage=self._database.damage)
         self._connection = self._database.writer()
         self._checkpoints = Checkpoints(self._database, self._connection)
 
@@ -48,9 +49,14 @@ class Storage:
         return self._writer.commits + self._segment.syncs + self._checkpoints.syncs
 
     @property
-    def writable(self) -> bool:
-        """Whether the last group could be written."""
-        return self._writer.failure is None
+    def failure(self) -> LogError | None:
+        """Why the last group could not be written; None when it was."""
+        return self._writer.failure
+
+    @property
+    def damage(self) -> LogCorrupt | None:
+        """What was found damaged, when it was opened or since; None while all that was read is whole."""
+        return self.readers.damage
 
     @property
     def broken(self) -> bool:

@@ -98,6 +98,11 @@ class Transaction:
             (consumer, self._partitions[where].id, offset, metadata),
         )
 
+    def touch(self) -> None:
+        """Write a page as it is."""
+        self._begin()
+        self._connection.execute("UPDATE segment SET end = end")
+
     def commit(self) -> None:
         """Store everything; durable when it returns.
 

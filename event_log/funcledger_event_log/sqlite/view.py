@@ -84,10 +84,6 @@ class SqliteView(FilesRead):
             f"only the server keeps positions: not {offset}, {metadata!r} of {consumer!r} in {where}"
         )
 
-    async def ready(self) -> bool:
-        """As the port says, as far as can be told from here."""
-        return not self.bells.closed
-
     async def close(self) -> None:
         """As the port says."""
         if not self.bells.closed:

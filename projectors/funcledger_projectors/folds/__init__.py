@@ -6,6 +6,7 @@ from funcledger_projectors.folds import (
     batch_results,
     endpoint_health,
     function_catalogue,
+    grants,
     task_history,
     task_results,
     task_status,
@@ -19,4 +20,5 @@ FOLDS: tuple[Fold, ...] = (
     endpoint_health.FOLD,
     function_catalogue.FOLD,
     access.FOLD,
+    grants.FOLD,
 )

@@ -16,6 +16,9 @@ from funcledger_schemas.events import (
     FunctionUnshared,
 )
 
+#: Changes remembered by id: more than a retried append can bring again.
+REMEMBERED = 100
+
 Registered = FunctionRegistered | EndpointRegistered
 Deleted = FunctionDeleted | EndpointDeleted
 Change = FunctionShared | FunctionUnshared | EndpointShared | EndpointUnshared
@@ -33,6 +36,7 @@ def registered(document: Access | None, entry: Entry[Registered]) -> Access | No
         resource_id=resource_id,
         owner=event.owner,
         public=event.public,
+        listed=event.public,
         groups=[group] if group else [],
     )
 
@@ -42,6 +46,7 @@ def deleted(document: Access | None, entry: Entry[Deleted]) -> Access | None:
     if document is None or document.deleted:
         return None
     document.deleted = True
+    document.listed = False
     return document
 
 
@@ -65,7 +70,7 @@ def _change(
         document.groups = change(document.groups, event.grantee)
     else:
         document.users = change(document.users, event.grantee)
-    document.changes = [*document.changes, event.event_id]
+    document.changes = [*document.changes, event.event_id][-REMEMBERED:]
     return document
 
 

@@ -16,7 +16,7 @@ from funcledger_read_models.mongo.servers import Server
 from funcledger_read_models.port import StoreError
 
 #: Raised whenever documents or collections change shape.
-FORMAT = 2
+FORMAT = 3
 STATE = "read_models"
 #: The state document, in a format that is ours.
 STATE_FILTER = {"_id": STATE, "format": FORMAT}

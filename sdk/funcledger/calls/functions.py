@@ -55,11 +55,11 @@ class FunctionCalls(Connection):
 
     def get_functions(self, role: str | None = None) -> list[dict[str, Any]]:
         """The functions you may run; with role "owner" only your own."""
-        return self.functions.search(None, role, 0, 1000)
+        return self.functions.all(role)
 
     def search_function(self, text: str, offset: int = 0, limit: int = 10) -> list[dict[str, Any]]:
         """Functions you may run whose name or description hold ``text``."""
-        return self.functions.search(text, "any", offset, limit)
+        return self.functions.search(text, offset, limit)
 
     def delete_function(self, function_id: Id) -> None:
         """Delete a function; tasks submitted before still run."""

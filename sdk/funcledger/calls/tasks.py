@@ -121,7 +121,10 @@ class TaskCalls(Connection):
         return [info(task) for task in self.results.search(limit, **filters)]
 
     def get_task_history(self, task_id: Id) -> list[dict[str, Any]]:
-        """Every event about a task, from the log: topic, partition, offset, timestamp (ms), type, event."""
+        """The events about a task, from the log: topic, partition, offset, timestamp (ms), type, event.
+
+        Of each kind the first 200 are listed; the log has all of them.
+        """
         answer = self.transport.get(f"/v1/tasks/{as_id(task_id, 'task_id')}/history")
         events: list[dict[str, Any]] = answer["events"]
         return events

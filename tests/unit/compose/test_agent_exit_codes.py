@@ -12,12 +12,12 @@ from funcledger_compose.endpoint_dir import EndpointDir
 from funcledger_endpoint.local.engine import LocalEngine
 from funcledger_event_log.direct import DirectEndpointLog
 from funcledger_event_log.endpoint_port import CredentialRefused, Fenced
-from funcledger_event_log.port import LogCorrupt, LogError, PositionGone
+from funcledger_event_log.port import LogError, PositionGone
 from funcledger_event_log.records import Record
 
 
 class Ending(DirectEndpointLog):
-    """A log whose feed of tasks ends in an error that no waiting cures."""
+    """A log whose feed of tasks ends in an error that no waiting cures; damage is waited for."""
 
     error: LogError | None = None
 
@@ -33,7 +33,7 @@ class Ending(DirectEndpointLog):
     ("error", "code", "sentence"),
     [
         (PositionGone("tasks are kept from offset 9 on, not from 4"), 76, "keep the log for longer"),
-        (LogCorrupt("a record is damaged"), 76, "the log cannot serve this endpoint: a record is damaged"),
+        (LogError("it makes no sense"), 76, "the log cannot serve this endpoint: it makes no sense"),
         (Fenced("a newer agent"), 75, "a newer agent has taken this endpoint over"),
         (CredentialRefused("deleted"), 77, "refuses this endpoint's credential: deleted"),
     ],
