@@ -15,3 +15,7 @@ OPEN_WAITS = 200
 #: Unfinished tasks, and bytes of them, from which on an endpoint is given no more. An agent holds some 500
 #: bytes for each task that waits, and the log all of them: so half a GB there, and 20 GiB of disk here.
 BACKLOG_TASKS, BACKLOG_BYTES = 1_000_000, 20 * 1024**3
+#: Bytes of request bodies that a server holds for one principal, and for all, until they are answered.
+BODIES_PER_PRINCIPAL, BODIES = 64 * 1024**2, 512 * 1024**2
+#: Connections that a server has open, in all and from one address.
+CONNECTIONS, CONNECTIONS_PER_ADDRESS = 4096, 1024
