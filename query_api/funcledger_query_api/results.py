@@ -80,7 +80,7 @@ def router(queries: Queries) -> APIRouter:
         request: Request,
         who: Reader,
         batch_id: Annotated[list[Id], Query(min_length=1, max_length=BATCHES_LIMIT)],
-        after: Annotated[str | None, Query(max_length=60_000)] = None,
+        after: Annotated[str | None, Query(max_length=20_000)] = None,
     ) -> StreamingResponse:
         """Goes on after what `Last-Event-ID` (or `after`) says was sent: a frame's `resume`."""
         sent = _seen(after if after is not None else request.headers.get("last-event-id", ""))
