@@ -30,6 +30,9 @@ class _NoTrailers(list[tuple[bytes, bytes]]):
         pass
 
 
+_NO_TRAILERS = _NoTrailers()
+
+
 class _Refused(Exception):
     """Stops the parser: what it reads is refused."""
 
@@ -57,6 +60,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*args, **options)
         self._registry = connections
         self._limits = connections.limits
+        #: A head that comes whole in a piece of so many bytes is within every limit on bytes.
+        self._small = min(self._limits.target, self._limits.head)
         self._address: Address | None = None
         self._waits: Waits | None = None
         #: Whether a head has begun and is not complete; a request has begun and is not complete.
@@ -74,7 +79,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take it in if there is room."""
         super().connection_made(cast("asyncio.Transport", transport))
-        self._to_the_end = _Transport(self.transport, self._end)
+        self._to_the_end = cast("asyncio.Transport", _Transport(self.transport, self._end))
         self._address, room = self._registry.enter(self.client[0] if self.client else "")
         self._wait_for(Waits.HEAD)
         if not room:
@@ -163,30 +168,36 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is there: it is bounded, and then answered or queued by uvicorn."""
-        size = self._checked_size()
+        if self._holds or self._piece > self._small or len(self.headers) > self._limits.fields:
+            self._check_head()
+        if self.parser.should_upgrade() and any(name in _OF_BODIES for name, _ in self.headers):
+            self._stop(_upgrade_with_body())  # the parser would take the body for the next request
         self._in_head = False
         self._fruitless = 0
         if self._holds:
             self._holds = False
             self._registry.hold(self, 0)
         super().on_headers_complete()
-        self.headers = _NoTrailers()
-        self.cycle.transport = cast("asyncio.Transport", self._to_the_end)
-        self._queued_bytes = self._queued_bytes + size if self.pipeline else 0
+        if self.pipeline:
+            self._queued_bytes += self._head_size()
+        elif self._queued_bytes:
+            self._queued_bytes = 0
+        self.headers = _NO_TRAILERS
+        if self.scope["method"] != "GET":
+            self.cycle.transport = self._to_the_end
         if self._waits is not None:
             self._wait_for(None)
 
-    def _checked_size(self) -> int:
+    def _head_size(self) -> int:
+        return len(self.url) + sum([len(name) + len(value) for name, value in self.headers])
+
+    def _check_head(self) -> None:
         if len(self.url) > self._limits.target:
             self._stop(_target_too_long(self._limits.target))
-        size = len(self.url) + sum([len(name) + len(value) for name, value in self.headers])
-        if size > self._limits.head:
+        if self._head_size() > self._limits.head:
             self._stop(_head_too_large(self._limits.head))
         if len(self.headers) > self._limits.fields:
             self._stop(_too_many_fields(self._limits.fields))
-        if self.parser.should_upgrade() and any(name in _OF_BODIES for name, _ in self.headers):
-            self._stop(_upgrade_with_body())  # the parser would take the body for the next request
-        return size
 
     def on_body(self, body: bytes) -> None:
         """Part of a body."""
@@ -221,7 +232,7 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._in_request:
             self._wait_for(Waits.REST)
         else:
-            known = principal_of(cast("dict[str, Any]", self.cycle.scope)) is not None
+            known = principal_of(self.cycle.scope) is not None  # type: ignore[arg-type]
             self._wait_for(Waits.KNOWN if known else Waits.STRANGER)
 
     def _stop(self, problem: Problem) -> None:
