@@ -4,6 +4,7 @@ What uvicorn's own settings leave open, and why it is closed here: docs/decision
 """
 
 import asyncio
+import math
 import resource
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -184,10 +185,14 @@ def _older(waiting: dict[Connection, float], before: float) -> list[Connection]:
 def with_room(limits: ConnectionLimits) -> ConnectionLimits:
     """The same limits, with no more connections than the process may have files, which is raised first."""
     wanted = limits.connections + _OTHER_FILES
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
+    soft, hard = (_number(files) for files in resource.getrlimit(resource.RLIMIT_NOFILE))
+    if soft < (files := int(min(wanted, hard))):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        soft = files
+    if soft >= wanted:
         return limits
-    return replace(limits, connections=max(soft - _OTHER_FILES, 1))
+    return replace(limits, connections=max(int(soft) - _OTHER_FILES, 1))
+
+
+def _number(files: int) -> float:
+    return math.inf if files == resource.RLIM_INFINITY else files

@@ -21,6 +21,7 @@ def protocol_of(connections: Connections) -> type[asyncio.Protocol]:
 
 #: Header fields of a request that has a body.
 _OF_BODIES = (b"content-length", b"transfer-encoding")
+_EMPTY = (b"content-length", b"0")
 
 
 class _NoTrailers(list[tuple[bytes, bytes]]):
@@ -141,12 +142,13 @@ class BoundedProtocol(HttpToolsProtocol):
     def _check_begun(self, in_head: bool) -> None:
         """Whether a head that is not complete may go on; one that begins amid a piece begins at nothing."""
         self._head_bytes += self._piece if in_head else 0
-        self._holds = True
-        self._registry.hold(self, self._head_bytes + self._piece)
-        if self._answered_last:
-            return
-        if self._waits is None and not self._answering():
-            self._wait_for(Waits.HEAD)
+        if not self._answering():
+            if self._waits is None:
+                self._wait_for(Waits.HEAD)
+            self._holds = True
+            self._registry.hold(self, self._head_bytes + self._piece)
+            if self._answered_last:
+                return
         if len(self.url) > self._limits.target:
             self._refuse(_target_too_long(self._limits.target))
         elif self._head_bytes > self._limits.head:
@@ -168,9 +170,16 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is there: it is bounded, and then answered or queued by uvicorn."""
-        if self._holds or self._piece > self._small or len(self.headers) > self._limits.fields:
+        if (
+            self._head_bytes
+            or self._holds
+            or self._piece > self._small
+            or len(self.headers) > self._limits.fields
+        ):
             self._check_head()
-        if self.parser.should_upgrade() and any(name in _OF_BODIES for name, _ in self.headers):
+        if self.parser.should_upgrade() and any(
+            field[0] in _OF_BODIES for field in self.headers if field != _EMPTY
+        ):
             self._stop(_upgrade_with_body())  # the parser would take the body for the next request
         self._in_head = False
         self._fruitless = 0

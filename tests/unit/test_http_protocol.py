@@ -228,7 +228,7 @@ async def test_what_is_asked_along_with_another_protocol_is_answered_in_this_one
     """Also what came in the same piece."""
     async with lab() as server, server.client() as raw:
         asked = b"connection: upgrade, HTTP2-Settings\r\nupgrade: h2c\r\n"
-        raw.send(GET[:-2] + asked + b"\r\n" + GET)
+        raw.send(GET[:-2] + asked + b"content-length: 0\r\n\r\n" + GET)
         assert [(await raw.answer()).status for _ in range(2)] == [200, 200]
         raw.send(post(5, asked.strip()) + b"hello")  # the parser would take the body for a request
         answer = await raw.answer()
@@ -272,6 +272,22 @@ async def test_no_stream_gives_way_to_a_new_connection() -> None:
         async with server.client() as raw:
             raw.send(GET)
             assert (await raw.answer()).status == 200
+
+
+async def test_a_stream_does_not_give_way_to_other_heads_that_have_begun() -> None:
+    """Also where its connection has sent half of another head after it."""
+    async with lab(heads=2000) as server, AsyncExitStack() as stack:
+        stream, *halves = [await stack.enter_async_context(server.client()) for _ in range(4)]
+        stream.send(b"GET /stream HTTP/1.1\r\nhost: server\r\n" + TOKEN + b"\r\n" + START)
+        assert (await stream.answer()).status == 200
+        for half in halves:
+            half.send(START + b"x: " + b"x" * 900)
+            await asyncio.sleep(0.05)
+        assert (await halves[0].answer()).problem == "too-many-connections"
+        server.done.set()
+        assert await stream.until(b"\r\n0\r\n\r\n") == b"5\r\nbegun\r\n0\r\n\r\n"
+        stream.send(b"\r\n")
+        assert (await stream.answer()).status == 200
 
 
 async def test_heads_that_have_begun_are_bounded_together() -> None:
