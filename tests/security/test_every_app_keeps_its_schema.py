@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from tests.support.three_apps import APPS, one_app
 
-#: All three take half a minute on two free cores; what is slow is making the requests up.
-pytestmark = [pytest.mark.attack(15), pytest.mark.timeout(300)]
+#: All three take a quarter of a minute; on a machine that is busy they may take long.
+pytestmark = [pytest.mark.attack(15), pytest.mark.timeout(120)]
 
 #: What must hold of each answer. Left out is that whatever fits the description is taken: it cannot say that
 #: columns must be of one length, or which text is a cursor of ours.
@@ -31,7 +31,7 @@ CHECKS = (
 )
 ROOT = Path(__file__).parents[2]
 #: Requests per operation beyond those that follow from its description.
-EXAMPLES = 5
+EXAMPLES = 20
 #: An address too long for HTTP is refused before anything else is looked at.
 CONFIG = """
 [checks.negative_data_rejection]
@@ -56,7 +56,7 @@ def test_what_is_answered_is_what_is_described(app: str, tmp_path: Path) -> None
             env=os.environ | hooks,
             capture_output=True,
             text=True,
-            timeout=280,
+            timeout=100,
             check=False,
         )
     assert found.returncode == 0, found.stdout + found.stderr
