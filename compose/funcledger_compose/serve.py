@@ -97,7 +97,7 @@ async def _start(settings: Settings, role: str, stack: AsyncExitStack) -> Servic
 async def _answer(
     services: Services, role: str, sock: socket.socket, settings: Settings, signals: Signals
 ) -> None:
-    server = Server(services, settings.drain)
+    server = Server(services, settings)
     open_up(sock)
     serving = asyncio.create_task(server.serve(sockets=[sock]))
     await server.until_started(serving)

@@ -12,9 +12,12 @@ from typing import Any
 import uvicorn
 
 from funcledger_compose.allocator import keep_memory
+from funcledger_compose.connections import ConnectionLimits, Connections, with_room
 from funcledger_compose.data_dir import DataDirError
+from funcledger_compose.http_protocol import protocol_of
 from funcledger_compose.logs import configure_logging
 from funcledger_compose.services import Services
+from funcledger_compose.settings import Settings
 
 
 def configure(log_level: str, log_format: str = "text") -> None:
@@ -120,9 +123,11 @@ async def first(*futures: "asyncio.Future[Any]") -> None:
 class Server(uvicorn.Server):
     """Uvicorn without its own signal handling: streams are ended first, so that nothing hangs."""
 
-    def __init__(self, services: Services, drain: float) -> None:
-        """``drain``: seconds that requests under way may take when it stops."""
+    def __init__(self, services: Services, settings: Settings) -> None:
         self._services = services
+        limits = ConnectionLimits(
+            connections=settings.connections, per_address=settings.connections_per_address
+        )
         super().__init__(
             uvicorn.Config(
                 services.app,
@@ -130,10 +135,10 @@ class Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 lifespan="off",
-                http="httptools",
+                http=protocol_of(Connections(with_room(limits))),
                 ws="none",
-                timeout_graceful_shutdown=int(drain),
-                timeout_keep_alive=75,
+                timeout_graceful_shutdown=int(settings.drain),
+                timeout_keep_alive=limits.idle_time,
             )
         )
 

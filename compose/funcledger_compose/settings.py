@@ -12,12 +12,28 @@ import platformdirs
 from funcledger_schemas.limits import (
     BACKLOG_BYTES,
     BACKLOG_TASKS,
+    BODIES,
+    BODIES_PER_PRINCIPAL,
+    BODY_LIMIT,
+    CONNECTIONS,
+    CONNECTIONS_PER_ADDRESS,
     OPEN_WAITS,
     REQUEST_BURST,
     REQUEST_RATE,
 )
 
 PREFIX = "FUNCLEDGER_"
+#: The least that a limit may be.
+_LEAST = {
+    "request_burst": 1,
+    "open_waits": 1,
+    "backlog_tasks": 1,
+    "backlog_bytes": 1,
+    "connections": 1,
+    "connections_per_address": 1,
+    "bodies": BODY_LIMIT,
+    "bodies_per_user": BODY_LIMIT,
+}
 
 
 class SettingsError(Exception):
@@ -102,6 +118,12 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     request_burst: int = REQUEST_BURST
     #: Streams and waits that each user may have open.
     open_waits: int = OPEN_WAITS
+    #: Connections that the server has open, in all and from one address (a proxy's: all of its clients').
+    connections: int = CONNECTIONS
+    connections_per_address: int = CONNECTIONS_PER_ADDRESS
+    #: Bytes of requests' bodies that are held in memory for one user or endpoint, and for all.
+    bodies_per_user: int = BODIES_PER_PRINCIPAL
+    bodies: int = BODIES
     #: Unfinished tasks of an endpoint, and bytes of them, from which on it is given no more.
     backlog_tasks: int = BACKLOG_TASKS
     backlog_bytes: int = BACKLOG_BYTES
@@ -175,9 +197,9 @@ def _checked(settings: Settings) -> Settings:
         raise SettingsError(f"workers must not be negative, not {settings.workers}")
     if settings.kafka_replication is not None and settings.kafka_replication < 1:
         raise SettingsError(f"kafka_replication must be at least 1, not {settings.kafka_replication}")
-    for name in ("request_burst", "open_waits", "backlog_tasks", "backlog_bytes"):
-        if getattr(settings, name) < 1:
-            raise SettingsError(f"{name} must be at least 1, not {getattr(settings, name)}")
+    for name, least in _LEAST.items():
+        if getattr(settings, name) < least:
+            raise SettingsError(f"{name} must be at least {least}, not {getattr(settings, name)}")
     if settings.request_rate < 0:
         raise SettingsError(f"request_rate must not be negative, not {settings.request_rate}")
     if settings.log_level not in ("debug", "info", "warning", "error"):

@@ -65,7 +65,7 @@ async def _run(
     endpoint: bool,
 ) -> None:
     url = address(sock)
-    server = Server(services, settings.drain)
+    server = Server(services, settings)
     serving = asyncio.create_task(server.serve(sockets=[sock]))
     signals = Signals()
     await server.until_started(serving)

@@ -28,6 +28,8 @@ _BY_SLUG: dict[str, type[Exception]] = {
     "outcome-unknown": OutcomeUnknown,
     "too-many-requests": LogUnavailable,
     "slow-request": LogUnavailable,
+    "busy": LogUnavailable,
+    "too-many-connections": LogUnavailable,
     "payload-too-large": RecordTooLarge,
     "body-too-large": RecordTooLarge,
     "function-not-found": LookupError,

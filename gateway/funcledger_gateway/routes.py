@@ -18,6 +18,7 @@ from funcledger_gateway.intake import records_of
 from funcledger_schemas import manifest
 from funcledger_schemas.frames import MEDIA_TYPE
 from funcledger_web.auth import GATEWAY, Principal, allow
+from funcledger_web.documentation import Responses, problems
 from funcledger_web.json_values import SentModel
 from funcledger_web.problems import Problem
 
@@ -26,6 +27,14 @@ _UNBUFFERED = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 Who = Annotated[Principal, allow(GATEWAY)]
 Offset = Annotated[int, Field(ge=0, lt=1 << 63)]
+#: In JSON, where a number is a number: false is not 0.
+JsonOffset = Annotated[int, Field(ge=0, lt=1 << 63, strict=True)]
+_FRAME = {"type": "string", "format": "binary", "description": "A frame of encoded events."}
+_PROBLEMS: Responses = problems(
+    "function-not-found", "schema-not-found", "fenced", "payload-too-large", "log-unavailable",
+    "outcome-unknown", "log-full", "log-damaged",
+)  # fmt: skip
+_PROBLEMS[410] = {**problems("conflict")[409], "description": "`conflict`: what begins there is kept no more"}
 
 
 def _short(metadata: str) -> str:
@@ -36,7 +45,7 @@ def _short(metadata: str) -> str:
 class Fetch(SentModel):
     """Which records are wanted whole."""
 
-    offsets: Annotated[list[Offset], Field(max_length=FETCH_LIMIT, fail_fast=True)]
+    offsets: Annotated[list[JsonOffset], Field(max_length=FETCH_LIMIT, fail_fast=True)]
 
 
 class Appended(BaseModel):
@@ -48,7 +57,7 @@ class Appended(BaseModel):
 class Kept(SentModel):
     """An agent's position in its tasks, and what it notes beside it."""
 
-    offset: Offset
+    offset: JsonOffset
     metadata: Annotated[str, AfterValidator(_short)]
 
 
@@ -59,7 +68,7 @@ def routers(door: Door) -> list[APIRouter]:
 
 def _state(door: Door) -> APIRouter:
     """Who the endpoint is and where it stands."""
-    router = APIRouter(prefix=PREFIX, tags=["gateway"])
+    router = APIRouter(prefix=PREFIX, tags=["gateway"], responses=_PROBLEMS)
 
     @router.get("/identity", summary="Whom the credential speaks for")
     async def identity(who: Who) -> dict[str, Any]:
@@ -103,7 +112,7 @@ def _state(door: Door) -> APIRouter:
 
 def _tasks(door: Door) -> APIRouter:
     """What the endpoint has been given to do."""
-    router = APIRouter(prefix=PREFIX, tags=["gateway"])
+    router = APIRouter(prefix=PREFIX, tags=["gateway"], responses=_PROBLEMS)
 
     @router.get("/tasks", summary="Follow the endpoint's tasks", response_class=StreamingResponse)
     async def follow(
@@ -137,7 +146,7 @@ def _tasks(door: Door) -> APIRouter:
 
 def _results(door: Door) -> APIRouter:
     """What has become of it."""
-    router = APIRouter(prefix=PREFIX, tags=["gateway"])
+    router = APIRouter(prefix=PREFIX, tags=["gateway"], responses=_PROBLEMS)
 
     @router.get("/results", summary="The endpoint's results so far", response_class=StreamingResponse)
     async def results(who: Who, start: Offset, end: Offset) -> Response:
@@ -145,7 +154,12 @@ def _results(door: Door) -> APIRouter:
             chunks = await begun(finite(door.view(who).read_results(start, end), bare=True))
         return StreamingResponse(chunks, headers=_UNBUFFERED, media_type=MEDIA_TYPE)
 
-    @router.post("/events", summary="Append what an agent has seen happen", response_model=Appended)
+    @router.post(
+        "/events",
+        summary="Append what an agent has seen happen",
+        response_model=Appended,
+        openapi_extra={"requestBody": {"required": True, "content": {MEDIA_TYPE: {"schema": _FRAME}}}},
+    )
     async def append(who: Who, request: Request) -> Response:
         view = door.view(who)
         with told():

@@ -83,7 +83,7 @@ def router(queries: Queries) -> APIRouter:
         batch_id: Annotated[list[Id], Query(min_length=1, max_length=BATCHES_LIMIT)],
         after: Annotated[str | None, Query(max_length=20_000)] = None,
     ) -> StreamingResponse:
-        """Goes on after what `after` (or `Last-Event-ID`) says was sent: a frame's `resume`."""
+        """Goes on after what `Last-Event-ID` (or `after`) says was sent: a frame's `resume`."""
         sent = _seen(after if after is not None else request.headers.get("last-event-id", ""))
         queries.waits.check(who)
         source = ResultStream(

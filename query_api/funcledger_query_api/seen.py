@@ -87,5 +87,7 @@ class Seen:
         for part in rest:
             partition, _, span = part.partition(":")
             start, _, end = span.partition("-")
-            seen.add_span(int(partition), int(start), int(end))
+            seen._spans.setdefault(int(partition), []).append((int(start), int(end)))
+        for number in list(seen._spans):
+            seen._join(number)
         return seen

@@ -28,3 +28,7 @@ SHARES_LIMIT = 1000
 #: Events of one kind that a task's history lists; what comes after them is counted, and stands on the log. A
 #: task may have more attempts than that, and its owner may ask for it to be cancelled any number of times.
 HISTORY_LISTED = 200
+#: Bytes of request bodies that a server holds for one principal, and for all, until they are answered.
+BODIES_PER_PRINCIPAL, BODIES = 64 * 1024**2, 512 * 1024**2
+#: Connections that a server has open, in all and from one address.
+CONNECTIONS, CONNECTIONS_PER_ADDRESS = 4096, 1024

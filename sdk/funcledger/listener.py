@@ -68,8 +68,9 @@ class Listener:
 
     def _read(self) -> bool:
         """Deliver what one stream brings; whether it brought anything."""
-        params = {"batch_id": self._batch_id} | ({"after": self._after} if self._after else {})
-        self._stream = self._transport.stream("/v1/results/stream", params)
+        # In a header: an address could not hold it where there are a thousand partitions.
+        headers = {"Last-Event-ID": self._after} if self._after else {}
+        self._stream = self._transport.stream("/v1/results/stream", {"batch_id": self._batch_id}, headers)
         heard = False
         if self._stopped.is_set():
             return heard

@@ -133,10 +133,10 @@ class Transport:
             self._task_fields = frozenset(self.get("/version").get("task_fields", ()))
         return self._task_fields
 
-    def stream(self, path: str, params: Mapping[str, Any]) -> FrameStream:
+    def stream(self, path: str, params: Mapping[str, Any], headers: Mapping[str, str]) -> FrameStream:
         """One attempt at a stream of frames, opened when it is iterated over."""
         request = self._build("GET", path, params, SILENCE)
-        request.headers.update(self._position())
+        request.headers.update({**headers, **self._position()})
         return FrameStream(self._http, request, self._unreachable)
 
     def forget_token(self) -> None:

@@ -1,14 +1,13 @@
 """Apps as tests talk to them: in memory, over ASGI, with tokens at hand."""
 
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import httpx2
 from fastapi import APIRouter, FastAPI
-from starlette.routing import BaseRoute
 
 from funcledger_web.app import application
 from funcledger_web.auth import Authenticator, Principal
+from funcledger_web.handlers import flat
 from funcledger_web.tokens import ENDPOINT_PREFIX, USER_PREFIX, TokenTable, digest, new_token
 
 ADA, BOB = new_token(USER_PREFIX), new_token(USER_PREFIX)
@@ -47,17 +46,7 @@ def client_of(app: FastAPI, token: str | None = ADA) -> httpx2.AsyncClient:
 def routes_of(app: FastAPI) -> list[tuple[str, str]]:
     """Method and path of every route there is, each path parameter standing for itself."""
     pairs = set()
-    for route in _flat(app.routes):
+    for route in flat(app.routes):
         path = str(getattr(route, "path", "")).replace("{", "").replace("}", "")
         pairs |= {(method, path) for method in getattr(route, "methods", None) or ()}
     return sorted(pairs)
-
-
-def _flat(routes: Sequence[BaseRoute]) -> Iterator[BaseRoute]:
-    """The routes, with those of included routers in place."""
-    for route in routes:
-        included = getattr(route, "original_router", None)
-        if included is None:
-            yield route
-        else:
-            yield from _flat(included.routes)

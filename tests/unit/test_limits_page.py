@@ -6,6 +6,7 @@ import pytest
 
 from funcledger.submission import MOST_TASKS
 from funcledger_command_api.models import TASKS_LIMIT
+from funcledger_compose.connections import ConnectionLimits
 from funcledger_compose.settings import Settings
 from funcledger_endpoint.local.limits import PROCESSES
 from funcledger_endpoint.settings import AgentSettings
@@ -32,7 +33,7 @@ from funcledger_web.limits import GRACE, MIN_RATE
 
 PAGE = (Path(__file__).parents[2] / "docs" / "limits.md").read_text()
 MIB, GIB = 1024**2, 1024**3
-SERVER, AGENT = Settings(data_dir=Path()), AgentSettings()
+SERVER, AGENT, CONNECTION = Settings(data_dir=Path()), AgentSettings(), ConnectionLimits()
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,18 @@ SERVER, AGENT = Settings(data_dir=Path()), AgentSettings()
         ("tasks in a request for results", f"{IDS_LIMIT:,} "),
         ("batches in one stream", f"{BATCHES_LIMIT:,} "),
         ("a long poll", f"{WAIT_LIMIT:g} s"),
+        ("connections in all", f"{SERVER.connections:,}, and fewer"),
+        ("connections from one address", f"{SERVER.connections_per_address:,} | `connections_per_address`"),
+        ("a request's head", f"{CONNECTION.head // 1024} KiB"),
+        ("header fields", f"{CONNECTION.fields} "),
+        ("a request's address", f"{CONNECTION.target:,} bytes"),
+        ("heads that are not complete", f"{CONNECTION.heads // MIB} MiB"),
+        ("time for a head", f"{CONNECTION.head_time:g} s"),
+        ("time without a request", f"{CONNECTION.idle_time} s"),
+        ("time for the rest of a request", f"{CONNECTION.rest_time:g} s"),
+        ("requests of one connection", f"{CONNECTION.pipelined} "),
+        ("bodies of one user's", f"{SERVER.bodies_per_user // MIB} MiB | `bodies_per_user`"),
+        ("bodies of all requests", f"{SERVER.bodies // MIB} MiB | `bodies`"),
         ("unfinished tasks", f"{SERVER.backlog_tasks:,} | `backlog_tasks`"),
         ("bytes of them", f"{SERVER.backlog_bytes // GIB} GiB | `backlog_bytes`"),
         ("requests of one user", f"{SERVER.request_rate:g} a second, {SERVER.request_burst:,} at once"),

@@ -80,6 +80,23 @@ async def test_unknown_paths_and_methods_are_problems(app: FastAPI) -> None:
     assert response.headers["allow"] == "POST"
 
 
+@pytest.mark.attack(15)
+async def test_a_405_names_the_methods_of_every_route_at_the_address() -> None:
+    """Not those of the first alone, in whichever router the others are."""
+    one, two = APIRouter(), APIRouter(prefix="/things")
+
+    async def nothing(_who: Annotated[Principal, allow(None)]) -> None:
+        return
+
+    one.add_api_route("/things/{name}", nothing, methods=["DELETE"])
+    two.add_api_route("/{name}", nothing, methods=["PUT"])
+    two.add_api_route("/{name}/more", nothing, methods=["POST"])
+    async with client_of(app_of(one, two)) as client:
+        response = await client.get("/things/a")
+    assert response.status_code == 405
+    assert response.headers["allow"] == "DELETE, PUT"
+
+
 @pytest.mark.parametrize("path", ["/bytes", "/numbers"])
 @pytest.mark.parametrize("chunked", [True, False])
 async def test_a_body_over_the_limit_is_refused_while_it_is_read(

@@ -20,7 +20,7 @@ from funcledger_web.auth import Allow, Authenticator, Gate, Principal, allow
 from funcledger_web.documentation import COMMON_PROBLEMS
 from funcledger_web.hosts import KnownHosts
 from funcledger_web.json_values import ValuesLimit
-from funcledger_web.limits import GRACE, BodyLimit
+from funcledger_web.limits import GRACE, Bodies, BodyLimit
 from funcledger_web.metrics import Measure, RequestMetrics
 from funcledger_web.rates import RateLimit, Rates
 
@@ -38,13 +38,15 @@ def application(
     body_limit: int = BODY_LIMIT,
     body_grace: float = GRACE,
     rates: Rates | None = None,
+    bodies: Bodies | None = None,
 ) -> FastAPI:
     """An app of these routers.
 
     ``allowed_hosts`` are the names it answers to ("*" for any); ``ready`` names parts that are not;
     ``metrics`` go to a registry of the app's own unless given; ``about`` is added to ``/version``;
     a body may have ``body_limit`` bytes and take ``body_grace`` seconds more than its size explains;
-    ``rates`` bounds each principal's requests, and apps that share it bound them together.
+    ``rates`` bounds each principal's requests and ``bodies`` what is held of theirs, and apps that share
+    one bound them together.
 
     Raises:
         TypeError: a route declares no :func:`funcledger_web.auth.allow`.
@@ -55,7 +57,7 @@ def application(
         Middleware(KnownHosts, allowed=allowed_hosts),
         Middleware(Gate, authenticator=authenticator),
         Middleware(RateLimit, rates=rates or Rates()),
-        Middleware(BodyLimit, limit=body_limit, grace=body_grace),
+        Middleware(BodyLimit, limit=body_limit, grace=body_grace, bodies=bodies or Bodies()),
         Middleware(ValuesLimit),
     ]
     app = FastAPI(

@@ -37,14 +37,20 @@ def problems(*slugs: str) -> Responses:
 
 #: What any route may answer.
 COMMON_PROBLEMS = problems(
+    "malformed-request",
     "unauthenticated",
     "forbidden",
     "slow-request",
     "body-too-large",
-    "too-many-requests",
+    "uri-too-long",
+    "unsupported-media-type",
     "unknown-host",
     "invalid-request",
+    "too-many-requests",
+    "header-too-large",
     "internal",
+    "busy",
+    "too-many-connections",
 )
 
 

@@ -1,7 +1,7 @@
 """What becomes of exceptions that leave a route: each is told as a problem, none tells of our insides."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from fastapi import FastAPI
@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
 
 from funcledger_schemas.ids import new_id
 from funcledger_web.problems import Problem
@@ -75,11 +76,34 @@ def _without_body(errors: Sequence[Any]) -> list[dict[str, Any]]:
     return [{**error, "loc": error["loc"][1:] or error["loc"]} for error in errors]
 
 
-async def _http(_request: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        return Problem(
+            "method-not-allowed", _DETAILS["method-not-allowed"], headers=_allowed(request)
+        ).response()
     slug = _SLUGS.get(error.status_code, "invalid-request" if error.status_code < 500 else "internal")
     status = None if error.status_code == 400 else error.status_code
     return Problem(slug, _DETAILS.get(slug, ""), status=status, headers=error.headers).response()
+
+
+def _allowed(request: Request) -> dict[str, str]:
+    """The methods of all routes with the request's address: the router names those of the first alone."""
+    methods: set[str] = set()
+    for route in flat(request.app.routes):
+        if route.matches(request.scope)[0] is not Match.NONE:
+            methods |= set(getattr(route, "methods", None) or ())
+    return {"Allow": ", ".join(sorted(methods))}
+
+
+def flat(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
+    """The routes, with those of included routers in place."""
+    for route in routes:
+        included = getattr(route, "original_router", None)
+        if included is None:
+            yield route
+        else:
+            yield from flat(included.routes)
 
 
 async def _cut_off(_request: Request, _error: Exception) -> Response:

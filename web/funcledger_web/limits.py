@@ -1,10 +1,12 @@
-"""Bounds on request bodies, kept while they are read: how large, how slow, and in what encoding."""
+"""Bounds on request bodies, kept while they are read: how large, how slow, how many, in what encoding."""
 
 import asyncio
+from collections import Counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from funcledger_schemas.limits import BODY_LIMIT
+from funcledger_schemas.limits import BODIES, BODIES_PER_PRINCIPAL, BODY_LIMIT
+from funcledger_web.auth import principal_of
 from funcledger_web.problems import Problem
 
 #: A body may take this many seconds, and one more for every so many bytes that have come.
@@ -30,13 +32,80 @@ def _refusal(scope: Scope, limit: int) -> Problem | None:
     return None
 
 
+class Bodies:
+    """Bytes of bodies that are held in memory: of each principal, and of all of them."""
+
+    def __init__(self, each: int = BODIES_PER_PRINCIPAL, most: int = BODIES) -> None:
+        self._each = each
+        self._most = most
+        self._of: Counter[str] = Counter()
+        self.held = 0
+
+    def take(self, actor: str, size: int) -> None:
+        """So many bytes more are held for this principal.
+
+        Raises:
+            Problem: 429, the principal has as many as it may; 503, all of them together have.
+        """
+        if self._of[actor] + size > self._each:
+            raise self._too_many_of_one()
+        if self.held + size > self._most:
+            raise self._too_many()
+        self._of[actor] += size
+        self.held += size
+
+    def give_back(self, actor: str, size: int) -> None:
+        """They are held no more."""
+        self.held -= size
+        self._of[actor] -= size
+        if not self._of[actor]:
+            del self._of[actor]
+
+    def _too_many_of_one(self) -> Problem:
+        detail = (
+            f"The bodies that you are sending at once have over {self._each} bytes. Send this one again when "
+            "an earlier one is answered."
+        )
+        return Problem("too-many-requests", detail, limit=self._each)
+
+    def _too_many(self) -> Problem:
+        return Problem("busy", "The server is reading as much as it may. Send it again after Retry-After.")
+
+
+class _Share:
+    """What one request holds of :class:`Bodies`: all that it announces from the start, else what has come."""
+
+    def __init__(self, bodies: Bodies, actor: str, announced: int) -> None:
+        self._bodies = bodies
+        self._actor = actor
+        self._size = 0
+        self.grow_to(announced)
+
+    def grow_to(self, size: int) -> None:
+        """Hold so much, if that is more.
+
+        Raises:
+            Problem: as :meth:`Bodies.take`.
+        """
+        if size > self._size:
+            self._bodies.take(self._actor, size - self._size)
+            self._size = size
+
+    def give_back(self) -> None:
+        """Hold nothing."""
+        if self._size:
+            self._bodies.give_back(self._actor, self._size)
+            self._size = 0
+
+
 class _Reader:
     """A ``receive`` that counts and times what it lets through."""
 
-    def __init__(self, receive: Receive, limit: int, grace: float) -> None:
+    def __init__(self, receive: Receive, limit: int, grace: float, share: _Share) -> None:
         self._receive = receive
         self._limit = limit
         self._grace = grace
+        self._share = share
         self._size = 0
         self._waited = 0.0
         self._done = False
@@ -49,6 +118,7 @@ class _Reader:
         self._done = not message.get("more_body", False)
         if self._size > self._limit:
             raise _too_large(self._limit)
+        self._share.grow_to(self._size)
         return message
 
     async def _timely(self) -> Message:
@@ -65,20 +135,48 @@ class _Reader:
         return message
 
 
-class BodyLimit:
-    """Middleware: refuses bodies over ``limit`` bytes (also chunked ones), compressed or too slow."""
+def _announced(scope: Scope) -> int:
+    """Bytes that the body is said to have; 0 where nothing is said."""
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value)
+    return 0
 
-    def __init__(self, app: ASGIApp, limit: int = BODY_LIMIT, grace: float = GRACE) -> None:
+
+class BodyLimit:
+    """Middleware: refuses bodies over ``limit`` bytes (also chunked ones), compressed, too slow, or too many.
+
+    What a body takes is held of ``bodies`` until the answer begins: by then it has been read and understood.
+    """
+
+    def __init__(
+        self, app: ASGIApp, limit: int = BODY_LIMIT, grace: float = GRACE, bodies: Bodies | None = None
+    ) -> None:
         self._app = app
         self._limit = limit
         self._grace = grace
+        self._bodies = bodies or Bodies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the request in with a bounded body, or answer 413 or 415."""
+        """Let the request in with a bounded body, or answer 413, 415, 429 or 503."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         if (problem := _refusal(scope, self._limit)) is not None:
             await problem.send(scope, receive, send)
             return
-        await self._app(scope, _Reader(receive, self._limit, self._grace), send)
+        who = principal_of(scope)
+        try:
+            share = _Share(self._bodies, who.actor if who else "", _announced(scope))
+        except Problem as full:
+            await full.send(scope, receive, send)
+            return
+
+        async def releasing(message: Message) -> None:
+            share.give_back()
+            await send(message)
+
+        try:
+            await self._app(scope, _Reader(receive, self._limit, self._grace, share), releasing)
+        finally:
+            share.give_back()

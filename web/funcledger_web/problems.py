@@ -13,6 +13,7 @@ TYPE_PREFIX = "urn:funcledger:problem:"
 
 #: Every slug with its usual status and its title.
 KINDS: dict[str, tuple[int, str]] = {
+    "malformed-request": (400, "This is not a request of HTTP"),
     "unauthenticated": (401, "A valid token is needed"),
     "forbidden": (403, "This token may not do that"),
     "not-found": (404, "There is nothing here"),
@@ -27,14 +28,18 @@ KINDS: dict[str, tuple[int, str]] = {
     "fenced": (409, "A newer agent has taken over this endpoint"),
     "payload-too-large": (413, "A payload is over the limit"),
     "body-too-large": (413, "The request is over the limit"),
+    "uri-too-long": (414, "The address is over the limit"),
     "unsupported-media-type": (415, "This form of body is not understood"),
     "unknown-host": (421, "This server does not answer to that name"),
     "invalid-request": (422, "The request is not valid"),
     "too-many-requests": (429, "Too many requests"),
     "backlog-full": (429, "The endpoint has as much to do as it may"),
+    "header-too-large": (431, "The request's head is over the limit"),
     "internal": (500, "Something went wrong in the server"),
     "log-damaged": (500, "Part of the log is damaged"),
     "not-ready": (503, "The server is not ready"),
+    "busy": (503, "The server has as much in hand as it may"),
+    "too-many-connections": (503, "The server has as many connections as it may"),
     "behind": (503, "The server has not caught up yet"),
     "read-models-unavailable": (503, "The read models cannot be read"),
     "log-unavailable": (503, "The log cannot be reached"),

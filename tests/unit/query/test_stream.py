@@ -1,6 +1,7 @@
 """Streams of results over real sockets: live, resumed, slow, and at shutdown."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -171,6 +172,17 @@ async def test_a_text_that_is_no_resume_of_ours_is_refused() -> None:
             response = await side.client.get("/v1/results/stream", params=params)
             assert response.status_code == 422, text
             assert response.json()["errors"][0]["field"] == "after"
+
+
+@pytest.mark.attack(37)
+def test_a_resume_of_very_many_spans_is_read_in_time_linear_in_them() -> None:
+    """What fits into a header: 20,000 spans of one partition, which one after the other took a minute."""
+    text = "results:0:1;" + ";".join(f"0:{2 * at}-{2 * at + 1}" for at in range(1, 20_000))
+    begun = time.process_time()
+    seen = Seen.parse(text)
+    assert time.process_time() - begun < 1.0
+    assert [seen.covers(0, at) for at in (2, 3, 4)] == [True, False, True]
+    assert str(Seen.parse("results:0:5;0:3-7;0:9-12;0:7-8")) == "results:0:8;0:9-12"
 
 
 async def test_a_server_that_is_behind_sends_nothing_again() -> None:

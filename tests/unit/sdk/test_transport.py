@@ -185,8 +185,8 @@ def test_a_cut_stream_goes_on_where_it_was() -> None:
         listener.stop()
         transport.close()
     assert [task["task_id"] for task, _ in got[:2]] == ["a", "b"]
-    assert "after" not in server.asked[0].path
-    assert "after=results%3A0%3A1" in server.asked[1].path
+    assert "Last-Event-ID" not in server.asked[0].headers
+    assert server.asked[1].headers["Last-Event-ID"] == "results:0:1"
 
 
 def test_a_stream_that_is_refused_says_so_instead_of_trying_for_ever() -> None:
