@@ -13,6 +13,7 @@ from funcledger_compose import tracing
 from funcledger_compose.allocator import keep_memory
 from funcledger_compose.endpoint_dir import EndpointDir, EndpointDirError, EndpointSettings
 from funcledger_compose.logs import configure_logging
+from funcledger_compose.same_user import keep_from_same_user
 from funcledger_compose.served import Served
 from funcledger_compose.settings import load
 from funcledger_compose.worker_limits import limits_of
@@ -20,6 +21,7 @@ from funcledger_endpoint.agent import FENCED_EXIT_CODE, Agent
 from funcledger_endpoint.engine import Engine
 from funcledger_endpoint.local.engine import LocalEngine
 from funcledger_endpoint.settings import AgentSettings
+from funcledger_event_log import plain
 from funcledger_event_log.direct import DirectEndpointLog
 from funcledger_event_log.endpoint_port import CredentialRefused, EndpointLog, Fenced, Identity
 from funcledger_event_log.http import HttpEndpointLog
@@ -35,21 +37,22 @@ UNSERVABLE_EXIT_CODE = 76
 _ORPHAN_PATIENCE = 20.0
 
 
-async def identify(url: str, credential: str) -> Identity:
-    """Whom a credential speaks for at this server.
+async def identify(where: EndpointDir, url: str, credential: str) -> Identity:
+    """Whom a credential speaks for at the server that ``url`` names in this endpoint's settings.
 
     Raises:
         EndpointDirError: the server cannot be reached, or does not know the credential.
     """
-    log = HttpEndpointLog(url, credential)
+    address, path = where.server_at(url)
+    log = HttpEndpointLog(address, credential, socket_path=path)
     try:
         return await log.identify()
     except CredentialRefused:
         raise EndpointDirError(
-            f"the server at {url} does not know this credential; was it typed whole?"
+            f"the server at {path or url} does not know this credential; was it typed whole?"
         ) from None
     except LogError as error:
-        raise EndpointDirError(f"the server at {url} cannot be reached: {error}") from error
+        raise EndpointDirError(f"the server at {path or url} cannot be reached: {error}") from error
     finally:
         await log.close()
 
@@ -60,6 +63,7 @@ def run_agent(where: EndpointDir, *, attached: bool) -> int:
     ``attached``: standard input is a pipe from the server that started it, and ends with that server.
     """
     keep_memory()
+    keep_from_same_user()
     settings = where.settings()
     configure_logging(settings.log_level, os.environ.get("FUNCLEDGER_LOG_FORMAT", "text"))
     tracing.configure("endpoint")
@@ -82,14 +86,17 @@ def _engine(settings: EndpointSettings, where: EndpointDir) -> Engine:
             f'{where.config}: engine = "{settings.engine}" is not known; there is "local".'
         )
     limits = limits_of(settings, where)
-    return LocalEngine(settings.workers, output=where.log_file, limits=limits, alone=True)
+    return LocalEngine(
+        settings.workers, output=where.log_file, limits=limits, alone=True, environment=settings.environment
+    )
 
 
 async def _log_of(settings: EndpointSettings, where: EndpointDir, stack: AsyncExitStack) -> EndpointLog:
     """The endpoint's view of the log: through the gateway, or of its partition itself."""
     view: EndpointLog
     if settings.direct is None:
-        view = HttpEndpointLog(settings.url, where.credential())
+        address, path = where.server_at(settings.url)
+        view = HttpEndpointLog(address, where.credential(), socket_path=path)
     else:
         from funcledger_compose.on_kafka import kafka_log
 
@@ -141,12 +148,14 @@ async def _run(where: EndpointDir, settings: EndpointSettings, *, attached: bool
 async def _watch_server(where: EndpointDir, settings: EndpointSettings, agent: Served) -> None:
     """Stop the agent when the server that started it is gone and no other takes its place.
 
-    A server killed and started again at the same address finds its agent at work.
+    A server killed and started again finds its agent at work.
     """
     await _end_of_input()
     _log.warning("the server that started this agent is gone; looking for the next one at %s", settings.url)
     silent = 0.0
-    async with httpx2.AsyncClient(base_url=settings.url, trust_env=False) as client:
+    address, path = where.server_at(settings.url)
+    way = plain.way_to(address, path)
+    async with httpx2.AsyncClient(base_url=address, transport=way, trust_env=False) as client:
         while silent < _ORPHAN_PATIENCE and _still_at(where, settings.url):
             await asyncio.sleep(1.0)
             try:

@@ -2,11 +2,14 @@
 
 import json
 import secrets
+import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from funcledger.private_files import keep_directory_private, read_private
 from funcledger_compose.files import write_private
 from funcledger_compose.upgrades import FIRST, STEPS, Format, Step, upgrade
+from funcledger_schemas import local_socket
 
 
 class DataDirError(Exception):
@@ -32,6 +35,7 @@ class DataDir:
         self._token = path / "token"
         self._moved = path / "moved.txt"
         self._server = path / "server.json"
+        self._socket = path / local_socket.NAME
         self._steps = steps
 
     @property
@@ -44,10 +48,11 @@ class DataDir:
 
         Raises:
             DataDirError: it belongs to a newer version, is a backup, is in use, or cannot be written.
+            PermissionDenied: others may enter it, and that cannot be changed.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self.path.chmod(0o700)
+            keep_directory_private(self.path)
             self._open()
         except OSError as error:
             raise DataDirError(
@@ -112,11 +117,40 @@ class DataDir:
         write_private(self._moved, where + "\n")
 
     def token(self) -> str:
-        """The user's token, made when there is none yet: 256 random bits behind a prefix."""
+        """The user's token, made when there is none yet: 256 random bits behind a prefix.
+
+        Raises:
+            PermissionDenied: others may read it, and that cannot be changed.
+        """
         if not self._token.exists():
             write_private(self._token, f"flu_{secrets.token_urlsafe(32)}\n")
-        return self._token.read_text().strip()
+        return read_private(self._token)
+
+    def listen(self) -> socket.socket:
+        """The socket for programs on this machine, which take it for this directory's server.
+
+        Raises:
+            DataDirError: the directory cannot hold one.
+        """
+        try:
+            return local_socket.listen(self._socket)
+        except OSError as error:
+            raise DataDirError(
+                f"no socket can be made in the data directory {self.path}: {error.strerror or error}. "
+                "Name one on a local disk, with a shorter path, with --data-dir or FUNCLEDGER_DATA_DIR."
+            ) from error
 
     def announce(self, url: str) -> None:
         """Say where the server is, for clients that are given nothing else."""
         write_private(self._server, json.dumps({"url": url}) + "\n")
+
+    def announced(self) -> str | None:
+        """Where the server was said to be last."""
+        try:
+            return str(json.loads(self._server.read_text())["url"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def withdraw(self) -> None:
+        """Take the socket away: the server has ended in good order."""
+        self._socket.unlink(missing_ok=True)

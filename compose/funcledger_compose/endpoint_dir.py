@@ -10,10 +10,13 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
+from funcledger.private_files import keep_directory_private, read_private
 from funcledger_compose.files import write_private
+from funcledger_schemas import local_socket
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 
@@ -23,7 +26,8 @@ _TEMPLATE = """\
 # Who this endpoint is; the credential that proves it is in the file beside this one.
 endpoint_id = "{endpoint_id}"
 
-# Where its server is. HTTPS_PROXY is honoured.
+# Where its server is: an address, or "local" for the one that keeps its data on this machine in the directory
+# above this one. HTTPS_PROXY is honoured.
 url = "{url}"
 
 # What runs the tasks: "local" is one process for each worker on this machine.
@@ -42,6 +46,10 @@ memory = 0
 processes = 4096
 walltime = 0
 
+# Variables of the agent's environment that tasks see, beside those that cannot hold a secret (docs/limits.md
+# lists them): such as ["MY_LAB_DATA"].
+environment = []
+
 # debug, info, warning or error.
 log_level = "info"
 """
@@ -54,6 +62,10 @@ name = "{name}"
 owner = "{owner}"
 partition = {partition}
 """
+
+
+#: What ``url`` says for the server of the data directory that the endpoint's directory is in.
+LOCAL = "local"
 
 
 class EndpointDirError(Exception):
@@ -80,6 +92,8 @@ class EndpointSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown
     memory: int | str = 0
     processes: int = 4096
     walltime: float = 0.0
+    #: Names of variables that workers get of the agent's environment, beside the harmless ones.
+    environment: tuple[Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...] = ()
     log_level: str = "info"
     direct: Direct | None = None
 
@@ -104,6 +118,7 @@ class EndpointDir:
         self._credential = self.path / "credential"
         self._promise = self.path / "registering"
         self._lock = self.path / "agent.lock"
+        self._server_socket = root.parent / local_socket.NAME
 
     @classmethod
     def all(cls, root: Path) -> list["EndpointDir"]:
@@ -116,6 +131,10 @@ class EndpointDir:
         """Whether there is anything to start."""
         return self.config.exists()
 
+    def server_at(self, url: str) -> tuple[str, Path | None]:
+        """For ``url`` of the settings: the address, and for ``LOCAL`` the socket that alone leads there."""
+        return ("http://localhost", self._server_socket) if url == LOCAL else (url, None)
+
     def promise(self, endpoint_id: str, credential: str) -> tuple[str, str]:
         """Id and credential to register it with: those kept from an attempt that was cut off, else these.
 
@@ -124,7 +143,7 @@ class EndpointDir:
         if not self._promise.exists():
             self._make()
             write_private(self._promise, f"{endpoint_id} {credential}\n")
-        kept_id, kept_credential = self._promise.read_text().split()
+        kept_id, kept_credential = read_private(self._promise).split()
         return kept_id, kept_credential
 
     def _make(self) -> None:
@@ -168,9 +187,15 @@ class EndpointDir:
             raise EndpointDirError(f"{self.config} cannot be used: {error}") from error
 
     def credential(self) -> str:
-        """The credential, from its private file."""
+        """The credential, from its private file.
+
+        Raises:
+            EndpointDirError: it cannot be read.
+            PermissionDenied: others may read it, and that cannot be changed.
+        """
         try:
-            return self._credential.read_text().strip()
+            keep_directory_private(self.path)
+            return read_private(self._credential)
         except OSError as error:
             raise EndpointDirError(
                 f"the credential of {self.name!r} cannot be read: {error}. "

@@ -1,6 +1,7 @@
 """The standalone server's own endpoint: registered on first use, and kept running beside the server."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -9,7 +10,9 @@ import sys
 import httpx2
 
 from funcledger_compose.data_dir import DataDir, DataDirError
-from funcledger_compose.endpoint_dir import EndpointDir, EndpointSettings
+from funcledger_compose.endpoint_dir import LOCAL, EndpointDir, EndpointDirError, EndpointSettings
+from funcledger_compose.settings import SECRETS
+from funcledger_event_log import plain
 from funcledger_schemas.ids import new_id
 from funcledger_web.tokens import ENDPOINT_PREFIX, digest, new_token
 
@@ -29,13 +32,12 @@ class LocalEndpoint:
     """Starts the agent as a process of its own, which comes through the gateway like any other.
 
     An agent that outlived a killed server is left to its work: it holds the endpoint's lock, finds the new
-    server at the same address, and a second one is started only when it has gone.
+    server at the same socket, and a second one is started only when it has gone.
     """
 
-    def __init__(self, data: DataDir, url: str, workers: int) -> None:
+    def __init__(self, data: DataDir, workers: int) -> None:
         """``workers`` 0 leaves what is configured, or takes one for each core."""
         self._data = data
-        self._url = url
         self._asked_workers = workers
         self._where = EndpointDir(data.endpoints, NAME)
         self._keeping: asyncio.Task[None] | None = None
@@ -43,7 +45,7 @@ class LocalEndpoint:
 
     async def start(self) -> None:
         """Register on first use, then keep an agent running."""
-        await enlist(self._where, self._url, self._data.token(), self._asked_workers)
+        await enlist(self._where, LOCAL, self._data.token(), self._asked_workers)
         self._keeping = asyncio.create_task(self._keep())
 
     @property
@@ -73,7 +75,9 @@ class LocalEndpoint:
         return await process.wait()
 
     def _environment(self) -> dict[str, str]:
-        return os.environ | {"FUNCLEDGER_DATA_DIR": str(self._data.path)}
+        """The server's, without what is secret in it: an agent needs none of that."""
+        kept = {name: value for name, value in os.environ.items() if name not in SECRETS}
+        return kept | {"FUNCLEDGER_DATA_DIR": str(self._data.path)}
 
     async def stop(self) -> None:
         """Let the agent drain, and wait until it has."""
@@ -99,8 +103,18 @@ class LocalEndpoint:
                 os.kill(pid, signal.SIGKILL)
 
 
+def move_to_socket(data: DataDir, url: str) -> None:
+    """Have endpoints that know this server by its port, as older versions had it, use its socket."""
+    for where in EndpointDir.all(data.endpoints):
+        with contextlib.suppress(EndpointDirError):  # whoever starts it is told what is wrong with it
+            if where.settings().url.rstrip("/") in (url, data.announced()):
+                where.change(url=LOCAL)
+
+
 async def enlist(where: EndpointDir, url: str, token: str, workers: int = 0) -> None:
     """Have the endpoint registered at this address, and its directory say so; cut off, do it again.
+
+    ``url`` may be ``LOCAL``.
 
     Raises:
         EndpointTaken: its name is registered, and nothing here says with which credential.
@@ -110,25 +124,27 @@ async def enlist(where: EndpointDir, url: str, token: str, workers: int = 0) -> 
         where.change(url=url, **asked)
         return
     endpoint_id, credential = where.promise(new_id(), new_token(ENDPOINT_PREFIX))
-    await _register(where.name, endpoint_id, credential, url, token)
+    await _register(where, endpoint_id, credential, url, token)
     where.configure(endpoint_id, url, credential, workers or os.cpu_count() or 1)
 
 
-async def _register(name: str, endpoint_id: str, credential: str, url: str, token: str) -> None:
+async def _register(where: EndpointDir, endpoint_id: str, credential: str, url: str, token: str) -> None:
     body = {
         "endpoint_id": endpoint_id,
-        "name": name,
+        "name": where.name,
         "description": "The endpoint beside the server.",
         "credential_sha256": digest(credential),
     }
     headers = {"Authorization": f"Bearer {token}"}
-    async with httpx2.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
-        answer = await client.post("/v1/endpoints", json=body)
+    address, path = where.server_at(url)
+    way = plain.way_to(address, path)
+    async with httpx2.AsyncClient(base_url=address, transport=way, trust_env=False) as client:
+        answer = await client.post("/v1/endpoints", json=body, headers=headers)
     if answer.status_code == httpx2.codes.CONFLICT:
         # Somebody deleted the endpoint's directory; its name stays taken, its credential is gone.
         raise EndpointTaken(
-            f"the endpoint {name!r} is registered but its directory is gone. Delete it first: "
-            f"funcledger endpoint delete {name}"
+            f"the endpoint {where.name!r} is registered but its directory is gone. Delete it first: "
+            f"funcledger endpoint delete {where.name}"
         )
     answer.raise_for_status()
 

@@ -129,6 +129,13 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     backlog_bytes: int = BACKLOG_BYTES
 
 
+#: Variables whose values nobody should see but the process they are for.
+SECRETS = frozenset(
+    {PREFIX + field.name.upper() for field in msgspec.structs.fields(Settings) if field.type is Secret}
+    | {PREFIX + "TOKEN", PREFIX + "CREDENTIAL"}
+)
+
+
 def default_data_dir() -> Path:
     """Where a server of this user keeps its data unless told otherwise."""
     return platformdirs.user_data_path("funcledger")

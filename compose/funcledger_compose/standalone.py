@@ -9,7 +9,8 @@ from funcledger_compose import tracing
 from funcledger_compose.backends import Backends
 from funcledger_compose.data_dir import DataDir
 from funcledger_compose.known import endpoints_known
-from funcledger_compose.local_endpoint import NAME, LocalEndpoint
+from funcledger_compose.local_endpoint import NAME, LocalEndpoint, move_to_socket
+from funcledger_compose.same_user import keep_from_same_user
 from funcledger_compose.services import Services
 from funcledger_compose.serving import Server, Signals, address, configure, first, listen, say, uvicorn_loop
 from funcledger_compose.settings import Settings
@@ -28,6 +29,7 @@ def serve(settings: Settings, *, endpoint: bool) -> None:
         DataDirError: the directory, what is in it, or the port cannot be used; the message says what to do.
     """
     configure(settings.log_level, settings.log_format)
+    keep_from_same_user()  # tasks of the local endpoint run as this user
     tracing.configure("server")
     with startup_errors(settings.data_dir), uvicorn_loop() as runner:
         runner.run(_serve(settings, endpoint=endpoint))
@@ -41,6 +43,9 @@ async def _serve(settings: Settings, *, endpoint: bool) -> None:
         log = await backends.log(data.log)
         sock = listen(settings.host, settings.port)
         stack.callback(sock.close)
+        here = data.listen()
+        stack.callback(data.withdraw)
+        stack.callback(here.close)
         store = await backends.store(data.read_models)
         users = {digest(data.token()): Principal("user", OWNER)}
         services = await Services.over(log, store, settings, users=users, projector=backends.projector)
@@ -49,7 +54,7 @@ async def _serve(settings: Settings, *, endpoint: bool) -> None:
             settings,
             data,
             services,
-            sock,
+            (sock, here),
             lambda: endpoints_known(log, store, services),
             endpoint=endpoint,
         )
@@ -59,18 +64,19 @@ async def _run(
     settings: Settings,
     data: DataDir,
     services: Services,
-    sock: socket.socket,
+    sockets: tuple[socket.socket, socket.socket],
     known: Callable[[], Awaitable[None]],
     *,
     endpoint: bool,
 ) -> None:
-    url = address(sock)
+    url = address(sockets[0])
     server = Server(services, settings)
-    serving = asyncio.create_task(server.serve(sockets=[sock]))
+    serving = asyncio.create_task(server.serve(sockets=list(sockets)))
     signals = Signals()
     await server.until_started(serving)
+    move_to_socket(data, url)
     data.announce(url)
-    local = LocalEndpoint(data, url, settings.workers)
+    local = LocalEndpoint(data, settings.workers)
     try:
         if endpoint:
             await local.start()

@@ -5,6 +5,7 @@ import logging
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -43,13 +44,21 @@ class HttpEndpointLog:
     it stopped. All else is told to the caller, who knows what may be sent again.
     """
 
-    def __init__(self, url: str, credential: str, *, keep_alive: float = KEEP_ALIVE_INTERVAL) -> None:
+    def __init__(
+        self,
+        url: str,
+        credential: str,
+        *,
+        socket_path: Path | None = None,
+        keep_alive: float = KEEP_ALIVE_INTERVAL,
+    ) -> None:
+        """With ``socket_path`` the server is reached there and nowhere else; ``url`` only names it."""
         self._client = httpx2.AsyncClient(
             base_url=url.rstrip("/") + PREFIX,
             headers={"Authorization": f"Bearer {credential}", "Accept-Encoding": "identity"},
             timeout=_TIMEOUT,
             limits=httpx2.Limits(keepalive_expiry=30.0),
-            transport=plain.PlainTransport(url) if plain.is_direct(url) else None,
+            transport=plain.way_to(url, socket_path),
         )
         #: A feed silent for three keep-alives is dead.
         self._patience = httpx2.Timeout(30.0, connect=10.0, read=3 * keep_alive)

@@ -5,10 +5,13 @@ It costs less than httpx2's own transport, which a single task there and back fe
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from urllib.request import getproxies, proxy_bypass
 
 import httptools
 import httpx2
+
+from funcledger_schemas import local_socket
 
 _READ = 256 * 1024
 #: A body up to so many bytes goes out with its head in one piece.
@@ -23,12 +26,22 @@ def is_direct(url: str) -> bool:
     return url.startswith("http:") and not proxied
 
 
-class PlainTransport(httpx2.AsyncBaseTransport):
-    """Connections to one address, kept open between requests; one event loop's."""
+def way_to(url: str, socket_path: Path | None = None) -> "PlainTransport | None":
+    """The transport to a server; None where httpx2's own is to be taken.
 
-    def __init__(self, url: str) -> None:
+    With ``socket_path`` the server is reached there and nowhere else; ``url`` only names it.
+    """
+    direct = socket_path is not None or is_direct(url)
+    return PlainTransport(url, socket_path) if direct else None
+
+
+class PlainTransport(httpx2.AsyncBaseTransport):
+    """Connections to one server, kept open between requests; one event loop's."""
+
+    def __init__(self, url: str, socket_path: Path | None = None) -> None:
         address = httpx2.URL(url)
         self._address = (address.host, address.port or 80)
+        self._socket_path = socket_path
         self._idle: list[_Connection] = []
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -64,11 +77,17 @@ class PlainTransport(httpx2.AsyncBaseTransport):
     async def _connect(self, seconds: float | None) -> "_Connection":
         try:
             async with asyncio.timeout(seconds):
-                return _Connection(*await asyncio.open_connection(*self._address, limit=_BUFFER))
+                return _Connection(*await self._opened())
         except TimeoutError as error:
             raise httpx2.ConnectTimeout("no connection in time") from error
         except OSError as error:
             raise httpx2.ConnectError(error.strerror or str(error)) from error
+
+    async def _opened(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._socket_path is None:
+            return await asyncio.open_connection(*self._address, limit=_BUFFER)
+        connection = local_socket.connect(self._socket_path, 0)
+        return await asyncio.open_unix_connection(sock=connection, limit=_BUFFER)
 
 
 class _Answer:

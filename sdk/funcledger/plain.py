@@ -6,10 +6,13 @@ It costs less than httpx2's own transport, which a single task there and back fe
 import socket
 from collections.abc import Iterator, Sequence
 from http.client import HTTPException, HTTPResponse
+from pathlib import Path
 from typing import Any
 from urllib.request import getproxies
 
 import httpx2
+
+from funcledger_schemas import local_socket
 
 _CHUNK = 256 * 1024
 #: A body up to so many bytes goes out with its head in one piece.
@@ -24,11 +27,13 @@ def is_direct(url: str, *, here: bool) -> bool:
 
 
 class PlainTransport(httpx2.BaseTransport):
-    """Connections to one address, kept open between requests; safe to use from several threads."""
+    """Connections to one server, kept open between requests; safe to use from several threads."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, socket_path: Path | None = None) -> None:
+        """It is reached at ``socket_path``, where there is one, and nowhere else."""
         address = httpx2.URL(url)
         self._address = (address.host, address.port or 80)
+        self._socket_path = socket_path
         self._idle: list[socket.socket] = []
         self._closed = False
 
@@ -69,11 +74,16 @@ class PlainTransport(httpx2.BaseTransport):
 
     def _connect(self, timeout: dict[str, Any]) -> socket.socket:
         try:
-            connection = socket.create_connection(self._address, timeout.get("connect"))
+            return self._connected(timeout.get("connect"))
         except TimeoutError as error:
             raise httpx2.ConnectTimeout(str(error)) from error
         except OSError as error:
             raise httpx2.ConnectError(error.strerror or str(error)) from error
+
+    def _connected(self, seconds: float | None) -> socket.socket:
+        if self._socket_path is not None:
+            return local_socket.connect(self._socket_path, seconds)
+        connection = socket.create_connection(self._address, seconds)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 

@@ -1,23 +1,33 @@
-"""Which server to talk to, and with which token: arguments over environment over the data directory."""
+"""Which server to talk to, and with which token: arguments over environment over the data directory.
+
+The token in the data directory goes to the server of that directory alone, through its socket there. A token
+that is given goes to the address that is given.
+"""
 
 import json
 import os
-import stat
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from funcledger.errors import PermissionDenied, ServiceUnavailable, Unauthenticated
+from funcledger.errors import ServiceUnavailable, Unauthenticated
+from funcledger.private_files import keep_directory_private, read_private
+from funcledger_schemas import local_socket
 
 _START = "Start one with `funcledger up`, or name one with FUNCLEDGER_URL or Client(url=...)"
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server's address, without a slash at its end, and the token for it."""
+    """A server's address, without a slash at its end, and the token for it.
+
+    ``socket`` is where it listens for programs on this machine; without one it is reached at the address.
+    """
 
     url: str
     token: str = field(repr=False)
+    socket: Path | None = None
 
 
 def data_dir() -> Path:
@@ -36,39 +46,77 @@ def find_server(url: str | None = None, token: str | None = None) -> Server:
     Raises:
         ServiceUnavailable: none is named and none has been started on this machine.
         Unauthenticated: there is no token for it.
-        PermissionDenied: the token's file belongs to somebody else who lets others read it.
+        PermissionDenied: others may read the token's file or enter its directory, and that cannot be changed.
     """
-    address = find_address(url)
-    secret = token or os.environ.get("FUNCLEDGER_TOKEN") or _read_token(data_dir() / "token")
-    return Server(address, secret)
+    named, secret = _named(url), token or os.environ.get("FUNCLEDGER_TOKEN")
+    if named and secret:
+        return Server(named, secret)
+    directory = data_dir()
+    address = _local_address(directory, named)
+    return Server(address, secret or _read_token(directory), directory / local_socket.NAME)
 
 
-def find_address(url: str | None = None) -> str:
-    """The address of the server to talk to, without a slash at its end.
+def find_address(url: str | None = None, secret: str | None = None) -> str | None:
+    """The address at which a server is to be given this secret; None: this machine's server, by its socket.
 
     Raises:
         ServiceUnavailable: none is named and none has been started on this machine.
+        Unauthenticated: one is named, and there is no secret for it.
     """
-    address = url or os.environ.get("FUNCLEDGER_URL") or _address_of_standalone(data_dir())
-    return address.rstrip("/")
+    named = _named(url)
+    if named and (secret or os.environ.get("FUNCLEDGER_TOKEN")):
+        return named
+    _local_address(data_dir(), named)
+    return None
 
 
-def _address_of_standalone(directory: Path) -> str:
+def _named(url: str | None) -> str:
+    return (url or os.environ.get("FUNCLEDGER_URL") or "").rstrip("/")
+
+
+def _local_address(directory: Path, named: str) -> str:
+    """The address of this machine's server, which must be the one that is named, if one is."""
     try:
-        return str(json.loads((directory / "server.json").read_text())["url"])
+        found = str(json.loads((directory / "server.json").read_text())["url"]).rstrip("/")
     except FileNotFoundError:
+        if named:
+            raise _no_token_for(named, f"there is no server in {directory}") from None
         raise ServiceUnavailable(f"No funcledger server was found under {directory}. {_START}.") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ServiceUnavailable(
             f"{directory / 'server.json'} cannot be read ({error}). {_START}."
         ) from error
+    if named and not _same_address(named, found):
+        raise _no_token_for(named, f"the server in {directory} is {found}")
+    return found
 
 
-def _read_token(path: Path) -> str:
+def _no_token_for(named: str, instead: str) -> Unauthenticated:
+    return Unauthenticated(
+        f"There is no token for the server at {named}: {instead}, and the token kept there is sent to no "
+        f"other server. Set FUNCLEDGER_TOKEN, or Client(token=...), to a token of {named}."
+    )
+
+
+def _same_address(first: str, second: str) -> bool:
+    return first == second or _parts(first) == _parts(second)
+
+
+def _parts(url: str) -> tuple[str, str | None, int | None, str]:
+    """What two spellings of one address have in common; every name of the loopback interface is one."""
+    found = urlsplit(url)
     try:
-        with path.open() as file:
-            _keep_private(path, file.fileno())
-            token = file.read().strip()
+        port = found.port
+    except ValueError:
+        port = None
+    return found.scheme, "localhost" if found.hostname in _LOOPBACK else found.hostname, port, found.path
+
+
+def _read_token(directory: Path) -> str:
+    path = directory / "token"
+    try:
+        keep_directory_private(directory)
+        token = read_private(path)
     except FileNotFoundError:
         token = ""
     except OSError as error:
@@ -79,22 +127,3 @@ def _read_token(path: Path) -> str:
             "for another server set FUNCLEDGER_TOKEN."
         )
     return token
-
-
-def _keep_private(path: Path, file: int) -> None:
-    """Take a token's file away from group and world; whoever has read it has the token."""
-    if os.name != "posix":
-        return
-    about = os.fstat(file)
-    if not stat.S_IMODE(about.st_mode) & 0o077:
-        return
-    try:
-        os.fchmod(file, 0o600)
-    except OSError:
-        mode = stat.S_IMODE(about.st_mode)
-        raise PermissionDenied(
-            f"{path} is readable by others (mode {mode:04o}); run chmod 600 on it."
-        ) from None
-    warnings.warn(
-        f"{path} was readable by others; it is now 0600. Make a new token if it was seen.", stacklevel=5
-    )

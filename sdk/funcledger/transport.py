@@ -82,7 +82,7 @@ class Transport:
         self._reached = False
         self._task_fields: frozenset[str] | None = None
         self._headers = {"Authorization": f"Bearer {server.token}", "Accept-Encoding": "identity"}
-        self._http = httpx2.Client(**_way_to(server.url))
+        self._http = httpx2.Client(**_way_to(server))
 
     def request(
         self,
@@ -207,8 +207,11 @@ class Transport:
 
     def _unreachable(self, error: Exception) -> ServiceUnavailable:
         reason = str(error) or type(error).__name__
-        hint = "" if self._reached else " Is it running? `funcledger up` starts one."
-        return ServiceUnavailable(f"The server at {self.server.url} cannot be reached: {reason}.{hint}")
+        here = self.server.socket
+        where = self.server.url if here is None else f"{self.server.url} (by its socket {here})"
+        on = "" if here is None else " on this machine"
+        hint = "" if self._reached else f" Is it running{on}? `funcledger up` starts one."
+        return ServiceUnavailable(f"The server at {where} cannot be reached: {reason}.{hint}")
 
 
 @lru_cache(maxsize=64)
@@ -227,9 +230,9 @@ def _seconds(text: str | None) -> float | None:
     return float(text) if text and text.isascii() and text.isdigit() else None
 
 
-def _way_to(url: str) -> dict[str, Any]:
+def _way_to(server: Server) -> dict[str, Any]:
     """How httpx2 is to reach the server: no proxy of the environment knows the way to this machine."""
-    here = httpx2.URL(url).host in ("127.0.0.1", "localhost", "::1")
-    if is_direct(url, here=here):
-        return {"transport": PlainTransport(url)}
+    here = httpx2.URL(server.url).host in ("127.0.0.1", "localhost", "::1")
+    if server.socket is not None or is_direct(server.url, here=here):
+        return {"transport": PlainTransport(server.url, server.socket)}
     return {"trust_env": not here}

@@ -58,7 +58,8 @@ class Distributed:
     def environment(self) -> dict[str, str]:
         """As the port says."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("FUNCLEDGER_")}
-        return kept | {"FUNCLEDGER_DATA_DIR": str(self._homes[0]), "FUNCLEDGER_URL": self._stack.url}
+        named = {"FUNCLEDGER_URL": self._stack.url, "FUNCLEDGER_TOKEN": self._token}
+        return kept | {"FUNCLEDGER_DATA_DIR": str(self._homes[0])} | named
 
     def start(self) -> None:
         """As the port says."""

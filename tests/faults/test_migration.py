@@ -25,6 +25,7 @@ from tests.support.stores import dump, mongo_address
 from tests.support.teller import Teller
 
 from funcledger import Client
+from funcledger_compose.endpoint_dir import EndpointDir
 from funcledger_compose.services import Services
 from funcledger_compose.settings import Settings
 from funcledger_event_log.kafka import KafkaLog, KafkaSettings
@@ -126,8 +127,7 @@ async def services(cluster: Cluster, token: str) -> AsyncIterator[str]:
 @contextmanager
 def agent(server: Standalone, url: str) -> Any:
     """The endpoint of the old directory, told the new address, with its old credential."""
-    config = server.folder / "endpoints" / "local" / "config.toml"
-    config.write_text(config.read_text().replace(server.url, url))
+    EndpointDir(server.folder / "endpoints", "local").change(url=url)
     with (server.folder / "agent.out").open("wb") as output:
         process = subprocess.Popen(
             funcledger("endpoint", "run", "local"), env=server.environment, stdout=output, stderr=output

@@ -54,10 +54,12 @@ def test_a_private_file_is_read_without_a_word(home: Path) -> None:
 def test_arguments_come_before_the_environment_before_the_directory(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FUNCLEDGER_URL", "https://lab.example")
-    assert find_server().url == "https://lab.example"
     monkeypatch.setenv("FUNCLEDGER_TOKEN", "flu_environment")
-    assert find_server().token == "flu_environment"
+    server = find_server()
+    assert (server.url, server.token) == ("http://127.0.0.1:8642", "flu_environment")
+    monkeypatch.setenv("FUNCLEDGER_URL", "https://lab.example")
+    server = find_server()
+    assert (server.url, server.token) == ("https://lab.example", "flu_environment")
     server = find_server("http://other", "flu_argument")
     assert (server.url, server.token) == ("http://other", "flu_argument")
 

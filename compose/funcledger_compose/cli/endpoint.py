@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from funcledger_compose.cli.output import plain_errors, say, show_fields, show_json, show_table
-from funcledger_compose.endpoint_dir import Direct, EndpointDir, EndpointDirError
+from funcledger_compose.endpoint_dir import LOCAL, Direct, EndpointDir, EndpointDirError
 from funcledger_compose.main import fail, require
 from funcledger_compose.settings import load
 
@@ -84,21 +84,21 @@ def configure(
         where = EndpointDir(root(), name)
         if where.configured and not force:
             raise EndpointDirError(f"{where.config} exists; edit it, or overwrite it with --force.")
-        address = find_address(url)
-        secret = credential or Client(url=address).register_endpoint(name)["credential"]
-        known = _identity(address, secret)
+        address = find_address(url, credential) or LOCAL
+        secret = credential or Client(url=url).register_endpoint(name)["credential"]
+        known = _identity(where, address, secret)
         straight = Direct(name=known.name, owner=known.owner, partition=known.partition) if direct else None
         where.configure(known.endpoint_id, address, secret, workers or os.cpu_count() or 1, straight)
     typer.echo(f"Configured {name}. Settings: {where.config}\nStart it: funcledger endpoint start {name}")
 
 
-def _identity(url: str, credential: str) -> "Identity":
+def _identity(where: EndpointDir, url: str, credential: str) -> "Identity":
     """The endpoint this credential belongs to, asked of the server: so a typing error shows now."""
     import asyncio
 
     from funcledger_compose.agent_process import identify
 
-    return asyncio.run(identify(url, credential))
+    return asyncio.run(identify(where, url, credential))
 
 
 @app.command()

@@ -56,7 +56,8 @@ def migrate(
         f"endpoints, and {sum(moved.documents.values()):,} documents; all of it compared.",
         "Next: start the services on them (docs/production.md), with the token that clients have here:",
         f"  FUNCLEDGER_TOKENS={moved.tokens}",
-        "and tell endpoints (`url` in each one's config.toml) and clients (FUNCLEDGER_URL) the new address.",
+        "and tell the new address to endpoints (`url` in each one's config.toml) and clients "
+        "(FUNCLEDGER_URL, with their token in FUNCLEDGER_TOKEN).",
     )
     for line in lines:
         console.print(line, markup=False, highlight=False)

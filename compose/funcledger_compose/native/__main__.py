@@ -46,7 +46,6 @@ def _run(data: DataDir) -> None:
     try:
         _say("Starting Kafka, a MongoDB-compatible server and the services; the first time builds them ...")
         stack.start()
-        data.announce(stack.url)
         started = _start_endpoint(where, data, stack.url)
         _say_ready(data, stack)
         stopping.wait()
@@ -81,7 +80,8 @@ def _say_ready(data: DataDir, stack: Stack) -> None:
     for name in ("command-api", "query-api", "gateway", "projectors", "kafka", "mongo"):
         _say(f"  {name:12} {' '.join(stack.addresses(name))}")
     _say(f"Logs and data: {data.path}. In another terminal:\n")
-    _say(f"  export FUNCLEDGER_DATA_DIR={data.path}")
+    # By its address, and so with the token: several processes are behind it, and no socket of one server.
+    _say(f"  export FUNCLEDGER_URL={stack.url} FUNCLEDGER_TOKEN=$(cat {data.path / 'token'})")
     _say(f"  {sys.executable} examples/tour.py\n")
     _say("Ctrl-C stops it; everything is kept.")
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from funcledger_compose.projecting.child import run
+from funcledger_compose.same_user import keep_from_same_user
 from funcledger_compose.serving import configure
 
 
@@ -25,6 +26,7 @@ def main() -> None:
     messages = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     configure(asked.log_level, asked.log_format)
+    keep_from_same_user()
     raise SystemExit(asyncio.run(run(asked.log, asked.read_models, messages)))
 
 

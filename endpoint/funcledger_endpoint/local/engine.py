@@ -2,10 +2,13 @@
 
 import asyncio
 import logging
+import os
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from funcledger_endpoint.engine import Listener, Loss
+from funcledger_endpoint.local.environment import worker_environment
 from funcledger_endpoint.local.family import tasks_of_user
 from funcledger_endpoint.local.limits import Limits
 from funcledger_endpoint.local.pace import Pace
@@ -30,6 +33,7 @@ class LocalEngine:
     What functions print goes to ``output`` (a file that is appended to), or where this process prints.
     A process being ended has ``patience`` seconds between SIGTERM and SIGKILL. ``alone`` says that this
     process has no children but the workers: then nothing that a task started gets away from it (on Linux).
+    ``environment`` names variables that workers see beside the harmless ones.
     """
 
     name = "local"
@@ -42,14 +46,19 @@ class LocalEngine:
         patience: float = 5.0,
         limits: Limits | None = None,
         alone: bool = False,
+        environment: Collection[str] = (),
     ) -> None:
+        seen = worker_environment(os.environ, environment)
         self._limits = limits = limits or Limits()
         self._output = output.open("ab", buffering=0) if output else None
         self._pace = Pace()
         self._slots = [
-            Slot(f"local-{n}", self._pace, self._gone, output=self._output, patience=patience, limits=limits)
+            Slot(
+                f"local-{n}", self._pace, self._gone,
+                output=self._output, patience=patience, limits=limits, environment=seen,
+            )
             for n in range(workers)
-        ]
+        ]  # fmt: skip
         self._listener: Listener
         self._looking: asyncio.TimerHandle | None = None
         self._watching: asyncio.TimerHandle | None = None

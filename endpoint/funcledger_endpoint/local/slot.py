@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO
 
 from funcledger_endpoint.engine import Listener, Loss
@@ -40,13 +40,14 @@ class Slot:
         output: IO[bytes] | None,
         patience: float,
         limits: Limits,
+        environment: Mapping[str, str],
     ) -> None:
         self.name = name
         self.queue: deque[tuple[int, Task]] = deque()
         #: A careful task that waits for its TaskStarted to be durable.
         self.held: Task | None = None
         self._pace, self._on_gone, self._output, self._patience = pace, on_gone, output, patience
-        self._limits = limits
+        self._limits, self._environment = limits, environment
         self._listener: Listener
         self._process: WorkerProcess | None = None
         self._scales = Scales(limits)
@@ -65,7 +66,7 @@ class Slot:
         self._given.clear()
         self._number = self._recalled = 0
         self._process = WorkerProcess(
-            self._heard, self._gone, self._output,
+            self._heard, self._gone, self._output, environment=self._environment,
             memory=self._limits.memory or 0, tasks_of_user=tasks_of_user,
         )  # fmt: skip
 

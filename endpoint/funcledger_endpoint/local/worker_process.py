@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO, NamedTuple
 
 from funcledger_endpoint.local import family, frames
@@ -56,8 +56,9 @@ class WorkerProcess:
     """A running worker.
 
     ``on_messages`` gets what it says, ``on_exit`` is told once when it is gone and all it said has been
-    passed on; both from the event loop. ``output`` is the file that its functions print to. ``memory``, in
-    bytes, and ``tasks_of_user`` are what the worker has the kernel hold it to, 0 for no limit.
+    passed on; both from the event loop. ``output`` is the file that its functions print to, ``environment``
+    all that it is given. ``memory``, in bytes, and ``tasks_of_user`` are what the worker has the kernel hold
+    it to, 0 for no limit.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class WorkerProcess:
         on_exit: Callable[[Exit], None],
         output: IO[bytes] | int | None = None,
         *,
+        environment: Mapping[str, str],
         memory: int = 0,
         tasks_of_user: int = 0,
     ) -> None:
@@ -88,7 +90,9 @@ class WorkerProcess:
         self.orphans: list[int] = []
         self._inherited = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         try:
-            self._process = _spawn((*theirs, memory, tasks_of_user), theirs, output, self.mark)
+            self._process = _spawn(
+                (*theirs, memory, tasks_of_user), theirs, output, {**environment, MARK: self.mark}
+            )
         finally:
             for end in theirs:
                 os.close(end)
@@ -183,22 +187,23 @@ class WorkerProcess:
 
 #: glibc serves payload-sized blocks from the heap, instead of mapping and unmapping memory for each.
 _ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": str(16 << 20), "MALLOC_TRIM_THRESHOLD_": str(64 << 20)}
-#: What a function of somebody else must not find in its environment by accident.
-_SECRETS = frozenset({"FUNCLEDGER_CREDENTIAL", "FUNCLEDGER_TOKEN"})
 
 
 def _spawn(
-    arguments: Sequence[int], theirs: Sequence[int], output: IO[bytes] | int | None, mark: str
+    arguments: Sequence[int],
+    theirs: Sequence[int],
+    output: IO[bytes] | int | None,
+    environment: Mapping[str, str],
 ) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-P", "-m", "funcledger_endpoint.worker", *map(str, arguments)]
-    inherited = {name: value for name, value in os.environ.items() if name not in _SECRETS}
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT if output is not None else None,
         pass_fds=theirs,
-        env=_ALLOCATION | inherited | {MARK: mark},
+        close_fds=True,
+        env={**_ALLOCATION, **environment},
         start_new_session=True,
     )
 
