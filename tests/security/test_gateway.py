@@ -21,7 +21,7 @@ from tests.support.endpoints import (
 from funcledger_event_log.endpoint_wire import EVENTS_LIMIT, pack_appends
 from funcledger_event_log.memory import MemoryLog
 from funcledger_event_log.records import Position
-from funcledger_schemas import codec, frames
+from funcledger_schemas import codec, frames, manifest
 from funcledger_schemas.events import EndpointDeleted, Event, TaskStarted
 from funcledger_schemas.ids import new_id
 from funcledger_schemas.limits import PAYLOAD_LIMIT
@@ -29,7 +29,8 @@ from funcledger_web.tokens import ENDPOINT_PREFIX, new_token
 
 GATEWAY = "/v1/gateway"
 TOO_MANY = [0] * (EVENTS_LIMIT + 1)
-STARTED = "urn:funcledger:schema:TaskStarted:1"
+STARTED = manifest.latest("TaskStarted").dataschema
+AGENT_STARTED = manifest.latest("EndpointStarted").dataschema
 
 
 @dataclass
@@ -138,7 +139,7 @@ async def test_headers_on_the_log_are_the_gateways_own(scene: Scene) -> None:
     start = scene.ours.started()
     value = bytearray(codec.encode(start))
     value[1:5] = (9999).to_bytes(4, "big")
-    head = {"schemas": ["urn:funcledger:schema:EndpointStarted:1"], "schema": [0], "sizes": [len(value)]}
+    head = {"schemas": [AGENT_STARTED], "schema": [0], "sizes": [len(value)]}
     answer = await scene.client.post(f"{GATEWAY}/events", content=frames.pack(head, [bytes(value)]))
     assert answer.json() == {"offsets": [0]}
     (record,) = await scene.log.read([Position("results", 1, 0)])

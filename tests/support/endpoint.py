@@ -25,8 +25,10 @@ from funcledger_schemas.events import (
     FunctionRegistered,
     TaskCancelRequested,
     TaskCompleted,
+    TaskFailed,
     TaskSubmitted,
 )
+from funcledger_schemas.failures import opened
 from funcledger_schemas.ids import new_id
 from funcledger_schemas.lifecycle import OUTCOMES
 
@@ -165,7 +167,7 @@ class Endpoint:
         return (await self.outcomes([task_id], timeout))[task_id]
 
     async def outcomes(self, task_ids: Sequence[str], timeout: float = 10.0) -> dict[str, Any]:
-        """The first outcomes of these tasks, once all of them have one."""
+        """The first outcomes of these tasks, once all of them have one; failures with their texts at hand."""
         found: dict[str, Any] = {}
         wanted = set(task_ids)
         async with asyncio.timeout(scaled(timeout)):
@@ -173,7 +175,8 @@ class Endpoint:
                 for record in batch:
                     event = record.event()
                     if type(event).__name__ in OUTCOMES and event.task_id in wanted:  # type: ignore[attr-defined]
-                        found.setdefault(event.task_id, event)  # type: ignore[attr-defined]
+                        said = opened(event) if isinstance(event, TaskFailed) else event
+                        found.setdefault(event.task_id, said)  # type: ignore[attr-defined]
                 if len(found) == len(wanted):
                     break
         return found

@@ -81,9 +81,8 @@ def _explained(case: Case, task: Task, outcome: Fact, call: Call) -> bool:
     if outcome.name == "TaskCancelled":
         return task.task_id in case.evidence.client.cancelling
     if outcome["kind"] == "Exception":
-        return call.kind == "raises" and f"{outcome['error_type']}: {outcome['message']}".endswith(
-            call.expect
-        )
+        said, _ = outcome.failure
+        return call.kind == "raises" and f"{outcome['error_type']}: {said}".endswith(call.expect)
     if outcome["kind"] in ("WorkerDied", "TaskLost"):
         return task.attempts == call.max_attempts
     return call.kind == "overruns" and outcome["kind"] == call.expect
@@ -92,7 +91,9 @@ def _explained(case: Case, task: Task, outcome: Fact, call: Call) -> bool:
 def _told(outcome: Fact) -> str:
     if outcome.name == "TaskCompleted":
         return shown(pickle.loads(outcome["payload"]))
-    return f"{outcome.fields.get('kind', '')} {outcome.fields.get('message', '')}"
+    if outcome.name == "TaskFailed":
+        return f"{outcome['kind']} {outcome.failure[0]}"
+    return ""
 
 
 def every_loss_has_a_cause(case: Case) -> Iterator[str]:
@@ -180,7 +181,7 @@ def _as_told(task: Task) -> Got:
     if outcome.name == "TaskCompleted":
         return Got("success", None, shown(pickle.loads(outcome["payload"])))
     if outcome.name == "TaskFailed" and outcome["kind"] == "Exception":
-        return Got("failed", "Exception", shown(pickle.loads(outcome["payload"])))
+        return Got("failed", "Exception", shown(pickle.loads(outcome.failure[1])))
     return Got(task.status, task.kind, None)
 
 

@@ -54,6 +54,15 @@ class Fact:
         return self.fields[field]
 
     @property
+    def failure(self) -> tuple[str, bytes]:
+        """What a TaskFailed says in words, and the exception's bytes (docs/formats.md, failure/1)."""
+        payload = self["payload"]
+        if self.fields.get("payload_format") != "failure/1":
+            return self["message"], payload
+        end = 4 + int.from_bytes(payload[:4], "big")
+        return json.loads(payload[4:end])["message"], payload[end:]
+
+    @property
     def where(self) -> str:
         """For people."""
         return f"{self.name} at {self.topic}/{self.partition}:{self.offset}"
