@@ -9,15 +9,15 @@ from funcledger_event_log.records import NewRecord
 
 #: Poison by name, and what its dead letter must say.
 REASONS = {
-    "random bytes": "not a TaskSubmitted of version 1",
+    "random bytes": "not a TaskSubmitted of version 2",
     "no headers": "names no schema",
-    "truncated": "not a TaskSubmitted of version 1",
+    "truncated": "not a TaskSubmitted of version 2",
     "empty": "magic byte",
     "bytes left over": "follow the TaskSubmitted",
     "unknown schema": "unknown schema 'urn:funcledger:schema:TaskVanished:1'",
     "wrong key": "is not that of the TaskSubmitted",
     "wrong topic": "a TaskSubmitted does not belong on 'results'",
-    "Avro bomb": "not a TaskSubmitted of version 1",
+    "Avro bomb": "not a TaskSubmitted of version 2",
 }
 
 
