@@ -59,6 +59,8 @@ async def test_row20_a_releases_log_on_kafka_folds_into_mongo_as_the_documents_w
         await log.close()
     text = (GOLDEN / version / "read_models.jsonl").read_text(encoding="utf-8")
     expected = [json.loads(line) for line in text.splitlines()]
+    models = {each["model"] for each in expected}
+    folded = [each for each in folded if each["model"] in models]  # a later release may have added some
     assert [each["model"] for each in folded] == [each["model"] for each in expected]
     for document, meant in zip(folded, expected, strict=True):
         # A later release may have added fields; those written down must be as they were.

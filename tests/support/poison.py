@@ -14,7 +14,7 @@ REASONS = {
     "truncated": "not a TaskSubmitted of version 2",
     "empty": "magic byte",
     "bytes left over": "follow the TaskSubmitted",
-    "unknown schema": "unknown schema 'urn:funcledger:schema:TaskVanished:1'",
+    "unknown schema": "unknown schema 'urn:funcledger:schema:TaskVanished:2'",
     "wrong key": "is not that of the TaskSubmitted",
     "wrong topic": "a TaskSubmitted does not belong on 'results'",
     "Avro bomb": "not a TaskSubmitted of version 2",

@@ -5,6 +5,7 @@ import logging
 import os
 import time
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 
 from funcledger_endpoint.engine import Listener, Loss
@@ -48,7 +49,7 @@ class LocalEngine:
         alone: bool = False,
         environment: Collection[str] = (),
     ) -> None:
-        seen = worker_environment(os.environ, environment)
+        seen = partial(worker_environment, os.environ, environment)
         self._limits = limits = limits or Limits()
         self._output = output.open("ab", buffering=0) if output else None
         self._pace = Pace()

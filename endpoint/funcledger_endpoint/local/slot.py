@@ -40,7 +40,7 @@ class Slot:
         output: IO[bytes] | None,
         patience: float,
         limits: Limits,
-        environment: Mapping[str, str],
+        environment: Callable[[], Mapping[str, str]],
     ) -> None:
         self.name = name
         self.queue: deque[tuple[int, Task]] = deque()
@@ -66,7 +66,7 @@ class Slot:
         self._given.clear()
         self._number = self._recalled = 0
         self._process = WorkerProcess(
-            self._heard, self._gone, self._output, environment=self._environment,
+            self._heard, self._gone, self._output, environment=self._environment(),
             memory=self._limits.memory or 0, tasks_of_user=tasks_of_user,
         )  # fmt: skip
 
