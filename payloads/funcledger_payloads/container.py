@@ -9,7 +9,6 @@ import json
 import re
 import sys
 from functools import cache
-from importlib import metadata
 from typing import Any
 
 from funcledger_payloads.errors import DeserializationError, VersionMismatch
@@ -96,6 +95,8 @@ def _spoken(python: str) -> str:
 
 @cache
 def _version_here(serialiser: str) -> str | None:
+    from importlib import metadata  # slow to import, and only code by value asks
+
     try:
         return metadata.version(serialiser) if serialiser in ("cloudpickle", "dill") else None
     except metadata.PackageNotFoundError:
