@@ -99,6 +99,7 @@ def _registered(asked: FunctionHead | FunctionJson, payload: bytes, who: Princip
         payload_sha256=hashlib.sha256(payload).hexdigest(),
         payload_size=len(payload),
         payload=payload,
+        payload_code=asked.payload_code,
     )
 
 

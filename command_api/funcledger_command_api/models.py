@@ -90,6 +90,13 @@ EndpointName = Annotated[
     StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9 ._-]{0,98}[A-Za-z0-9])?$"),
     AfterValidator(_no_id),
 ]
+Code = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9A-Za-z.+ _-]{1,96}$"),
+    Field(description="Who can read the code that the payload holds, as cpython-3.11 cloudpickle-3.1.1."),
+]
+#: Empty where another serialiser wrote the function.
+DillVersion = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z.+_-]{0,64}$")]
 Version = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z.+_-]{1,64}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Settings = Annotated[dict[str, JsonValue], AfterValidator(_small)]
@@ -105,8 +112,9 @@ class _Function(Strict):
     public: bool = False
     group: Name | None = None
     python_version: Version
-    dill_version: Version
+    dill_version: DillVersion = ""
     payload_format: Format
+    payload_code: Code | None = None
 
 
 class FunctionHead(_Function):
@@ -138,6 +146,7 @@ class Terms(Strict):
     endpoint_id: Id
     function_id: Id
     payload_format: Format
+    payload_code: Code | None = None
     walltime: Annotated[float, Field(gt=0, le=1e9, description="Seconds the call may take.")] | None = None
     max_attempts: Annotated[int, Field(ge=1, le=1000, description="1 means at most once.")] = 3
     expires_in: Annotated[int, Field(ge=1, le=315_360_000, description="Seconds until it is given up.")] = (

@@ -142,6 +142,7 @@ def records(lot: Lot, batch: Batch, function: Function, endpoint: Endpoint) -> I
             payload_sha256=payload_sha256,
             payload_size=len(payload),
             payload=payload,
+            payload_code=terms.payload_code,
         )
         extra = batch.extra if spans is None else batch.extra or spans.headers(task_id)
         yield NewRecord.of(event, endpoint.partition, extra)

@@ -55,7 +55,12 @@ class Facts:
         measured = (report.run_time, report.cpu_time, report.peak_memory or None)
         if not report.kind:
             return TaskCompleted(
-                *self._of(task), *measured, report.payload_format, *_sealed(report.payload), task.offset
+                *self._of(task),
+                *measured,
+                report.payload_format,
+                *_sealed(report.payload),
+                task.offset,
+                payload_code=report.payload_code or None,
             )
         said = pack_failure(
             shorten(report.message, MESSAGE_LIMIT),
@@ -73,6 +78,7 @@ class Facts:
             FAILURE,
             *_sealed(said),
             task.offset,
+            payload_code=report.payload_code or None,
         )
 
     def failed(self, task: Task, loss: Loss) -> TaskFailed:

@@ -7,7 +7,8 @@ class Report(NamedTuple):
     """``kind`` is empty when the call returned, else the kind of failure, as TaskFailed has it.
 
     Times in seconds, memory in bytes. ``payload`` is the value, or the exception where one travels
-    (``payload_format`` is empty where none does); texts are empty where there is nothing to say.
+    (``payload_format`` is empty where none does), and ``payload_code`` who can read the code that it holds;
+    texts are empty where there is nothing to say.
     """
 
     kind: str = ""
@@ -19,3 +20,4 @@ class Report(NamedTuple):
     error_type: str = ""
     message: str = ""
     traceback: str = ""
+    payload_code: str = ""

@@ -1,6 +1,7 @@
 """Code, data and exceptions as bytes and back; only the SDK and the endpoint's workers open them (law 10)."""
 
-from funcledger_payloads.arguments import dump_arguments
+from funcledger_payloads.arguments import apart, dump_arguments, with_function
+from funcledger_payloads.container import code_of
 from funcledger_payloads.errors import (
     ComputeError,
     DeserializationError,
@@ -10,7 +11,14 @@ from funcledger_payloads.errors import (
     VersionMismatch,
 )
 from funcledger_payloads.exceptions import ExceptionPayload, dump_exception, load_exception
-from funcledger_payloads.functions import FunctionPayload, dump_function, dump_source, load_function
+from funcledger_payloads.functions import (
+    FunctionPayload,
+    OpenedFunction,
+    dump_function,
+    dump_source,
+    load_function,
+    open_function,
+)
 from funcledger_payloads.values import dump, dump_json, load
 
 __all__ = [
@@ -18,10 +26,13 @@ __all__ = [
     "DeserializationError",
     "ExceptionPayload",
     "FunctionPayload",
+    "OpenedFunction",
     "RemoteTraceback",
     "SerializationError",
     "TaskExecutionFailed",
     "VersionMismatch",
+    "apart",
+    "code_of",
     "dump",
     "dump_arguments",
     "dump_exception",
@@ -31,4 +42,6 @@ __all__ = [
     "load",
     "load_exception",
     "load_function",
+    "open_function",
+    "with_function",
 ]

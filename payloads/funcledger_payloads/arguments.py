@@ -1,14 +1,14 @@
-"""Arguments of a call as bytes; one that cannot be serialised is named."""
+"""Arguments of a call as bytes, alone or with the function as it is now; one that cannot be sent is named."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from funcledger_payloads.errors import SerializationError
+from funcledger_payloads import container
+from funcledger_payloads.errors import DeserializationError, SerializationError
+from funcledger_payloads.refusals import where_it_fails
 from funcledger_payloads.values import dump
 
 Dump = Callable[[Any], tuple[str, bytes]]
-_DEPTH = 4
-_BREADTH = 1000
 
 
 def dump_arguments(
@@ -29,40 +29,33 @@ def _named(args: Sequence[Any], kwargs: Mapping[str, Any], dump_value: Dump) -> 
     named = [(f"argument {number}", value) for number, value in enumerate(args, 1)]
     named += [(f"argument {name!r}", value) for name, value in kwargs.items()]
     for name, value in named:
-        error = _error_of(value, dump_value)
-        if error is not None:
-            path, inner = _innermost(value, error, dump_value)
+        try:
+            dump_value(value)
+        except SerializationError as error:
+            path, inner = where_it_fails(value, error, dump_value)
             where = f" (at {path})" if path else ""
             return SerializationError(f"{name}{where} cannot be sent: {inner}")
     return None
 
 
-def _error_of(value: Any, dump_value: Dump) -> SerializationError | None:
-    try:
-        dump_value(value)
-    except SerializationError as error:
-        return error
-    return None
+def with_function(function: bytes, payload_format: str, payload: bytes) -> tuple[str, bytes]:
+    """Arguments together with their function as it is now, in place of the one that was registered."""
+    head = {
+        "code": container.unseal(function)[0]["code"],
+        "function_size": len(function),
+        "payload_format": payload_format,
+    }
+    return container.CALL, container.seal(head, function, payload)
 
 
-def _innermost(value: Any, error: SerializationError, dump_value: Dump) -> tuple[str, SerializationError]:
-    """The path to the smallest part that fails, and how it fails."""
-    path = ""
-    for _ in range(_DEPTH):
-        for step, part in _parts(value):
-            inner = _error_of(part, dump_value)
-            if inner is not None:
-                path, value, error = path + step, part, inner
-                break
-        else:
-            break
-    return path, error
+def apart(payload: bytes) -> tuple[bytes, str, bytes]:
+    """What :func:`with_function` has joined: the function, the format of the arguments, and these.
 
-
-def _parts(value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping) and len(value) <= _BREADTH:
-        yield from ((f"[{key!r}]", part) for key, part in value.items())
-    elif isinstance(value, list | tuple) and len(value) <= _BREADTH:
-        yield from ((f"[{index}]", part) for index, part in enumerate(value))
-    else:
-        yield from ((f".{name}", part) for name, part in getattr(value, "__dict__", {}).items())
+    Raises:
+        DeserializationError: it is no such payload.
+    """
+    head, body = container.unseal(payload, "a call with its function")
+    size, payload_format = head.get("function_size"), head.get("payload_format")
+    if not isinstance(size, int) or not isinstance(payload_format, str) or not 0 <= size <= len(body):
+        raise DeserializationError(f"these {len(payload)} bytes are not a call with its function")
+    return body[:size], payload_format, body[size:]

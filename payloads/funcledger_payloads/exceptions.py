@@ -3,13 +3,14 @@
 import traceback
 from dataclasses import astuple, dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 from funcledger_payloads.errors import (
     DeserializationError,
     RemoteTraceback,
     SerializationError,
     TaskExecutionFailed,
+    VersionMismatch,
 )
 from funcledger_payloads.values import dump, load
 
@@ -46,15 +47,19 @@ def load_exception(sent: ExceptionPayload) -> Exception:
     """The exception to raise here, with the remote traceback as its cause. Never raises."""
     try:
         error = load(sent.format, sent.payload) if sent.format else None
-    except DeserializationError as why:
-        error = None
-        unread = str(why)
-    else:
         unread = ""
-    if not isinstance(error, Exception):
-        error = _substitute(sent, unread)
-    error.__cause__ = RemoteTraceback(sent.traceback) if sent.traceback else None
-    return error
+        if issubclass(type(error), Exception):
+            BaseException.__setattr__(error, "__cause__", _cause(sent))
+            return cast("Exception", error)
+    except (DeserializationError, VersionMismatch) as why:
+        unread = str(why)
+    substitute = _substitute(sent, unread)
+    substitute.__cause__ = _cause(sent)
+    return substitute
+
+
+def _cause(sent: ExceptionPayload) -> RemoteTraceback | None:
+    return RemoteTraceback(sent.traceback) if sent.traceback else None
 
 
 def _substitute(sent: ExceptionPayload, unread: str) -> TaskExecutionFailed:
@@ -79,7 +84,7 @@ def _carry(error: Exception, room: int) -> tuple[str, bytes] | None:
             payload_format, payload = dump(form)
             if type_name(type(load(payload_format, payload))) == type_name(type(error)):
                 return payload_format, payload
-        except (SerializationError, DeserializationError):
+        except (SerializationError, DeserializationError, VersionMismatch):
             continue
     return None
 
@@ -145,7 +150,7 @@ def _dumped(value: Any) -> tuple[str, bytes] | None:
 def _loaded(carried: tuple[str, bytes] | None) -> Any:
     try:
         return None if carried is None else load(*carried)
-    except DeserializationError:
+    except (DeserializationError, VersionMismatch):
         return None
 
 

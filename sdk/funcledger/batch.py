@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from funcledger.errors import InvalidRequest
 from funcledger.names import Id, as_id
-from funcledger.submission import NewTask, TaskOptions, serialise
+from funcledger.submission import NewTask, TaskOptions, check_serializer, serialise
 from funcledger_schemas.ids import new_id
 
 
@@ -30,7 +30,7 @@ class Batch:
         self.task_group_id = new_id() if task_group_id is None else as_id(task_group_id, "task_group_id")
         self.options = options or TaskOptions()
         self.calls: list[Call] = []
-        self._serializer = serializer
+        self._serializer = check_serializer(serializer)
 
     def __len__(self) -> int:
         return len(self.calls)

@@ -2,8 +2,10 @@
 
 import atexit
 import concurrent.futures
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from threading import Condition, Lock
 from typing import Any
 from weakref import WeakSet
@@ -11,27 +13,30 @@ from weakref import WeakSet
 from funcledger.client import Client
 from funcledger.errors import ComputeError, InvalidRequest
 from funcledger.futures import TaskFuture
-from funcledger.listener import Listener
+from funcledger.listener import Listener, ended
 from funcledger.local_functions import LocalFunction, LocalFunctions
 from funcledger.names import Id, as_id
 from funcledger.results import Answer
 from funcledger.sender import Cancellation, Sender, Submission
-from funcledger.submission import MOST_TASKS, NewTask, TaskOptions, resources, serialise
+from funcledger.submission import MOST_TASKS, NewTask, TaskOptions, check_serializer, resources, serialise
 from funcledger.tasks import error_of, is_finished, value_of
 from funcledger_schemas import tracing
 from funcledger_schemas.ids import new_id
 
 #: How long, in seconds, the end of a program waits for the last submissions to go out.
 _LAST_WORD = 10.0
+_log = logging.getLogger(__name__)
 _open: "WeakSet[Executor]" = WeakSet()
 
 
 class Executor(concurrent.futures.Executor):
     """Runs calls on an endpoint, given by id or name.
 
-    ``submit`` serialises and returns at once; calls go out together, as many as have gathered. A function
-    is sent once, as it is at its first call. ``walltime`` and ``expires_in`` are in seconds; ``memory``,
-    which a call and all it starts may take, in bytes or as a size such as "2GB".
+    ``submit`` serialises and returns at once; calls go out together, as many as have gathered. What runs is
+    what stands in the program when ``submit`` is called: the function is sent once, and with a call what has
+    changed since of what it refers to. ``serializer`` "cloudpickle" or "dill" says who writes code; "json"
+    has arguments be such that other languages can read them. ``walltime`` and ``expires_in`` are in seconds;
+    ``memory``, which a call and all it starts may take, in bytes or as a size such as "2GB".
     """
 
     def __init__(
@@ -64,15 +69,17 @@ class Executor(concurrent.futures.Executor):
         )
         self.client = client or Client()
         self._owns_client = client is None
-        self._serializer = serializer
+        self._serializer = check_serializer(serializer)
         self._batch_size = max(1, min(batch_size, MOST_TASKS))
-        self._functions = LocalFunctions()
+        self._functions = LocalFunctions(None if serializer == "json" else serializer)
         self._futures: dict[str, TaskFuture] = {}
         self._all_done = Condition()
         self._opening = Lock()
         self._sender: Sender | None = None
         self._listener: Listener | None = None
         self._closed = False
+        #: Why no result will come any more.
+        self._broken: ComputeError | None = None
 
     def __repr__(self) -> str:
         return f"Executor({self.label or self.endpoint_id!r}, task_group_id={self.task_group_id!r})"
@@ -85,8 +92,8 @@ class Executor(concurrent.futures.Executor):
             ArgumentsTooLarge, FunctionTooLarge: with both numbers; nothing is sent.
             RuntimeError: after shutdown.
         """
-        function = self._functions.of(fn)
-        return self._enqueue(function.function_id, args, kwargs, function)
+        function, form = self._functions.of(fn)
+        return self._enqueue(function.function_id, args, kwargs, function, form)
 
     def submit_to_registered_function(
         self, function_id: Id, args: Sequence[Any] | None = None, kwargs: Mapping[str, Any] | None = None
@@ -128,11 +135,16 @@ class Executor(concurrent.futures.Executor):
         self._end_if_idle()
 
     def _enqueue(
-        self, function_id: str, args: Sequence[Any], kwargs: Mapping[str, Any], function: LocalFunction | None
+        self,
+        function_id: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        function: LocalFunction | None,
+        form: bytes | None = None,
     ) -> TaskFuture:
         if self.endpoint_id is None:
             raise InvalidRequest("The executor has no endpoint: Executor(endpoint_id=...).")
-        payload_format, payload = serialise(args, kwargs, self._serializer)
+        payload_format, payload = serialise(args, kwargs, self._serializer, form)
         endpoint = self.client.endpoints.resolve(self.endpoint_id)
         task = NewTask(new_id(), endpoint, function_id, payload_format, payload, self.options)
         future = TaskFuture(task.task_id, self._ask_to_cancel)
@@ -141,6 +153,8 @@ class Executor(concurrent.futures.Executor):
             sender = self._sender or self._start()
             if self._closed:
                 raise RuntimeError("cannot submit after shutdown")
+            if self._broken is not None:
+                raise ComputeError(f"{self._broken} Make a new executor.") from self._broken
             self._futures[task.task_id] = future
             sender.say(Submission(task, future, function))
         return future
@@ -154,7 +168,7 @@ class Executor(concurrent.futures.Executor):
             transport, self.task_group_id, self._deliver, self._give_up, self._note_begun
         )
         self._listener.start()
-        self._sender = Sender(transport, self.task_group_id, self._end, self._batch_size)
+        self._sender = Sender(transport, self.task_group_id, self._end, self._batch_size, self._give_up)
         _open.add(self)
         return self._sender
 
@@ -180,7 +194,7 @@ class Executor(concurrent.futures.Executor):
             future = self._futures.pop(task["task_id"], None) if is_finished(task) else None
             if future is not None:
                 began = time.time_ns()
-                _resolve(future, task, payload or b"")
+                _settle(future, partial(_resolve, future, task, payload or b""))
                 if (spans := tracing.spans) is not None:
                     spans.hop("result", [future.task_id], began, time.time_ns())
         self._end_if_idle()
@@ -188,15 +202,16 @@ class Executor(concurrent.futures.Executor):
     def _end(self, future: TaskFuture, error: Exception | None) -> None:
         """A call that was not sent: cancelled before (no error), or refused."""
         if self._futures.pop(future.task_id, None) is not None and error is not None:
-            future.set_exception(error)
+            _settle(future, partial(future.set_exception, error))
         self._end_if_idle()
 
     def _give_up(self, error: ComputeError) -> None:
         """No result will come any more."""
+        self._broken = error
         for task_id in list(self._futures):
-            future = self._futures.pop(task_id)
-            if not future.done():
-                future.set_exception(error)
+            future = self._futures.pop(task_id, None)
+            if future is not None and not future.done():
+                _settle(future, partial(future.set_exception, error))
         self._end_if_idle()
 
     def _end_if_idle(self) -> None:
@@ -210,6 +225,16 @@ class Executor(concurrent.futures.Executor):
                 self._sender.stop()
             if self._owns_client:
                 self.client.close()
+
+
+def _settle(future: TaskFuture, resolve: Callable[[], None]) -> None:
+    """Resolve one future; what its callbacks raise ends neither this thread nor what others wait for."""
+    try:
+        resolve()
+    except BaseException as error:  # SystemExit of a callback, too
+        _log.exception("a callback of task %s raised %s", future.task_id, type(error).__name__)
+        if not future.done():
+            future.set_exception(ended("The reading of its outcome", error))
 
 
 def _resolve(future: TaskFuture, task: Mapping[str, Any], payload: bytes) -> None:

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from funcledger.transport import Transport
 
 
-def serialise_function(function: Callable[..., Any]) -> FunctionPayload:
-    """The function as it travels.
+def serialise_function(function: Callable[..., Any], serializer: str | None = None) -> FunctionPayload:
+    """The function as it travels, written by "cloudpickle" or "dill"; None takes what can.
 
     Raises:
         SerializationError: naming what cannot be carried.
         FunctionTooLarge: with both numbers.
     """
-    return checked(dump_function(function))
+    return checked(dump_function(function, serializer))
 
 
 def checked(function: FunctionPayload) -> FunctionPayload:
@@ -60,6 +60,10 @@ class Functions:
             "size": len(function.bytes),
             **{name: value for name, value in about.items() if value is not None},
         }
+        if "payload_code" in self._transport.task_fields():
+            head["payload_code"] = function.code
+        else:  # an older server, which takes no empty version
+            head["dill_version"] = function.dill or "none"
         answer = self._transport.request("POST", "/v1/functions", frame=pack(head, [function.bytes]))
         self._transport.seen.merge(answer.json().get("position"))
         return chosen

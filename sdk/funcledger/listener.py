@@ -16,6 +16,15 @@ _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
 
 
+def ended(what: str, error: BaseException) -> ComputeError:
+    """Why nothing more comes of a thread that this has ended."""
+    if isinstance(error, ComputeError):
+        return error
+    why = ComputeError(f"{what} was ended by {type(error).__name__}: {error}")
+    why.__cause__ = error
+    return why
+
+
 class Listener:
     """Delivers every outcome of a batch, in bulk, from the thread it starts.
 
@@ -61,8 +70,8 @@ class Listener:
                     pause = _FIRST_PAUSE
             except ServiceUnavailable:
                 pause = min(2 * pause, _LONGEST_PAUSE)
-            except Exception as error:
-                self._give_up(error if isinstance(error, ComputeError) else ComputeError(repr(error)))
+            except BaseException as error:  # whatever ends this thread, those who wait must learn of it
+                self._give_up(ended("The thread that reads results", error))
                 return
             self._stopped.wait(pause)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from funcledger.errors import ComputeError, RequestError, ServiceUnavailable
 from funcledger.functions import Functions
 from funcledger.futures import TaskFuture
+from funcledger.listener import ended
 from funcledger.local_functions import LocalFunction
 from funcledger.submission import MOST_BYTES, NewTask, grouped, send
 
@@ -44,12 +45,14 @@ class Sender:
         batch_id: str,
         failed: Callable[[TaskFuture, Exception | None], None],
         most_tasks: int,
+        give_up: Callable[[ComputeError], None],
     ) -> None:
         self._transport = transport
         self._functions = Functions(transport)
         self._batch_id = batch_id
         self._failed = failed
         self._most_tasks = most_tasks
+        self._give_up = give_up
         self._queue: SimpleQueue[Word | None] = SimpleQueue()
         self.say = self._queue.put
         #: Words that came during a pause, to be seen to after it; and the tasks of the request that pauses.
@@ -74,6 +77,13 @@ class Sender:
         self._queue.put(None)
 
     def _run(self) -> None:
+        try:
+            self._serve()
+        except BaseException as error:  # whatever ends this thread, those who wait must learn of it
+            self._stopping = True
+            self._give_up(ended("The thread that sends calls", error))
+
+    def _serve(self) -> None:
         going = True
         while going:
             words, going = self._gather()

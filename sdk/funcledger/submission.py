@@ -3,10 +3,12 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from funcledger.errors import ArgumentsTooLarge, InvalidRequest
-from funcledger_payloads import dump_arguments, dump_json
+from funcledger_payloads import code_of, dump, dump_arguments, dump_json, with_function
+from funcledger_payloads.arguments import Dump
 from funcledger_schemas import tracing
 from funcledger_schemas.frames import pack
 from funcledger_schemas.limits import BODY_LIMIT, PAYLOAD_LIMIT
@@ -68,21 +70,47 @@ class NewTask(NamedTuple):
     batch_index: int | None = None
 
 
+#: What ``serializer`` may be: who writes code (None takes cloudpickle, and dill where that cannot), or JSON,
+#: which other languages read.
+_WRITERS: dict[str | None, Dump] = {
+    None: dump,
+    "cloudpickle": partial(dump, serializer="cloudpickle"),
+    "dill": partial(dump, serializer="dill"),
+    "json": dump_json,
+}
+
+
+def check_serializer(serializer: str | None) -> str | None:
+    """The serializer, if there is one of this name.
+
+    Raises:
+        InvalidRequest: there is none.
+    """
+    if serializer not in _WRITERS:
+        known = ", ".join(repr(name) for name in _WRITERS if name)
+        raise InvalidRequest(f"There is no serializer {serializer!r}: use one of {known}, or None.")
+    return serializer
+
+
 def serialise(
-    args: Sequence[Any], kwargs: Mapping[str, Any], serializer: str | None = None
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    serializer: str | None = None,
+    function: bytes | None = None,
 ) -> tuple[str, bytes]:
-    """A call's arguments as (format, bytes); ``serializer`` "json" asks for what other languages read.
+    """A call's arguments as (format, bytes), with the function's form where that differs from the registered.
 
     Raises:
         SerializationError: naming the argument.
         ArgumentsTooLarge: with both numbers.
     """
-    payload_format, payload = (
-        dump_arguments(args, kwargs, dump_json) if serializer == "json" else dump_arguments(args, kwargs)
-    )
+    payload_format, payload = dump_arguments(args, kwargs, _WRITERS[serializer])
+    if function is not None:
+        payload_format, payload = with_function(function, payload_format, payload)
     if len(payload) > PAYLOAD_LIMIT:
+        what = "arguments take" if function is None else "arguments and what the function refers to take"
         raise ArgumentsTooLarge(
-            f"The arguments take {len(payload):,} bytes when serialised, the limit is {PAYLOAD_LIMIT:,}. "
+            f"The {what} {len(payload):,} bytes when serialised, the limit is {PAYLOAD_LIMIT:,}. "
             "Put the data where the endpoint can read it and send its path."
         )
     return payload_format, payload
@@ -107,7 +135,10 @@ def send(
     groups = grouped(tasks)
     for group in groups:
         _check_known(transport, group[0].options)
-    head = {"batch_id": batch_id, "batch_size": batch_size, "groups": [_head(group) for group in groups]}
+    names_code = any(code_of(group[0].payload_format, group[0].payload) for group in groups)
+    names_code = names_code and "payload_code" in transport.task_fields()
+    heads = [_head(group, names_code=names_code) for group in groups]
+    head = {"batch_id": batch_id, "batch_size": batch_size, "groups": heads}
     frame = pack(head, [task.payload for group in groups for task in group])
     began = time.time_ns()
     answer = transport.request("POST", "/v1/tasks", frame=frame, sleep=sleep)
@@ -143,12 +174,13 @@ def grouped(tasks: Sequence[NewTask]) -> list[list[NewTask]]:
     """The tasks by what they have in common, each group in order, groups by their first task."""
     groups: dict[tuple[Any, ...], list[NewTask]] = {}
     for task in tasks:
-        key = (task.endpoint_id, task.function_id, task.payload_format, id(task.options))
+        code = code_of(task.payload_format, task.payload)
+        key = (task.endpoint_id, task.function_id, task.payload_format, code, id(task.options))
         groups.setdefault(key, []).append(task)
     return list(groups.values())
 
 
-def _head(group: Sequence[NewTask]) -> dict[str, Any]:
+def _head(group: Sequence[NewTask], *, names_code: bool) -> dict[str, Any]:
     first = group[0]
     head = {
         "endpoint_id": first.endpoint_id,
@@ -158,6 +190,8 @@ def _head(group: Sequence[NewTask]) -> dict[str, Any]:
         "sizes": [len(task.payload) for task in group],
         **first.options.fields(),
     }
+    if names_code and (code := code_of(first.payload_format, first.payload)) is not None:
+        head["payload_code"] = code
     if first.batch_index is not None:
         head["batch_indexes"] = [task.batch_index for task in group]
     return head

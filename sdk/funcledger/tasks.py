@@ -85,7 +85,7 @@ def info(task: Mapping[str, Any], payload: bytes | None = None) -> TaskInfo:
         if error is None:
             try:
                 shown["result"] = value_of(task, payload)
-            except errors.DeserializationError as unread:
+            except (errors.DeserializationError, errors.VersionMismatch) as unread:
                 error = unread
         if error is not None:
             shown["exception"] = error
@@ -110,8 +110,9 @@ def value_of(task: Mapping[str, Any], payload: bytes) -> Any:
 
     Raises:
         DeserializationError: it cannot be read here.
+        VersionMismatch: it holds code of another Python.
     """
-    return load(task["payload_format"], payload)
+    return load(task["payload_format"], payload, f"the result of task {task['task_id']}")
 
 
 def error_of(task: Mapping[str, Any], payload: bytes) -> Exception | None:

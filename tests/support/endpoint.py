@@ -89,10 +89,11 @@ class Endpoint:
                     group=None,
                     python_version=made.python,
                     dill_version=made.dill,
-                    payload_format="function/1",
+                    payload_format="function/2",
                     payload_sha256=made.sha256,
                     payload_size=len(made.bytes),
                     payload=made.bytes,
+                    payload_code=made.code,
                 )
             )
             self._functions[function] = (function_id, made.sha256)

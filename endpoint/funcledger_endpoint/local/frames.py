@@ -19,7 +19,7 @@ MESSAGE_LIMIT = 16 * 1024 * 1024
 _CALL = Struct(">IBQIQB")
 _FUNCTION = Struct(">IBI")
 _NUMBER = Struct(">IBQ")
-_REPORT = Struct(">IBQddQBBHHII")
+_REPORT = Struct(">IBQddQBBHHIBI")
 _LENGTH = 4
 
 
@@ -70,7 +70,7 @@ def pack_report(number: int, report: Report) -> bytes:
     error_type = report.error_type.encode(errors="backslashreplace")[:1024]
     message = report.message.encode(errors="backslashreplace")[:0xFFFF]
     traceback = report.traceback.encode(errors="backslashreplace")
-    texts = (kind, name, error_type, message, traceback)
+    texts = (kind, name, error_type, message, traceback, report.payload_code.encode()[:255])
     head = _REPORT.pack(
         _REPORT.size - _LENGTH + sum(map(len, texts)) + len(report.payload),
         REPORT,
@@ -85,7 +85,7 @@ def pack_report(number: int, report: Report) -> bytes:
 
 
 _CALL_BODY = Struct(">BQIQB")
-_REPORT_BODY = Struct(">BQddQBBHHII")
+_REPORT_BODY = Struct(">BQddQBBHHIBI")
 
 
 def read_call(message: bytes) -> Call:
@@ -124,6 +124,6 @@ def read_report(message: bytes) -> tuple[int, Report]:
         raise BadMessage(f"a report of {len(message)} bytes is cut short") from error
     if not (math.isfinite(run_time) and math.isfinite(cpu_time)):
         raise BadMessage(f"a report of a call that took {run_time} s")
-    kind, payload_format, error_type, text, traceback = texts
+    kind, payload_format, error_type, text, traceback, code = texts
     times = (run_time, cpu_time, peak)
-    return number, Report(kind, payload_format, message[at:], *times, error_type, text, traceback)
+    return number, Report(kind, payload_format, message[at:], *times, error_type, text, traceback, code)

@@ -1,13 +1,25 @@
 """One call: open the arguments, call the function, close the value or the exception; never raises."""
 
 from time import perf_counter, process_time
+from types import CoroutineType
+from typing import Any
 
 from funcledger_endpoint.local.frames import Call
 from funcledger_endpoint.report import Report
-from funcledger_endpoint.worker.functions import Functions
+from funcledger_endpoint.worker.functions import Functions, brought_along
 from funcledger_endpoint.worker.limits import WorkerLimits
 from funcledger_endpoint.worker.memory import PeakMemory
-from funcledger_payloads import ComputeError, SerializationError, VersionMismatch, dump, dump_exception, load
+from funcledger_payloads import (
+    ComputeError,
+    SerializationError,
+    VersionMismatch,
+    apart,
+    code_of,
+    dump,
+    dump_exception,
+    load,
+)
+from funcledger_payloads.container import CALL
 from funcledger_schemas.limits import PAYLOAD_LIMIT
 
 _peak = PeakMemory()
@@ -16,25 +28,41 @@ _peak = PeakMemory()
 def perform(functions: Functions, call: Call, limits: WorkerLimits) -> Report:
     """What became of the call."""
     limits.begin(call.memory)
+    payload_format, payload = call.payload_format, call.payload
     try:
-        function = functions.get(call.function)
+        if payload_format == CALL:
+            body, payload_format, payload = apart(payload)
+            function = brought_along(body)
+        else:
+            function = functions.get(call.function)
     except VersionMismatch as error:
         return Report("VersionMismatch", message=str(error))
     except BaseException as error:  # the user's module-level code may raise anything
         limits.explain(error)
         return Report("FunctionNotLoaded", message=_said(error))
     try:
-        args, kwargs = load(call.payload_format, call.payload)
+        args, kwargs = load(payload_format, payload, "the value that holds the arguments")
+    except VersionMismatch as error:
+        return Report("VersionMismatch", message=str(error))
     except BaseException as error:
         limits.explain(error)
         return Report("ArgumentsNotLoaded", message=_said(error))
     began, cpu_began = perf_counter(), process_time()
     try:
         value = function(*args, **kwargs)
+        if type(value) is CoroutineType:
+            value = _run_to_its_end(value)
     except BaseException as error:  # SystemExit and KeyboardInterrupt are outcomes too, not this worker's end
         limits.explain(error)
         return _raised(error, perf_counter() - began, process_time() - cpu_began)
     return _returned(value, perf_counter() - began, process_time() - cpu_began, limits)
+
+
+def _run_to_its_end(coroutine: "CoroutineType[Any, Any, Any]") -> Any:
+    """What an async function returns, run in a loop of its own."""
+    import asyncio  # slow to import, and few functions are async
+
+    return asyncio.run(coroutine)
 
 
 def _returned(value: object, run_time: float, cpu_time: float, limits: WorkerLimits) -> Report:
@@ -51,7 +79,8 @@ def _returned(value: object, run_time: float, cpu_time: float, limits: WorkerLim
             "return less, or write it to a file and return its path"
         )
         return Report("ResultTooLarge", "", b"", run_time, cpu_time, _peak.after(run_time), "", text)
-    return Report("", payload_format, payload, run_time, cpu_time, _peak.after(run_time))
+    code = code_of(payload_format, payload) or ""
+    return Report("", payload_format, payload, run_time, cpu_time, _peak.after(run_time), payload_code=code)
 
 
 def _raised(error: BaseException, run_time: float, cpu_time: float) -> Report:
@@ -59,7 +88,10 @@ def _raised(error: BaseException, run_time: float, cpu_time: float) -> Report:
     carried = sent.format is not None and len(sent.payload) <= PAYLOAD_LIMIT
     payload_format, payload = (sent.format or "", sent.payload) if carried else ("", b"")
     texts = (sent.error_type, sent.message, sent.traceback)
-    return Report("Exception", payload_format, payload, run_time, cpu_time, _peak.after(run_time), *texts)
+    code = code_of(payload_format, payload) or ""
+    return Report(
+        "Exception", payload_format, payload, run_time, cpu_time, _peak.after(run_time), *texts, code
+    )
 
 
 def _said(error: BaseException) -> str:

@@ -1,19 +1,25 @@
-"""The functions a worker has been given: checked against their hash, loaded when first called, kept."""
+"""The functions a worker has been given: checked against their hash, opened when they are called.
+
+A function that no call can change is opened once and kept. Any other is opened for each call, so that a call
+meets what stood in the program when it was submitted, and not what an earlier call has left (law 13).
+"""
 
 import hashlib
 from collections.abc import Callable
 from typing import Any
 
 from funcledger_endpoint.local import frames
-from funcledger_payloads import DeserializationError, load_function
+from funcledger_payloads import DeserializationError, open_function
+from funcledger_payloads.classes import CallClasses, begin_call
 
 
 class Functions:
     """Functions by the agent's number; a number given again means the new one."""
 
     def __init__(self) -> None:
-        self._loaded: dict[int, Callable[..., Any]] = {}
-        self._bodies: dict[int, frames.Function] = {}
+        self._kept: dict[int, Callable[..., Any]] = {}
+        self._bodies: dict[int, bytes] = {}
+        self._unchecked: dict[int, str] = {}
 
     @staticmethod
     def warm_up() -> None:
@@ -22,24 +28,42 @@ class Functions:
 
     def add(self, function: frames.Function) -> None:
         """Take note of a body, in place of the one that had its number; it is opened by the first call."""
-        self._loaded.pop(function.number, None)
-        self._bodies[function.number] = function
+        self._kept.pop(function.number, None)
+        self._bodies[function.number] = function.payload
+        self._unchecked[function.number] = function.content_hash
 
     def get(self, number: int) -> Callable[..., Any]:
-        """The function, ready to be called.
+        """The function, ready to be called; its classes are those of the call that begins.
 
         Raises:
             DeserializationError, VersionMismatch: it cannot be loaded, or is not what its hash says.
         """
-        function = self._loaded.get(number)
-        if function is None:
-            function = self._loaded[number] = _load(self._bodies[number])
+        begin_call(CallClasses())
+        function = self._kept.get(number)
+        if function is not None:
+            return function
+        body = self._bodies[number]
+        if number in self._unchecked:
+            _check(body, self._unchecked[number])
+            del self._unchecked[number]
+        opened = open_function(body)
+        if not opened.stateful:
+            self._kept[number] = opened.call
             del self._bodies[number]
-        return function
+        return opened.call
 
 
-def _load(body: frames.Function) -> Callable[..., Any]:
-    found = hashlib.sha256(body.payload).hexdigest()
-    if found != body.content_hash:
-        raise DeserializationError(f"the function's body has SHA-256 {found}, not {body.content_hash}")
-    return load_function(body.payload)
+def brought_along(body: bytes) -> Callable[..., Any]:
+    """The function that came with a call, ready to be called.
+
+    Raises:
+        DeserializationError, VersionMismatch: it cannot be loaded.
+    """
+    begin_call(CallClasses())
+    return open_function(body).call
+
+
+def _check(body: bytes, content_hash: str) -> None:
+    found = hashlib.sha256(body).hexdigest()
+    if found != content_hash:
+        raise DeserializationError(f"the function's body has SHA-256 {found}, not {content_hash}")

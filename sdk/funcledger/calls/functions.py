@@ -21,13 +21,16 @@ class FunctionCalls(Connection):
         public: bool = False,
         group: str | None = None,
         searchable: object = None,
+        *,
+        serializer: str | None = None,
     ) -> str:
         """Store a function with all it refers to; its id. The description defaults to the docstring.
 
+        ``serializer`` "cloudpickle" or "dill" says who writes it; None takes what can.
         ``container_uuid`` and ``searchable`` are accepted as older programs pass them, and mean nothing.
         """
         return self.functions.register(
-            serialise_function(function),
+            serialise_function(function, serializer),
             name=function_name,
             description=description_of(function) if description is None else description,
             metadata=metadata,

@@ -1,7 +1,10 @@
 """A group of exceptions travels member by member: one that cannot be itself is text, and spoils no other."""
 
+import importlib
 import pickle
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -106,14 +109,20 @@ def test_a_group_whose_class_cannot_be_had_arrives_as_a_plain_one_and_says_so() 
 
 
 def test_a_member_whose_module_is_not_installed_here_arrives_as_its_text(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    sent = dump_exception(raised(ExceptionGroup("mixed", [NeedsTwo(1, "x"), ValueError("v")])))
-    monkeypatch.delattr(f"{__name__}.NeedsTwo")
+    (tmp_path / "labtools-1.0.dist-info").mkdir()
+    (tmp_path / "labtools.py").write_text("class Broken(Exception):\n    pass\n")
+    with monkeypatch.context() as there:
+        there.syspath_prepend(tmp_path)
+        error = importlib.import_module("labtools").Broken("at home")
+        sent = dump_exception(raised(ExceptionGroup("mixed", [error, ValueError("v")])))
+    monkeypatch.delitem(sys.modules, "labtools")
     found: Any = load_exception(sent)
     lost, kept = found.exceptions
     assert type(lost) is TaskExecutionFailed
-    assert "NeedsTwo: 1 at x" in str(lost)
+    assert "labtools.Broken: at home" in str(lost)
+    assert "the module 'labtools' is not installed here" in str(lost)
     assert type(kept) is ValueError
 
 

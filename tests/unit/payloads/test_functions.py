@@ -17,6 +17,7 @@ from funcledger_payloads import (
     dump_source,
     load_function,
 )
+from funcledger_payloads.container import seal
 from funcledger_payloads.functions import read_head
 
 FACTOR = 3
@@ -55,11 +56,11 @@ def elsewhere(directory: Path, code: str) -> str:
     return run.stdout
 
 
-def of_another_python(payload: bytes, version: str = "3.8.2") -> bytes:
-    """The payload as another Python would have made it: dill's bytes are of no use here."""
+def of_another_python(payload: bytes, version: str = "3.8") -> bytes:
+    """The payload as another Python would have made it: its bytes are of no use here."""
     head, _ = read_head(payload)
-    text = json.dumps(head | {"python": version}).encode()
-    return len(text).to_bytes(4, "big") + text + b"bytecode of another version"
+    code = f"cpython-{version} cloudpickle-3.1.0"
+    return seal(head | {"python": f"{version}.2", "code": code}, b"bytecode of another version")
 
 
 def test_a_function_carries_its_globals_by_value_to_a_process_without_its_module(tmp_path: Path) -> None:
@@ -101,7 +102,9 @@ def test_a_repl_has_no_source_and_needs_none(tmp_path: Path) -> None:
         sent = dump_function(f)
         print(sent.source, load_function(sent.bytes)(1))
     """
-    assert elsewhere(tmp_path, code).split() == ["None", "2"]
+    # From Python 3.13 on the prompt keeps what was typed, and ``-c`` what it was given.
+    assert elsewhere(tmp_path, code).split()[-1] == "2"
+    assert sys.version_info >= (3, 13) or elsewhere(tmp_path, code).split() == ["None", "2"]
 
 
 def test_the_payload_says_what_it_is_and_its_hash_is_of_all_of_it() -> None:
@@ -125,9 +128,9 @@ def test_under_another_minor_version_the_source_runs_where_it_stands_alone(funct
 
 def test_under_another_minor_version_what_is_tied_to_its_place_is_refused_with_both_versions() -> None:
     number = 2
-    this = ".".join(map(str, sys.version_info[:3]))
+    this = ".".join(map(str, sys.version_info[:2]))
     for tied in (uses_globals, lambda x: x, lambda: number):
-        with pytest.raises(VersionMismatch, match=rf"3\.8\.2.*{this}") as refused:
+        with pytest.raises(VersionMismatch, match=rf"Python 3\.8 .*Python {this}: run both") as refused:
             load_function(of_another_python(dump_function(tied).bytes))
         assert "does not stand alone" in str(refused.value)
 
@@ -147,7 +150,9 @@ def test_a_function_that_cannot_be_carried_is_named_with_what_it_uses() -> None:
     def consumes() -> int:
         return next(generator)
 
-    with pytest.raises(SerializationError, match=r"the function consumes .* 'generator'"):
+    with pytest.raises(
+        SerializationError, match=r"the function consumes .* 'generator' .* list of its items"
+    ):
         dump_function(consumes)
     with pytest.raises(SerializationError, match="cannot be called"):
         dump_function(5)  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ import textwrap
 import threading
 from collections.abc import Iterator
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ from tests.support.deadlines import scaled
 from funcledger_payloads import (
     DeserializationError,
     SerializationError,
+    code_of,
     dump,
     dump_arguments,
     dump_json,
     load,
 )
+from funcledger_payloads.container import HERE
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary()
 VALUES = st.recursive(
@@ -59,10 +62,12 @@ def test_any_json_comes_back(value: Any) -> None:
     assert load(*dump_json(value)) == value
 
 
-def test_pickle_comes_first_and_dill_where_it_fails() -> None:
+def test_pickle_comes_first_and_code_by_value_says_who_can_read_it() -> None:
     assert dump([1, "a"])[0] == "pickle"
+    assert code_of(*dump([1, "a"])) is None
     payload_format, payload = dump(lambda x: x + 1)
-    assert payload_format == "dill"
+    assert payload_format == "code/1"
+    assert code_of(payload_format, payload) == f"{HERE} cloudpickle-{metadata.version('cloudpickle')}"
     assert load(payload_format, payload)(1) == 2
     assert load(*dump(partial(lambda x, y: x - y, 5)))(3) == 2
 
@@ -72,7 +77,7 @@ def test_text_that_merely_mentions_the_main_module_comes_back_all_the_same() -> 
 
 
 def test_dill_leaves_the_pickle_module_as_it_was() -> None:
-    assert dump(lambda: None)[0] == "dill"
+    assert code_of(*dump(lambda: None, "dill")) == f"{HERE} dill-{metadata.version('dill')}"
     with pytest.raises((pickle.PicklingError, AttributeError)):
         pickle.dumps(lambda: None)
 
@@ -130,27 +135,28 @@ def test_a_class_of_the_users_script_is_itself_again_when_it_returns(tmp_path: P
         worker = '''
         import sys
         from funcledger_payloads import dump, load
-        value = [point.double() for point in load("dill", sys.stdin.buffer.read())]
+        value = [point.double() for point in load("code/1", sys.stdin.buffer.read())]
         sys.stdout.buffer.write(dump(value)[1])
         '''.replace("        ", "")
         payload_format, payload = dump([Point(1), Point(2)])
-        assert payload_format == "dill"
+        assert payload_format == "code/1"
         command = [sys.executable, "-c", worker]
         back = subprocess.run(command, input=payload, stdout=subprocess.PIPE, check=True)
-        assert load("dill", back.stdout) == [Point(2), Point(4)], back
-        assert type(load("dill", back.stdout)[0]) is Point
+        assert load("code/1", back.stdout) == [Point(2), Point(4)], back
+        assert type(load("code/1", back.stdout)[0]) is Point
         """)
     )
     subprocess.run([sys.executable, "-W", "error", str(script)], check=True, timeout=scaled(30))
 
 
-def test_dill_is_not_imported_where_pickle_does() -> None:
+def test_what_writes_code_is_not_imported_where_pickle_does() -> None:
     code = "import sys, funcledger_payloads as p; p.load(*p.dump_arguments((1, 'a'), {'b': [2.0]})); "
-    code += "p.load_exception(p.dump_exception(ValueError(1))); print('dill' in sys.modules)"
+    code += "p.load_exception(p.dump_exception(ValueError(1))); "
+    code += "print({'dill', 'cloudpickle'} & set(sys.modules))"
     ran = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=scaled(30)
     )
-    assert ran.stdout.strip() == "False"
+    assert ran.stdout.strip() == "set()"
 
 
 SCRIPT = """
@@ -198,12 +204,12 @@ from funcledger_payloads import dump, dump_exception, load, load_function
 
 function, good, bad, inner = pickle.load(sys.stdin.buffer)
 mirror = load_function(function)
-result = dump(mirror(*load("dill", good)[0]))
+result = dump(mirror(*load("code/1", good)[0]))
 try:
-    mirror(*load("dill", bad)[0])
+    mirror(*load("code/1", bad)[0])
 except Exception as error:
     raised = dump_exception(error)
-pickle.dump((result, raised, dump(load("dill", inner))), sys.stdout.buffer)
+pickle.dump((result, raised, dump(load("code/1", inner))), sys.stdout.buffer)
 """
 
 

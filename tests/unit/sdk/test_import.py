@@ -7,12 +7,12 @@ from tests.support.deadlines import scaled
 
 HEAVY = (
     "fastavro", "pydantic", "msgspec", "fastapi", "starlette", "uvicorn", "psutil",
-    "httpx2", "tenacity", "dill", "platformdirs", "asyncio",
+    "httpx2", "tenacity", "dill", "cloudpickle", "platformdirs", "asyncio",
 )  # fmt: skip
 
 
 def test_import_funcledger_loads_nothing_heavy_and_none_of_the_server() -> None:
-    """httpx2, tenacity and dill come with the first client and the first function; the rest never."""
+    """Some come with the first client, and cloudpickle with the first function; the rest never."""
     code = "import sys, funcledger; print(*sorted(sys.modules))"
     ran = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=scaled(30)
