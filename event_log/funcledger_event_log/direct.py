@@ -2,18 +2,28 @@
 
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
+from typing import NamedTuple
 
 from funcledger_event_log.bodies import Bodies, FunctionBodies
-from funcledger_event_log.endpoint_port import Identity
+from funcledger_event_log.endpoint_port import REFUSED, Identity
 from funcledger_event_log.fencing import Fencing, OwnFencing
 from funcledger_event_log.ownership import Ownership
 from funcledger_event_log.port import Committed, EventLog
 from funcledger_event_log.records import NewRecord, Position, Record, TopicPartition
 from funcledger_event_log.stubs import Credit, stub
+from funcledger_event_log.submissions import Refusal, Submissions
 from funcledger_schemas import clock, tracing
 from funcledger_schemas.envelope import Headers
 from funcledger_schemas.events import Event, TaskEvent, TaskSubmitted
 from funcledger_schemas.lifecycle import Outcome
+
+
+class Appended(NamedTuple):
+    """Where each event stands, ``REFUSED`` for one that was not taken; and per place of these, why."""
+
+    offsets: list[int]
+    refused: dict[int, Refusal]
+
 
 #: Records are fetched so many at a time, so that no more than so many payloads are held at once.
 AT_ONCE = 16
@@ -24,7 +34,8 @@ _BATCH_BYTES = 1 << 20
 class DirectEndpointLog:
     """An ``EndpointLog`` that reads and writes the endpoint's partitions itself.
 
-    The gateway passes a ``fencing`` and ``bodies`` shared by all its endpoints; an agent has its own.
+    The gateway passes a ``fencing``, ``bodies`` and ``submissions`` shared by all its endpoints; an agent has
+    its own, and nobody checks its events but those who follow the log.
     """
 
     def __init__(
@@ -34,6 +45,7 @@ class DirectEndpointLog:
         *,
         fencing: Fencing | None = None,
         bodies: Bodies | None = None,
+        submissions: Submissions | None = None,
     ) -> None:
         self._log = log
         self._identity = identity
@@ -44,6 +56,7 @@ class DirectEndpointLog:
         self._consumer = f"endpoint-{identity.endpoint_id}"
         self._fencing = fencing or OwnFencing(log, self._results)
         self._bodies = bodies or FunctionBodies(log)
+        self._submissions = submissions
 
     async def identify(self) -> Identity:
         """As the port says."""
@@ -58,6 +71,8 @@ class DirectEndpointLog:
         async with aclosing(self._log.follow({self._tasks: start}, max_bytes=_BATCH_BYTES)) as batches:
             async for batch in batches:
                 if mine := self._own(batch):
+                    if self._submissions is not None:
+                        self._submissions.sent(mine)
                     yield [record if left.take(record) else stub(record) for record in mine]
 
     async def fetch(self, offsets: Sequence[int]) -> list[Record]:
@@ -95,7 +110,7 @@ class DirectEndpointLog:
         Raises:
             CredentialRefused: an event that is not this endpoint's to say.
         """
-        return await self.append_records([self.seal(event) for event in events])
+        return (await self.append_records([self.seal(event) for event in events])).offsets
 
     def seal(self, event: Event, value: bytes | None = None) -> NewRecord:
         """The event as a record of this endpoint; ``value`` is its encoding where that is at hand.
@@ -109,14 +124,24 @@ class DirectEndpointLog:
             extra = spans.headers(event.task_id)
         return NewRecord.of(event, self._identity.partition, extra, value)
 
-    async def append_records(self, records: Sequence[NewRecord]) -> list[int]:
+    async def append_records(self, records: Sequence[NewRecord]) -> Appended:
         """As :meth:`append`, of records that :meth:`seal` made."""
+        events = [record.event() for record in records]
+        for event in events:
+            self._fencing.fence.check(event)
+        refused: dict[int, Refusal] = {}
+        if self._submissions is not None:
+            refused = await self._submissions.refusals(self._identity.partition, events)
+        taken = [at for at in range(len(events)) if at not in refused]
+        offsets = [REFUSED] * len(events)
+        settled = await self._append([records[at] for at in taken], [events[at] for at in taken])
+        for at, offset in zip(taken, settled, strict=True):
+            offsets[at] = offset
+        return Appended(offsets, refused)
+
+    async def _append(self, records: Sequence[NewRecord], events: Sequence[Event]) -> list[int]:
         if not records:
             return []
-        events = [record.decoded for record in records if record.decoded is not None]
-        fence = self._fencing.fence
-        for event in events:
-            fence.check(event)
         began = clock.current().time_ns()
         positions = await self._log.append(records)
         if (spans := tracing.spans) is not None:
@@ -124,9 +149,13 @@ class DirectEndpointLog:
             spans.hop("report", ended, began, clock.current().time_ns())
         ends = [offset + 1 for topic, _, offset in positions if topic == self._results.topic]
         await self._fencing.passed(events, max(ends, default=None))
-        return [
+        fence = self._fencing.fence
+        settled = [
             fence.settle(position.offset, event) for position, event in zip(positions, events, strict=True)
         ]
+        if self._submissions is not None:
+            self._submissions.ended(events)
+        return settled
 
     async def commit(self, offset: int, metadata: str) -> None:
         """As the port says."""

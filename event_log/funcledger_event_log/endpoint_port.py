@@ -8,6 +8,9 @@ from funcledger_event_log.port import Committed, LogError
 from funcledger_event_log.records import Record
 from funcledger_schemas.events import Event
 
+#: Stands for the offset of an event that the log does not take, now or later.
+REFUSED = -1
+
 
 class Fenced(LogError):
     """Raised when a newer agent has taken over the endpoint (law 7); this one must stop."""
@@ -66,6 +69,9 @@ class EndpointLog(Protocol):
 
     async def append(self, events: Sequence[Event]) -> list[int]:
         """Append this endpoint's events to ``results`` or ``heartbeats``; offsets in the order given.
+
+        An event about a task that was not submitted to this endpoint, by that owner and in that batch, is
+        refused by itself, and so is an outcome of one that has its outcome: ``REFUSED`` stands for it.
 
         Returns once durable and once it is certain that no newer agent had taken over before them.
 

@@ -12,7 +12,7 @@ import httpx2
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential, wait_random
 
 from funcledger_event_log import http_errors, plain
-from funcledger_event_log.endpoint_port import Identity
+from funcledger_event_log.endpoint_port import REFUSED, Identity
 from funcledger_event_log.endpoint_wire import (
     FETCH_LIMIT,
     KEEP_ALIVE_INTERVAL,
@@ -24,6 +24,7 @@ from funcledger_event_log.newer import NewerSchemas
 from funcledger_event_log.port import Committed, LogUnavailable
 from funcledger_event_log.records import Record
 from funcledger_event_log.stubs import Credit
+from funcledger_event_log.submissions import ALREADY_FINISHED
 from funcledger_schemas import frames
 from funcledger_schemas.events import EndpointStarted, Event
 
@@ -127,7 +128,11 @@ class HttpEndpointLog:
         for frame in pack_appends(events):
             headers = {"Content-Type": frames.MEDIA_TYPE}
             answer = await self._exchange("POST", "/events", content=frame, headers=headers)
-            offsets += answer.json()["offsets"]
+            said = answer.json()
+            offsets += [REFUSED if offset is None else offset for offset in said["offsets"]]
+            for _, word, why in said.get("refused", ()):
+                level = logging.DEBUG if word == ALREADY_FINISHED else logging.WARNING
+                _log.log(level, "the gateway did not take an event: %s", why)
         for event, offset in zip(events, offsets, strict=True):
             if isinstance(event, EndpointStarted):
                 self._epoch = offset

@@ -8,6 +8,7 @@ from funcledger_event_log.endpoint_port import Fenced, Identity
 from funcledger_event_log.endpoint_wire import KEEP_ALIVE_INTERVAL
 from funcledger_event_log.follower import Tail
 from funcledger_event_log.port import EventLog, LogCorrupt, PositionGone
+from funcledger_event_log.submissions import Submissions
 from funcledger_gateway.bodies import CatalogueBodies
 from funcledger_gateway.fencing import EpochTail
 from funcledger_web.auth import Principal, unauthenticated
@@ -38,6 +39,7 @@ class Door:
         self._epochs = epochs
         self._catalogue = catalogue
         self._bodies = CatalogueBodies(log, catalogue, catalogue_tail)
+        self._submissions = Submissions(log)
         #: Per endpoint, where its last feed began that met damage; what one brings moves the next on.
         self._damage: dict[str, tuple[int, LogCorrupt]] = {}
         self._closing = asyncio.Event()
@@ -57,7 +59,9 @@ class Door:
         """The endpoint's own view of the log, through which alone its requests read and write."""
         identity = self.identity(who)
         fencing = self._epochs.of(identity.partition)
-        return DirectEndpointLog(self._log, identity, fencing=fencing, bodies=self._bodies)
+        return DirectEndpointLog(
+            self._log, identity, fencing=fencing, bodies=self._bodies, submissions=self._submissions
+        )
 
     async def check_feed(self, who: Principal, start: int, epoch: int | None) -> None:
         """Refuse a feed that would end at once.

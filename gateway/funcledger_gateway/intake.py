@@ -1,5 +1,6 @@
 """Takes in what an agent appends: each event is decoded once, checked, and sealed as it came."""
 
+import hashlib
 from collections.abc import Callable
 from functools import cache
 from math import isfinite
@@ -13,10 +14,15 @@ from funcledger_event_log.records import DecodeError, NewRecord
 from funcledger_schemas import clock, codec, manifest
 from funcledger_schemas.events import Event
 from funcledger_schemas.frames import FrameError
+from funcledger_schemas.ids import is_id
 from funcledger_schemas.limits import PAYLOAD_LIMIT
+from funcledger_schemas.texts import BadText, check_texts
 
 #: Numbers that an agent measures.
-_MEASURES = ("run_time", "cpu_time", "load")
+_MEASURES = (
+    "run_time", "cpu_time", "load", "peak_memory", "attempt", "workers", "busy", "queued", "cores",
+    "memory_total", "memory_available",
+)  # fmt: skip
 #: Other requests have their turn after so many events.
 _AT_ONCE = 200
 
@@ -59,8 +65,11 @@ async def records_of(frame: bytes, view: DirectEndpointLog) -> list[NewRecord]:
         rule = _rule(type(event))
         if rule.carries:
             _check_payload(index, event)
-        if rule.measures is not None and not _are_finite(rule.measures(event)):
-            raise FrameError(f"event {index} of the frame: {_not_finite(event)} is infinite or no number")
+        if rule.measures is not None and not _are_fit(rule.measures(event)):
+            raise FrameError(
+                f"event {index} of the frame: {_not_fit(event)} is negative, infinite or no number"
+            )
+        _check_texts(index, event)
         # The bytes can stand on the log as they are: today's schema, and its id before them.
         as_we_write = dataschema == rule.dataschema and value[1:5] == rule.prefix
         records.append(view.seal(event, value if as_we_write else None))
@@ -83,12 +92,23 @@ def _check_payload(index: int, event: Any) -> None:
         )
     if event.payload_size != size:
         raise FrameError(f"event {index} of the frame: payload_size is not the size of the payload")
+    if event.payload_sha256 != hashlib.sha256(event.payload).hexdigest():
+        raise FrameError(f"event {index} of the frame: payload_sha256 is not the hash of the payload")
 
 
-def _not_finite(event: Event) -> str:
-    return next(name for name in _MEASURES if not _are_finite((getattr(event, name, None),)))
+def _check_texts(index: int, event: Event) -> None:
+    if not is_id(event.event_id):
+        raise FrameError(f"event {index} of the frame: event_id is no UUID in its lower-case form")
+    try:
+        check_texts(event)
+    except BadText as error:
+        raise FrameError(f"event {index} of the frame: {error}") from error
 
 
-def _are_finite(measures: tuple[float | None, ...]) -> bool:
-    """Whether JSON and comparisons have a place for all of them."""
-    return all(measured is None or isfinite(measured) for measured in measures)
+def _not_fit(event: Event) -> str:
+    return next(name for name in _MEASURES if not _are_fit((getattr(event, name, None),)))
+
+
+def _are_fit(measures: tuple[float | None, ...]) -> bool:
+    """Whether each is an amount that JSON and comparisons have a place for."""
+    return all(measured is None or (isfinite(measured) and measured >= 0) for measured in measures)

@@ -49,9 +49,14 @@ class Fetch(SentModel):
 
 
 class Appended(BaseModel):
-    """Where each event of a frame stands, in order."""
+    """Where each event of a frame stands, in order; null for one that was refused by itself.
 
-    offsets: list[int]
+    `refused`, where there is one, says why: place in the frame, `not_found` (no such task of that owner and
+    batch was submitted to this endpoint) or `already_finished` (the first outcome stands), and a sentence.
+    """
+
+    offsets: list[int | None]
+    refused: list[tuple[int, str, str]] = []
 
 
 class Kept(SentModel):
@@ -164,7 +169,10 @@ def _results(door: Door) -> APIRouter:
         view = door.view(who)
         with told():
             records = await records_of(await request.body(), view)
-            offsets = await view.append_records(records)
-        return Response(msgspec.json.encode({"offsets": offsets}), media_type="application/json")
+            appended = await view.append_records(records)
+        offsets = [None if at in appended.refused else offset for at, offset in enumerate(appended.offsets)]
+        refused = [(at, *why) for at, why in appended.refused.items()]
+        answer = {"offsets": offsets} | ({"refused": refused} if refused else {})
+        return Response(msgspec.json.encode(answer), media_type="application/json")
 
     return router

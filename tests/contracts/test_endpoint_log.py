@@ -177,6 +177,7 @@ async def test_appended_events_are_on_the_log_as_they_were_said(world: World) ->
 
 async def test_results_are_read_between_two_offsets(world: World) -> None:
     agent, task = world.agent(world.ours), world.ours.submitted()
+    await say(world.log, task, partition=1)
     (epoch,) = await agent.append([world.ours.started()])
     said = [world.ours.begun(task, epoch) for _ in range(5)]
     await agent.append(said)
@@ -213,6 +214,7 @@ async def test_an_endpoint_cannot_speak_for_another_nor_say_what_is_not_its_own(
 async def test_law_7_one_agent_per_endpoint(world: World) -> None:
     """An older agent's append is refused; of two that start at once, one; others do not matter."""
     old, new, task = world.agent(world.ours), world.agent(world.ours), world.ours.submitted()
+    await say(world.log, task, partition=1)
     (first,) = await old.append([world.ours.started()])
     await world.agent(world.theirs).append([world.theirs.started()])
     assert await old.append([world.ours.begun(task, first)]) == [2]
@@ -233,9 +235,10 @@ async def test_a_start_sent_again_answers_the_epoch_that_counts(world: World) ->
 
 
 async def test_an_append_may_be_larger_than_one_request(world: World) -> None:
-    agent, task = world.agent(world.ours), world.ours.submitted()
+    agent, tasks = world.agent(world.ours), [world.ours.submitted() for _ in range(7)]
+    await say(world.log, *tasks, partition=1)
     (epoch,) = await agent.append([world.ours.started()])
-    said = [world.ours.completed(task, epoch, bytes([n]) * (5 << 20)) for n in range(7)]
+    said = [world.ours.completed(task, epoch, bytes([n]) * (5 << 20)) for n, task in enumerate(tasks)]
     assert await agent.append(said) == list(range(epoch + 1, epoch + 8))
 
 

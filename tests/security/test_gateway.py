@@ -177,7 +177,9 @@ async def test_row_15_and_16_a_malformed_frame_is_refused_and_leaves_nothing(
 @pytest.mark.parametrize("size", [PAYLOAD_LIMIT, PAYLOAD_LIMIT + 1])
 async def test_law_12_a_results_payload_is_limited(scene: Scene, size: int) -> None:
     await scene.append(scene.ours.started())
-    answer = await scene.append(scene.ours.completed(scene.ours.submitted(), 0, b"x" * size))
+    task = scene.ours.submitted()
+    await say(scene.log, task, partition=1)
+    answer = await scene.append(scene.ours.completed(task, 0, b"x" * size))
     if size > PAYLOAD_LIMIT:
         assert problem(answer) == (413, "payload-too-large")
         assert str(size) in answer.json()["detail"]

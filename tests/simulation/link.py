@@ -107,7 +107,7 @@ class Link:
     async def _append(self, frame: bytes) -> list[int]:
         async def serve(door: Door) -> list[int]:
             view = door.view(self._who)
-            return await view.append_records(await records_of(frame, view))
+            return (await view.append_records(await records_of(frame, view))).offsets
 
         try:
             return await self._line.ask(self._gateway, serve)

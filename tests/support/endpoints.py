@@ -29,6 +29,10 @@ from funcledger_web.tokens import ENDPOINT_PREFIX, digest, new_token
 PARTITIONS = 2
 
 
+#: Where each task was submitted that :func:`say` has appended; ids are never used twice.
+_SUBMITTED: dict[str, int] = {}
+
+
 def digest_of(payload: bytes) -> str:
     return hashlib.sha256(payload).hexdigest()
 
@@ -97,7 +101,8 @@ class TestEndpoint:
         return events.TaskCancelRequested(**{**self._of(task), "actor": f"user:{task.owner}"})
 
     def begun(self, task: events.TaskSubmitted, epoch: int | None) -> events.TaskStarted:
-        return events.TaskStarted(**self._of(task), epoch=epoch, attempt=1, worker="0")
+        submission = _SUBMITTED.get(task.task_id)
+        return events.TaskStarted(**self._of(task), epoch=epoch, attempt=1, worker="0", submission=submission)
 
     def completed(
         self, task: events.TaskSubmitted, epoch: int | None, payload: bytes = b"value"
@@ -105,7 +110,7 @@ class TestEndpoint:
         return events.TaskCompleted(
             **self._of(task), epoch=epoch, attempt=1, run_time=0.1, cpu_time=0.1, peak_memory=1,
             payload_format="pickle", payload_sha256=digest_of(payload), payload_size=len(payload),
-            payload=payload,
+            payload=payload, submission=_SUBMITTED.get(task.task_id),
         )  # fmt: skip
 
 
@@ -134,6 +139,9 @@ async def make_topics(log: EventLog) -> None:
 async def say(log: EventLog, *said: events.Event, partition: int = 0) -> list[int]:
     """Append events as the services would; their offsets."""
     positions = await log.append([NewRecord.of(event, partition) for event in said])
+    for event, position in zip(said, positions, strict=True):
+        if isinstance(event, events.TaskSubmitted):
+            _SUBMITTED.setdefault(event.task_id, position.offset)
     return [position.offset for position in positions]
 
 

@@ -68,8 +68,9 @@ async def test_law_7_one_agent_per_endpoint(served: Served) -> None:
     """The older agent's feed is closed, its appends are fenced, and what it appended anyway is void."""
     endpoint, task = served.endpoint, served.endpoint.submitted()
     old, new = served.agent(), served.agent()
+    await say(served.log, task, partition=1)
     (first,) = await old.append([endpoint.started()])
-    feed = old.follow_tasks(0, **WIDE)
+    feed = old.follow_tasks(1, **WIDE)
     assert await anext(feed) == []
 
     (second,) = await new.append([endpoint.started(supersedes=first)])
