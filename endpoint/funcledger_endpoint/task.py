@@ -34,6 +34,8 @@ class Task(msgspec.Struct, gc=False, eq=False):
     wary: bool = False
     cancelled: bool = False
     closed: bool = False
+    #: Whether it was the next of a worker that died before it was seen to begin it.
+    disturbed: bool = False
     #: When the agent took it up, in ns since 1970; only where it is traced.
     taken_at: int = 0
 
