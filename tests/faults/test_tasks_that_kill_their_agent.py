@@ -27,7 +27,10 @@ def hurt(how: str, side: str) -> str:
             except (FileNotFoundError, PermissionError):
                 pass
         os.kill(os.getpid(), signal.SIGKILL)
-    os.kill(os.getppid(), signal.SIGSTOP if how == "freeze" else signal.SIGKILL)
+    agent = os.getppid()
+    with open(f"/proc/{agent}/cmdline", "rb") as command:
+        assert b"endpoint" in command.read(), "this worker's parent is not its agent any more"
+    os.kill(agent, signal.SIGSTOP if how == "freeze" else signal.SIGKILL)
     time.sleep(3600)
     return "unharmed"
 
