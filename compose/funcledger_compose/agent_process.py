@@ -35,6 +35,8 @@ REFUSED_EXIT_CODE = 77
 UNSERVABLE_EXIT_CODE = 76
 #: Seconds an agent whose server has gone without a word looks for the next one before it gives up.
 _ORPHAN_PATIENCE = 20.0
+#: Seconds between signs of life.
+_LIFE = 0.5
 
 
 async def identify(where: EndpointDir, url: str, credential: str) -> Identity:
@@ -118,7 +120,9 @@ async def _run(where: EndpointDir, settings: EndpointSettings, *, attached: bool
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, agent.stop)
-        watcher = asyncio.create_task(_watch_server(where, settings, agent)) if attached else None
+        watchers = [asyncio.create_task(_show_life(where))]
+        if attached:
+            watchers.append(asyncio.create_task(_watch_server(where, settings, agent)))
         try:
             await agent.run()
         except Fenced:
@@ -139,10 +143,17 @@ async def _run(where: EndpointDir, settings: EndpointSettings, *, attached: bool
             _log.error("the log cannot serve this endpoint: %s", error)
             return UNSERVABLE_EXIT_CODE
         finally:
-            if watcher is not None:
+            for watcher in watchers:
                 watcher.cancel()
     _log.info("the agent has stopped in good order")
     return 0
+
+
+async def _show_life(where: EndpointDir) -> None:
+    """So that whoever has started this agent knows when it is stuck, as a task may have stopped it."""
+    while True:
+        where.show_life()
+        await asyncio.sleep(_LIFE)
 
 
 async def _watch_server(where: EndpointDir, settings: EndpointSettings, agent: Served) -> None:

@@ -8,7 +8,7 @@ import signal
 import time
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -238,6 +238,18 @@ class EndpointDir:
         except FileNotFoundError:
             pass
         return None
+
+    def show_life(self) -> None:
+        """As the running agent: say that it is alive."""
+        with suppress(FileNotFoundError):  # the directory has been deleted
+            os.utime(self._lock)
+
+    def last_life(self) -> int:
+        """When the agent last did, in ns of the file system's time; 0 when there is nothing to tell by."""
+        try:
+            return self._lock.stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
 
     def stop(self, patience: float) -> bool:
         """Ask the agent to drain and wait until it is gone, at most ``patience`` seconds; whether it is."""

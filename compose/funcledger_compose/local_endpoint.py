@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+from typing import Any
 
 import httpx2
 
@@ -22,6 +23,9 @@ NAME = "local"
 #: Seconds between starts of an agent that keeps ending by itself: at first, and at most. One that has lived
 #: for so many seconds ends for another reason than the one before.
 _PAUSE, _LONGEST_PAUSE, _LIVES = 1.0, 60.0, 30.0
+#: Seconds between looks for a sign of life of the agent, and looks without one after which it is ended. Looks
+#: are counted, and not seconds: where this process could not run either, nothing is known of the agent.
+_LOOK, _SILENT_LOOKS = 1.0, 15
 
 
 class EndpointTaken(DataDirError):
@@ -40,13 +44,13 @@ class LocalEndpoint:
         self._data = data
         self._asked_workers = workers
         self._where = EndpointDir(data.endpoints, NAME)
-        self._keeping: asyncio.Task[None] | None = None
+        self._keeping: asyncio.Future[Any] | None = None
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
         """Register on first use, then keep an agent running."""
         await enlist(self._where, LOCAL, self._data.token(), self._asked_workers)
-        self._keeping = asyncio.create_task(self._keep())
+        self._keeping = asyncio.gather(self._keep(), self._watch())
 
     @property
     def settings(self) -> EndpointSettings:
@@ -63,6 +67,27 @@ class LocalEndpoint:
                 by_itself = code > 0 and loop.time() - began < _LIVES
                 pause = min(2 * pause, _LONGEST_PAUSE) if by_itself else _PAUSE
             await asyncio.sleep(pause)
+
+    async def _watch(self) -> None:
+        """End an agent that shows no sign of life, as when a task has stopped it; the next one has its epoch.
+
+        An older version's, which outlived its server, shows none at all and is let be.
+        """
+        pid: int | None = None
+        sign, silent, shown = 0, 0, False
+        while True:
+            await asyncio.sleep(_LOOK)
+            before, pid, last, sign = pid, self._where.pid(), sign, self._where.last_life()
+            if pid is None or pid != before:
+                silent, shown = 0, self._process is not None and pid == self._process.pid
+                continue
+            silent = silent + 1 if sign == last else 0
+            shown = shown or not silent
+            if shown and silent >= _SILENT_LOOKS:
+                _log.error("the local endpoint's agent (process %d) is stuck; it is ended", pid)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                silent = 0
 
     async def _run_agent(self) -> int:
         command = ["-m", "funcledger_compose", "endpoint", "run", NAME, "--attached"]

@@ -21,6 +21,7 @@ from funcledger_endpoint.patience import patiently
 from funcledger_endpoint.progress import Commit, Progress
 from funcledger_endpoint.recovery import Recovery
 from funcledger_endpoint.settings import AgentSettings
+from funcledger_endpoint.suspects import Suspects
 from funcledger_event_log.endpoint_port import EndpointLog, Identity
 from funcledger_event_log.port import LogError
 from funcledger_event_log.records import Record
@@ -53,10 +54,15 @@ class Agent:
         self._backlog = Backlog(self._settings.read_ahead, self._settings.read_ahead_bytes)
         self._outbox = Outbox(log)
         self._functions = Functions(log)
+        self._suspects = Suspects(Backlog())
         self._desk = Desk(
-            engine, self._outbox, self._functions, self._backlog, self._clock, self._after_dispatch
-        )
-        self._loader = Loader(log, self._backlog, self._desk.dispatch, self._desk.gone)
+            engine, self._outbox, self._functions, self._backlog, self._suspects, self._clock,
+            self._after_dispatch,
+        )  # fmt: skip
+        self._loaders = [
+            Loader(log, backlog, self._desk.dispatch, self._desk.gone)
+            for backlog in (self._backlog, self._suspects.backlog)
+        ]
         self._feed: Feed | None = None
         self._read = asyncio.Event()
         self._stop = asyncio.Event()
@@ -96,6 +102,7 @@ class Agent:
         tasks_end, _ = await patiently("asking for the end of tasks", self._log.ends)
         self._facts = Facts(identity.endpoint_id, recovery.epoch)
         self._progress = Progress(recovery.tasks, tasks_end, recovery.mark, recovery.epochs, recovery.end)
+        self._suspects.take_over(recovery.deaths, tasks_end)
         self._desk.take_up(self._facts, self._progress, recovery.lives)
         self._feed = Feed(self._log, recovery.tasks, self._take)
         _log.info(
@@ -124,7 +131,7 @@ class Agent:
             self._until_stopped(tasks_end),
             self._outbox.run(self._desk.durable),
             self._functions.run(),
-            self._loader.run(),
+            *(loader.run() for loader in self._loaders),
             self._feed.run(),
             heartbeat.run(self._settings.heartbeat),
             self._commit_often(),
@@ -162,7 +169,8 @@ class Agent:
         self._desk.take(records)
 
     def _after_dispatch(self) -> None:
-        self._loader.nudge()
+        for loader in self._loaders:
+            loader.nudge()
         if self._feed is not None:
             held, size = self._backlog.held
             self._feed.grant(self._settings.read_ahead - held, self._settings.read_ahead_bytes - size)

@@ -14,6 +14,7 @@ from funcledger_endpoint.outbox import Outbox
 from funcledger_endpoint.past import Past
 from funcledger_endpoint.progress import Progress
 from funcledger_endpoint.report import Report
+from funcledger_endpoint.suspects import Suspects
 from funcledger_endpoint.task import Key, Task
 from funcledger_endpoint.trace import trace
 from funcledger_event_log.records import DecodeError, Record
@@ -41,11 +42,12 @@ class Desk:
         outbox: Outbox,
         functions: Functions,
         backlog: Backlog,
+        suspects: Suspects,
         clock: LogClock,
         after: Callable[[], None],
     ) -> None:
         self._engine, self._outbox, self._functions = engine, outbox, functions
-        self._backlog, self._clock, self._after = backlog, clock, after
+        self._backlog, self._suspects, self._clock, self._after = backlog, suspects, clock, after
         self._facts: Facts
         self._progress: Progress
         self._past = Past()
@@ -121,19 +123,21 @@ class Desk:
         self._open[key] = task
         self._progress.opened(task.offset)
         self._next_deadline = min(task.deadline, self._next_deadline or task.deadline)
+        suspect = self._suspects.judge(task)
         if life is not None and life.attempts:
             task.attempts = life.attempts
             if not self._resume(task, life.running):
                 return
-        self._backlog.add(task)
+        (self._suspects.backlog if suspect else self._backlog).add(task)
 
     def _resume(self, task: Task, running: bool) -> bool:
         """What was begun by an agent before this one was lost with it; whether it is tried again."""
-        loss = Loss("TaskLost", f"the agent ended during attempt {task.attempts} of {task.max_attempts}")
         if task.attempts >= task.max_attempts:
+            loss = Loss("TaskLost", self._suspects.charge(task))
             self._close(task, self._facts.failed(task, loss))
             return False
         if running:
+            loss = Loss("TaskLost", f"the agent ended during attempt {task.attempts} of {task.max_attempts}")
             self._outbox.add(self._facts.attempt_failed(task, loss))
         return True
 
@@ -150,34 +154,43 @@ class Desk:
     def _close(self, task: Task, outcome: Event) -> None:
         task.closed = True
         task.submission = None
+        self._suspects.ended(task)
         self._outbox.add(outcome)
 
     def dispatch(self) -> None:
         """Hand out tasks while there are both tasks and room."""
         if not self._going:
             return
-        backlog = self._backlog
-        while not self._outbox.full and (task := backlog.head()) is not None:
+        while not self._outbox.full:
+            backlog = (
+                self._suspects.turn(self._backlog, self._engine.busy) if self._suspects else self._backlog
+            )
+            if backlog is None or (task := backlog.head()) is None:
+                break
             if self._expire(task):
                 continue
             content_hash = task.call.function_hash
             body = self._functions.get(content_hash)
             if body is None:
                 backlog.park()
-                self._functions.fetch(content_hash, task.offset, partial(self._arrived, task))
+                self._functions.fetch(content_hash, task.offset, partial(self._arrived, task, backlog))
                 continue
-            careful = task.max_attempts == 1 and not task.durable
+            careful = _wary(task) and not task.durable
             if not self._engine.offer(task, body, careful=careful):
                 break
             task.placed = True
             backlog.pop()
+            if backlog is not self._backlog:
+                self._suspects.tried(task)
+                if not careful:
+                    self._suspects.called(task)
         self._engine.flush()
         self._after()
 
-    def _arrived(self, task: Task, why: str | None) -> None:
+    def _arrived(self, task: Task, backlog: Backlog, why: str | None) -> None:
         if why is not None and not task.closed:
             self._close(task, self._facts.failed(task, Loss("FunctionNotLoaded", why)))
-        self._backlog.unpark(task.owner)
+        backlog.unpark(task.owner)
         self.dispatch()
 
     def gone(self, task: Task) -> None:
@@ -194,6 +207,8 @@ class Desk:
 
     def sweep(self) -> None:
         """End what has waited too long; looks at every task, but only when the first deadline has come."""
+        if self._suspects:
+            self.dispatch()  # somebody's time alone may be over
         if self._next_deadline is None or self._clock.now() < self._next_deadline:
             return
         waiting = [task for task in self._open.values() if not self._expire(task)]
@@ -226,7 +241,8 @@ class Desk:
         if loss.kind in _RETRIED and task.attempts < task.max_attempts:
             self._outbox.add(self._facts.attempt_failed(task, loss))
             task.announced = task.durable = False
-            self._backlog.give_back([task])
+            task.wary = True  # so that each further attempt is counted, whatever becomes of this agent
+            self._give_back([task])
         else:
             self._close(task, self._facts.failed(task, loss))
 
@@ -236,7 +252,14 @@ class Desk:
             task.placed = False
             if task.cancelled:
                 self._close(task, self._facts.cancelled(task, _ASKED))
-        self._backlog.give_back([task for task in tasks if not task.closed])
+        self._give_back([task for task in tasks if not task.closed])
+
+    def _give_back(self, tasks: Sequence[Task]) -> None:
+        suspects = [task for task in tasks if self._suspects.has(task)] if self._suspects else []
+        for task in suspects:
+            self._suspects.back(task)
+        self._suspects.backlog.give_back(suspects)
+        self._backlog.give_back([task for task in tasks if task not in suspects] if suspects else tasks)
 
     def room(self) -> None:
         """As the engine's listener."""
@@ -261,6 +284,13 @@ class Desk:
 
     def _started(self, event: TaskStarted) -> None:
         task = self._open[event.owner, event.task_id]
-        if task.max_attempts == 1:
+        # An attempt before this one may have been told of without anybody waiting for that.
+        if _wary(task) and task.announced and event.attempt == task.attempts:
             task.durable = True
+            self._suspects.called(task)
             self._engine.release(task)
+
+
+def _wary(task: Task) -> bool:
+    """Whether the log must have its start before the call: what may run but once, or may kill its agent."""
+    return task.wary or task.max_attempts == 1

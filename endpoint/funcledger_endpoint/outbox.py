@@ -11,8 +11,8 @@ from funcledger_schemas.events import Event
 
 #: Most one append carries, in events and in payload bytes, so that it fits into a request.
 _EVENTS, _BYTES = 2000, 12 << 20
-#: What may wait before no more tasks are begun.
-_FULL_EVENTS, _FULL_BYTES = 20_000, 32 << 20
+#: What may wait, in events and in payload bytes, before no more tasks are begun.
+MOST_WAITING, _FULL_BYTES = 20_000, 32 << 20
 
 
 class Outbox:
@@ -37,7 +37,7 @@ class Outbox:
     @property
     def full(self) -> bool:
         """Whether the log is so far behind that nothing more should be begun."""
-        return len(self._waiting) > _FULL_EVENTS or self._bytes > _FULL_BYTES
+        return len(self._waiting) > MOST_WAITING or self._bytes > _FULL_BYTES
 
     async def run(self, on_durable: Callable[[Sequence[Event], Sequence[int]], None]) -> None:
         """Append, without end; ``on_durable`` is told of each append: its events and their offsets.

@@ -7,13 +7,14 @@ from functools import partial
 import msgspec
 
 from funcledger_endpoint.clock import LogClock
+from funcledger_endpoint.deaths import Deaths
 from funcledger_endpoint.patience import patiently
 from funcledger_endpoint.progress import Mark
 from funcledger_endpoint.task import Key
 from funcledger_event_log.endpoint_port import EndpointLog, Fenced
 from funcledger_event_log.port import Committed, PositionGone
-from funcledger_event_log.records import DecodeError
-from funcledger_schemas.events import EndpointStarted, TaskEvent
+from funcledger_event_log.records import DecodeError, Record
+from funcledger_schemas.events import EndpointStarted, Event, TaskEvent
 from funcledger_schemas.lifecycle import NO_EPOCH, Epochs, Life, advance
 
 _log = logging.getLogger(__name__)
@@ -24,7 +25,7 @@ class Recovery:
     """Reads the endpoint's own results from the last commit on: attempts, outcomes, and epochs.
 
     Afterwards ``tasks`` is where to follow tasks from, ``epoch`` this agent's own, ``end`` how far
-    results were read, and ``lives`` what they say of each task.
+    results were read, ``lives`` what they say of each task, and ``deaths`` what of earlier agents.
     """
 
     def __init__(self, log: EndpointLog, endpoint_id: str, clock: LogClock) -> None:
@@ -34,6 +35,7 @@ class Recovery:
         self.end = 0
         self.epoch = NO_EPOCH
         self.lives: dict[Key, Life] = {}
+        self.deaths = Deaths(endpoint_id)
         self._epochs = Epochs()
 
     @property
@@ -67,6 +69,7 @@ class Recovery:
         self.tasks, self.end = committed.offset, self.mark.results
         if self.mark.epoch != NO_EPOCH:
             self._epochs.known[self._endpoint_id] = [self.mark.epoch]
+            self.deaths.begin_after(epoch_in_force=True)
 
     async def _read_to_end(self) -> None:
         _, end = await self._log.ends()
@@ -89,9 +92,17 @@ class Recovery:
                 except DecodeError as error:
                     _log.warning("results at %d cannot be read: %s", record.offset, error)
                     continue
-                if self._epochs.admit(record.offset, event) and isinstance(event, TaskEvent):
-                    key = (event.owner, event.task_id)
-                    advance(self.lives.setdefault(key, Life()), record.offset, event)
+                if self._epochs.admit(record.offset, event):
+                    self._fold(record, event)
             if batch:
                 self.end = batch[-1].offset + 1
         self.end = end
+
+    def _fold(self, record: Record, event: Event) -> None:
+        if not isinstance(event, TaskEvent):
+            self.deaths.note(record.timestamp, event)
+            return
+        key = (event.owner, event.task_id)
+        life = self.lives.setdefault(key, Life())
+        if advance(life, record.offset, event):
+            self.deaths.follow(key, life, event)

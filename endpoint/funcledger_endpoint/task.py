@@ -15,8 +15,8 @@ class Task(msgspec.Struct, gc=False, eq=False):
 
     ``deadline`` is in ms of the log's append time, ``size`` in bytes of payload. ``attempts`` counts
     the calls begun, as the log does. ``placed`` says that the engine has it, ``announced`` that the
-    TaskStarted of the present attempt has been told, ``durable`` that the log has that, ``cancelled``
-    that somebody asked for it, ``closed`` that an outcome has been told.
+    TaskStarted of the present attempt has been told, ``durable`` that the log has that, ``wary`` that it
+    must before each call, ``cancelled`` that somebody asked for it, ``closed`` that an outcome has been told.
     """
 
     offset: int
@@ -31,8 +31,11 @@ class Task(msgspec.Struct, gc=False, eq=False):
     placed: bool = False
     announced: bool = False
     durable: bool = False
+    wary: bool = False
     cancelled: bool = False
     closed: bool = False
+    #: Whether it was the next of a worker that died before it was seen to begin it.
+    disturbed: bool = False
     #: When the agent took it up, in ns since 1970; only where it is traced.
     taken_at: int = 0
 

@@ -8,7 +8,9 @@ from typing import Any
 from tests.chaos.auditor.evidence import Call, shown
 
 #: How many of a thousand calls are of this sort.
-_PROPORTIONS = {"double": 560, "nap": 290, "complain": 100, "reverse": 20, "cancelled": 20, "die": 10}
+_PROPORTIONS = {
+    "double": 559, "nap": 290, "complain": 100, "reverse": 20, "cancelled": 20, "die": 10, "fell": 1,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -56,4 +58,7 @@ class Menu:
         return "nap", (self._chance.uniform(0.2, 1.0),), "cancel", shown(2 * token)
 
     def _die(self, token: int) -> tuple[Any, ...]:
-        return "die", (self._chance.randrange(3),), "dies", "WorkerDied"
+        return "die", (self._chance.randrange(4),), "dies", "WorkerDied"
+
+    def _fell(self, token: int) -> tuple[Any, ...]:
+        return "fell", (), "fells", "TaskLost"

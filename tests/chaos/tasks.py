@@ -37,17 +37,39 @@ def reverse(token: int, side: str, data: bytes) -> bytes:
 
 
 def die(token: int, side: str, how: int) -> None:
-    """By a signal, by leaving, or by reading where nothing is."""
+    """By a signal, by leaving, by spoiling what it shares with its agent, or by reading where nothing is."""
     import ctypes
     import os
     import signal
+    import time
 
     _mark(side, token)
     if how == 0:
         os.kill(os.getpid(), signal.SIGKILL)
     elif how == 1:
         os._exit(3)
+    elif how == 2:
+        for name in os.listdir("/proc/self/fd"):
+            path = f"/proc/self/fd/{name}"
+            if os.path.lexists(path) and "funcledger-cell" in os.readlink(path):
+                with open(path, "r+b", buffering=0) as cell:
+                    cell.write(os.urandom(24))
+                    time.sleep(60)
     ctypes.string_at(0)
 
 
-FUNCTIONS: tuple[Callable[..., object], ...] = (double, nap, complain, reverse, die)
+def fell(token: int, side: str) -> None:
+    """Kill the agent, if that is still this worker's parent."""
+    import os
+    import pathlib
+    import signal
+    import time
+
+    _mark(side, token)
+    parent = os.getppid()
+    if b"endpoint\0run" in pathlib.Path(f"/proc/{parent}/cmdline").read_bytes():
+        os.kill(parent, signal.SIGKILL)
+    time.sleep(60)
+
+
+FUNCTIONS: tuple[Callable[..., object], ...] = (double, nap, complain, reverse, die, fell)

@@ -37,6 +37,8 @@ class Agents:
     say: Callable[[str, str], None]
     #: Told of an agent that ended by an error it should not have had.
     failed: Callable[[str], None]
+    #: Told of one that a task has ended.
+    felled: Callable[["Agents", Running], None]
     running: list[Running] = field(default_factory=list)
 
     def begin(self, name: str) -> Running:
@@ -49,7 +51,9 @@ class Agents:
 
     async def _run(self, running: Running) -> None:
         process, endpoint = running.process, self.endpoint
-        engine = SimEngine(process, self.ledger, endpoint.workers, endpoint.ahead)
+        engine = SimEngine(
+            process, self.ledger, endpoint.workers, endpoint.ahead, lambda: self.felled(self, running)
+        )
         settings = AgentSettings(drain=2.0, commit=endpoint.commit, read_ahead=endpoint.read_ahead)
         link = Link(running.line, self.gateway, endpoint.endpoint_id, self.point)
         agent = running.agent = Agent(link, engine, settings)

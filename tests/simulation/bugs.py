@@ -9,9 +9,11 @@ from unittest import mock
 from funcledger_command_api.commands import Commands
 from funcledger_endpoint import progress as endpoint_progress
 from funcledger_endpoint.backlog import Backlog, _Queue
+from funcledger_endpoint.deaths import Deaths
 from funcledger_endpoint.desk import Desk
 from funcledger_endpoint.outbox import Outbox
 from funcledger_endpoint.patience import patiently
+from funcledger_endpoint.suspects import Suspects
 from funcledger_endpoint.task import Task
 from funcledger_event_log.log_time import LogTime
 from funcledger_event_log.port import LogUnavailable, OutcomeUnknown
@@ -85,6 +87,10 @@ def _call_before_the_start_is_durable(self: Desk, task: Task, worker: str) -> No
     """A task that may run once is called while its TaskStarted is on its way."""
     _begun(self, task, worker)
     asyncio.get_running_loop().call_soon(self._engine.release, task)
+
+
+def _take_no_note_of_a_death(self: Suspects, deaths: Deaths, tasks_end: int) -> None:
+    """What is taken over from an agent that died is begun like anything else."""
 
 
 def _resume_from_the_base(self: Seen) -> str:
@@ -169,6 +175,7 @@ BUGS: dict[str, Callable[[], Any]] = {
     "call before the start is durable": lambda: mock.patch.object(
         Desk, "begun", _call_before_the_start_is_durable
     ),
+    "take no note of a death": lambda: mock.patch.object(Suspects, "take_over", _take_no_note_of_a_death),
     "resume a stream from its base": lambda: mock.patch.object(Seen, "__str__", _resume_from_the_base),
     "overtake": lambda: mock.patch.object(Backlog, "add", _overtake),
     "answer before the fence has passed": lambda: mock.patch.object(

@@ -44,6 +44,7 @@ class Deployment:
             Agents(
                 endpoint, self.services["gateway"], ledger, self.new_process, plan.lossy,
                 lambda process, point: self.point(process, point), say, self.failures.append,
+                lambda agents, running: self.kill_agent(agents, running, _AGAIN, "by its task"),
             )
             for endpoint in plan.endpoints
         ]  # fmt: skip

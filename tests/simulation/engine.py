@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from tests.simulation.process import Process
@@ -42,11 +42,14 @@ class SimEngine:
 
     name = "simulated"
 
-    def __init__(self, process: Process, ledger: Ledger, workers: int, ahead: int) -> None:
+    def __init__(
+        self, process: Process, ledger: Ledger, workers: int, ahead: int, felled: Callable[[], None]
+    ) -> None:
+        """``felled`` ends the agent."""
         self.workers = workers
         #: Set once the agent is made.
         self.instance = ""
-        self._process, self._ledger, self._ahead = process, ledger, ahead
+        self._process, self._ledger, self._ahead, self._felled = process, ledger, ahead, felled
         self._listener: Listener
         self._idle = workers
         self._taken: deque[tuple[Task, bool]] = deque()
@@ -100,7 +103,9 @@ class SimEngine:
         behaviour.calls += 1
         loop = asyncio.get_running_loop()
         loop.call_later(_LOOK, self._look, task)
-        if behaviour.calls <= behaviour.deaths:
+        if behaviour.fells:
+            loop.call_later(behaviour.seconds * self._process.dice.choice((0, 1)), self._fell, task)
+        elif behaviour.calls <= behaviour.deaths:
             loop.call_later(behaviour.seconds, self._die, task, Loss("WorkerDied", "simulated: killed"))
         else:
             loop.call_later(behaviour.seconds, self._end, task, behaviour)
@@ -134,6 +139,10 @@ class SimEngine:
             self._give_back(list(self._taken))
         asyncio.get_running_loop().call_later(_RESPAWN, self._respawn)
         self._listener.room()
+
+    def _fell(self, task: Task) -> None:
+        if self._runs(task):
+            self._felled()
 
     def _respawn(self) -> None:
         if self._process.alive and not self._stopped:

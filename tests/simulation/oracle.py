@@ -1,6 +1,6 @@
 """What must hold after a run: the laws, for a reader of the log, the read models and the ledger."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -113,6 +113,20 @@ def _law_06_at_most_once(evidence: Evidence) -> Iterator[str]:
             yield f"law 6: {name} may be tried once and was called {count} times"
 
 
+def _law_06_after_a_death_no_call_goes_uncounted(evidence: Evidence) -> Iterator[str]:
+    outcomes = evidence.outcomes
+    calls = Counter(
+        (execution.owner, execution.task_id, execution.instance) for execution in evidence.ledger.executions
+    )
+    for (owner, task_id, instance), count in calls.items():
+        name, epoch = (owner, task_id), outcomes.epoch_of.get(instance, -1)
+        taken_over = (
+            epoch in outcomes.after_death and outcomes.submitted[name][1] < outcomes.after_death[epoch]
+        )
+        if taken_over and count > outcomes.starts[name, epoch]:
+            yield f"law 6: {name}, taken over from a dead agent, was called in epoch {epoch} and not counted"
+
+
 def _law_06_what_is_finished_is_not_run_again(evidence: Evidence) -> Iterator[str]:
     for execution in evidence.ledger.executions:
         name = (execution.owner, execution.task_id)
@@ -168,6 +182,7 @@ _LAWS = (
     _law_05_07_the_first_outcome_stands,
     _law_06_attempts_are_counted_from_the_log,
     _law_06_at_most_once,
+    _law_06_after_a_death_no_call_goes_uncounted,
     _law_06_what_is_finished_is_not_run_again,
     _streams_give_each_first_outcome_once,
     _owners_tasks_start_in_log_order,

@@ -1,6 +1,6 @@
 """Each task's first outcome, attempts and submission, read from the log by laws 5 and 7 alone."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,12 +36,17 @@ class Outcomes:
         self._next: dict[TopicPartition, int] = {}
         #: Per endpoint, the offset of the start in force; per instance, the epoch it opened.
         self._epochs: dict[str, int] = {}
+        #: Epochs that followed one whose agent did not say that it stopped, and when they began.
+        self.after_death: dict[int, int] = {}
+        self._left: set[int] = set()
         self.epoch_of: dict[str, int] = {}
         self.first: dict[Name, Outcome] = {}
         #: First submissions: offset, append time and event.
         self.submitted: dict[Name, tuple[int, int, Any]] = {}
         #: Attempts that count, in order: partition, offset, attempt.
         self.started: dict[Name, list[tuple[int, int, int]]] = defaultdict(list)
+        #: How often a task was begun in an epoch, after its outcome too.
+        self.starts = Counter[tuple[Name, int]]()
 
     def read(self) -> None:
         """Take in what is new."""
@@ -61,12 +66,16 @@ class Outcomes:
         fields: Any = event
         if kind == "EndpointStarted":
             self._start(record, fields)
+        elif kind == "EndpointStopped":
+            self._left.add(fields.epoch)
         elif kind == "TaskSubmitted":
             self.submitted.setdefault(
                 (fields.owner, fields.task_id), (record.offset, record.timestamp, event)
             )
         elif kind in ("TaskStarted", "TaskCompleted", "TaskFailed", "TaskCancelled") and self._counts(fields):
             name = (fields.owner, fields.task_id)
+            if kind == "TaskStarted":
+                self.starts[name, fields.epoch] += 1
             if name in self.first:
                 return
             if kind == "TaskStarted":
@@ -77,6 +86,9 @@ class Outcomes:
     def _start(self, record: Record, event: Any) -> None:
         """A start counts if it supersedes what is in force: compare and set."""
         if event.supersedes >= self._epochs.get(event.endpoint_id, -1):
+            before = self._epochs.get(event.endpoint_id, -1)
+            if before >= 0 and before not in self._left:
+                self.after_death[record.offset] = record.timestamp
             self._epochs[event.endpoint_id] = record.offset
             self.epoch_of[event.instance_id] = record.offset
 

@@ -18,11 +18,15 @@ POINTS = {
 
 @dataclass
 class Behaviour:
-    """A task's function: its first ``deaths`` calls kill their worker, the next one returns or raises."""
+    """A task's function: its first ``deaths`` calls kill their worker, the next one returns or raises.
+
+    One that ``fells`` ends its agent with each call instead.
+    """
 
     seconds: float
     deaths: int
     raises: bool
+    fells: bool = False
     #: Calls so far.
     calls: int = 0
 
@@ -131,6 +135,9 @@ def scenario(seed: int) -> Scenario:
         skewed=dice.random() < 0.5,
         together=dice.random() < 0.4,
     )
+    fell = Random(f"{seed}/fell")
+    for task in [task for request in requests for task in request.tasks]:
+        task.behaviour.fells = hostile and fell.random() < 0.05
     made.behaviours = {task.task_id: task.behaviour for request in requests for task in request.tasks}
     return made
 

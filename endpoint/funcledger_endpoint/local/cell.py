@@ -3,10 +3,15 @@
 Before each call the worker writes which one it is (``begun``) and then reads ``limit``; it skips a call
 whose number is over it. So the agent takes back what has not begun by lowering the limit, giving that a
 moment to be seen, and reading ``begun``: whatever is above it will not run.
+
+A task can write here too: what is read is believed only as far as it can be true (``account``). On Linux it
+cannot change the size, which would end the agent by a SIGBUS; other systems have no seals, so there it can.
 """
 
+import fcntl
 import mmap
 import os
+import sys
 import tempfile
 
 _SIZE = mmap.PAGESIZE
@@ -25,12 +30,14 @@ class Cell:
     @classmethod
     def create(cls) -> tuple["Cell", int]:
         """A fresh cell, and the descriptor by which a worker opens it too."""
-        if hasattr(os, "memfd_create"):
-            fd = os.memfd_create("funcledger-cell")
+        if sys.platform == "linux":
+            fd = os.memfd_create("funcledger-cell", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+            os.ftruncate(fd, _SIZE)
+            fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
         else:
             fd, path = tempfile.mkstemp()
             os.unlink(path)
-        os.ftruncate(fd, _SIZE)
+            os.ftruncate(fd, _SIZE)
         cell = cls(fd)
         cell.limit = NO_LIMIT
         return cell, fd

@@ -92,7 +92,7 @@ class LocalEngine:
 
     def offer(self, task: Task, function: bytes, *, careful: bool = False) -> bool:
         """As the port says; a task that was lost before goes alone, so that it takes no neighbour along."""
-        depth = 1 if careful or task.attempts else self._pace.depth(task.call.function_hash)
+        depth = 1 if careful or task.attempts or task.disturbed else self._pace.depth(task.call.function_hash)
         best: Slot | None = None
         for slot in self._slots:
             if slot.room(depth) and (best is None or len(slot.queue) < len(best.queue)):

@@ -101,7 +101,13 @@ def read_function(message: bytes) -> Function:
 
 
 def read_number(message: bytes) -> int:
-    """The number in this message."""
+    """The number in this message.
+
+    Raises:
+        BadMessage: it is not what a worker of ours writes.
+    """
+    if len(message) != _NUMBER.size - _LENGTH:
+        raise BadMessage(f"a number in a message of {len(message)} bytes")
     return int.from_bytes(message[1:9], "big")
 
 

@@ -8,7 +8,7 @@ from typing import IO
 
 from funcledger_endpoint.engine import Listener, Loss
 from funcledger_endpoint.local import frames
-from funcledger_endpoint.local.cell import NO_LIMIT
+from funcledger_endpoint.local.account import Account
 from funcledger_endpoint.local.given import Given
 from funcledger_endpoint.local.limits import Limits, memory_asked, memory_in_force, walltime_in_force
 from funcledger_endpoint.local.pace import Pace
@@ -50,6 +50,7 @@ class Slot:
         self._limits, self._environment = limits, environment
         self._listener: Listener
         self._process: WorkerProcess | None = None
+        self._account: Account
         self._scales = Scales(limits)
         self._ready = False
         #: Why the process is being ended, while it is.
@@ -69,6 +70,7 @@ class Slot:
             self._heard, self._gone, self._output, environment=self._environment(),
             memory=self._limits.memory or 0, tasks_of_user=tasks_of_user,
         )  # fmt: skip
+        self._account = Account(self._process.cell, time.monotonic_ns())
 
     @property
     def running(self) -> bool:
@@ -123,11 +125,13 @@ class Slot:
         if self._gathered and self.held is None and self._process is not None:
             data = b"".join(self._gathered)
             self._gathered.clear()
+            self._account.handed = self._number
             self._process.send(data)
 
     def release(self) -> None:
-        """Hand the careful task over."""
+        """Hand the careful task over; it counts as begun from now on, whatever its worker says."""
         self.held = None
+        self._account.presume(self._number)
         self.flush()
 
     def look(self, now: int) -> None:
@@ -135,10 +139,14 @@ class Slot:
         if not self.queue or self._process is None or self._ending is not None:
             return
         number, task = self.queue[0]
-        if self._process.cell.begun != number:
+        try:
+            if not self._account.runs(number, now):
+                return
+        except frames.BadMessage as error:
+            self._process.disbelieve(error)
             return
         self._announce(task)
-        running = (now - self._process.cell.begun_at) / 1e9
+        running = self._account.running(number, now)
         walltime, whose = walltime_in_force(self._limits, task.call.walltime)
         if walltime is not None and running > walltime:
             self.end(Loss("WalltimeExceeded", f"the call was ended after {running:.2f} s; {whose}"))
@@ -158,12 +166,23 @@ class Slot:
     def recall(self) -> None:
         """Take back what the worker has not begun, a moment from now; until then nothing new comes here."""
         if self.queue and self.held is None and self._process is not None and self._ending is None:
-            self._process.cell.limit = self._process.cell.begun
+            try:
+                self._account.hold()
+            except frames.BadMessage as error:
+                self._process.disbelieve(error)
+                return
             self._recalled = self._number
             asyncio.get_running_loop().call_later(_SETTLE, self._settle)
 
     def _settle(self) -> None:
-        if self._recalled and self._process is not None and (back := self._drop(self._process.cell.begun)):
+        if not self._recalled or self._process is None:
+            return
+        try:
+            back = self._drop(self._account.begun)
+        except frames.BadMessage as error:
+            self._process.disbelieve(error)
+            return
+        if back:
             self._listener.returned(back)
             self._listener.room()
 
@@ -207,7 +226,7 @@ class Slot:
                 self._report(*frames.read_report(message))
             elif kind == frames.SKIPPED:
                 self._skipped(frames.read_number(message))
-            elif kind == frames.READY:
+            elif kind == frames.READY and not self._ready and not frames.read_number(message):
                 self._ready = True
             else:
                 raise frames.BadMessage(f"a worker's message of unknown kind {kind}")
@@ -216,6 +235,7 @@ class Slot:
     def _report(self, number: int, report: Report) -> None:
         if not self.queue or self.queue[0][0] != number:
             raise frames.BadMessage(f"a report on call {number}, which was not this worker's to make")
+        self._account.reported(number, report, time.monotonic_ns())
         if self._ending is not None:
             return
         _, task = self.queue.popleft()
@@ -226,6 +246,7 @@ class Slot:
         self._passed(number)
 
     def _skipped(self, number: int) -> None:
+        self._account.skipped(number)
         if self.queue and self.queue[0][0] == number:
             self._listener.returned(self._drop(number - 1))
         self._passed(number)
@@ -234,7 +255,7 @@ class Slot:
         """After the last of the calls taken back, the worker may have new ones."""
         if number == self._recalled and self._process is not None:
             self._recalled = 0
-            self._process.cell.limit = NO_LIMIT
+            self._account.let_go()
 
     def _gone(self, ended: Exit) -> None:
         process, ending, queue = self._process, self._ending, self.queue
@@ -242,18 +263,34 @@ class Slot:
         self._process, self._ready, self._ending, self._recalled = None, False, None, 0
         self.queue, self.held, self._waiting_bytes = deque(), None, 0
         self._gathered.clear()
-        if queue and queue[0][0] <= process.cell.begun:
-            _, task = queue.popleft()
+        if queue and self._had_begun(process, *queue[0]):
+            number, task = queue.popleft()
             self._announce(task)
-            why = ending or Loss("WorkerDied", self._died(task, ended))
-            running = (time.monotonic_ns() - process.cell.begun_at) / 1e9
+            why = ending or Loss("WorkerDied", self._died(task, ended, process.lie))
+            running = self._account.running(number, time.monotonic_ns())
             self._listener.lost(task, why._replace(run_time=running, peak_memory=ended.peak_memory))
         if queue:
             self._listener.returned([task for _, task in queue])
-        self._on_gone(self, ended, process.cell.begun > 0)
+        self._on_gone(self, ended, self._account.known > 0)
 
-    def _died(self, task: Task, ended: Exit) -> str:
+    def _had_begun(self, process: WorkerProcess, number: int, task: Task) -> bool:
+        """Whether a process that is gone was at this call; twice in doubt is taken for once for certain."""
+        if number > self._account.handed:
+            return False
+        try:
+            begun = self._account.begun
+        except frames.BadMessage as error:
+            process.lie = process.lie or str(error)
+            begun = self._account.known
+        if number <= begun or task.disturbed:
+            return True
+        task.disturbed = True
+        return False
+
+    def _died(self, task: Task, ended: Exit, lie: str) -> str:
         """What is said of a worker that ended by itself; want of memory makes many libraries abort."""
         text = f"worker {self.name} (process {ended.pid}) {ended}"
+        if lie:
+            return f"{text}; it was ended because it said what it cannot mean: {lie}"
         memory, whose = memory_in_force(self._limits, memory_asked(task.call.resource_specification))
         return f"{text}; {whose}" if memory else text

@@ -88,6 +88,8 @@ class WorkerProcess:
         self.mark = new_id()
         #: Orphans of its tasks, which are not among its descendants any more.
         self.orphans: list[int] = []
+        #: What it has said that cannot be true, empty while it has not.
+        self.lie = ""
         self._inherited = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         try:
             self._process = _spawn(
@@ -155,12 +157,16 @@ class WorkerProcess:
         try:
             self._on_messages(self._splitter.feed(data))
         except (FrameError, frames.BadMessage) as error:
-            # A task has written into the pipe, so nothing that comes after can be believed.
-            _log.error("worker process %d says what it cannot mean (%s); it is ended", self.pid, error)
-            self._loop.remove_reader(self._reports)
-            self.kill()
+            self.disbelieve(error)
             return False
         return True
+
+    def disbelieve(self, error: Exception) -> None:
+        """A task has written into the pipe or the cell, so nothing that comes after can be believed."""
+        _log.error("worker process %d says what it cannot mean (%s); it is ended", self.pid, error)
+        self.lie = self.lie or str(error)
+        self._loop.remove_reader(self._reports)
+        self.kill()
 
     def _wait(self) -> None:
         """In a thread of its own, since the end of a pipe says nothing when a task has left children."""
@@ -172,7 +178,7 @@ class WorkerProcess:
             self._loop.call_soon_threadsafe(self._gone, ended)
 
     def _gone(self, ended: Exit) -> None:
-        while self._read():
+        while not self.lie and self._read():
             pass
         self._signal(signal.SIGKILL)  # what its tasks have started ends with it
         if self._kill_timer is not None:

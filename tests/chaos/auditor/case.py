@@ -33,8 +33,14 @@ class Case:
 
     @cached_property
     def killed(self) -> dict[int, int]:
-        """Processes that were killed, and when."""
-        return {strike.pid: strike.at for strike in self.evidence.strikes if strike.signal == "SIGKILL"}
+        """Processes that were killed, by us or by a call that kills its agent, and when."""
+        calls, lines = self.evidence.client.calls, self.evidence.executions
+        felled = {
+            line.agent: line.at for line in lines if line.token in calls and calls[line.token].kind == "fells"
+        }
+        return felled | {
+            strike.pid: strike.at for strike in self.evidence.strikes if strike.signal == "SIGKILL"
+        }
 
     @cached_property
     def superseded(self) -> set[int]:

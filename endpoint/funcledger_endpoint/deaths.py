@@ -1,0 +1,60 @@
+"""Which agents of an endpoint ended without a word, and what they had begun: told by the log alone."""
+
+from funcledger_endpoint.task import Key
+from funcledger_schemas.events import EndpointStarted, EndpointStopped, Event, TaskEvent, TaskStarted
+from funcledger_schemas.lifecycle import Life
+
+#: Milliseconds of the log's time. A death that comes this long after the agent's start is a first one: hardly
+#: any task takes so long to kill its agent, and agents that a scheduler ends each day make none suspect.
+_SOON = 600_000
+
+
+class Deaths:
+    """Takes in the results that count, in log order, with the life of the task each is about.
+
+    ``in_a_row`` is how many agents up to the last start ended without an EndpointStopped, one soon after
+    the other; 0 if the last left in good order.
+    """
+
+    def __init__(self, endpoint_id: str) -> None:
+        self._endpoint_id = endpoint_id
+        self.in_a_row = 0
+        #: When the agent in force started, None when it has left or there is none.
+        self._since: int | None = None
+        #: The attempts that run.
+        self._running: dict[Key, int] = {}
+        #: The attempts during which an agent died.
+        self._died: dict[Key, set[int]] = {}
+
+    def begin_after(self, epoch_in_force: bool) -> None:
+        """What comes next is read from the middle of the log; whether an agent was in force there."""
+        self._since = 0 if epoch_in_force else None
+
+    def note(self, timestamp: int, event: Event) -> None:
+        """An event that is not one of a task's; ``timestamp`` is its append time in ms."""
+        if isinstance(event, EndpointStarted) and event.endpoint_id == self._endpoint_id:
+            self._started(timestamp)
+        elif isinstance(event, EndpointStopped) and event.endpoint_id == self._endpoint_id:
+            self._since, self.in_a_row = None, 0
+
+    def _started(self, timestamp: int) -> None:
+        if self._since is None:
+            self.in_a_row = 0
+        else:
+            self.in_a_row = self.in_a_row + 1 if timestamp - self._since < _SOON else 1
+            for key, attempt in self._running.items():
+                self._died.setdefault(key, set()).add(attempt)
+        self._since = timestamp
+
+    def follow(self, key: Key, life: Life, event: TaskEvent) -> None:
+        """The event has moved the life on."""
+        if isinstance(event, TaskStarted):
+            self._running[key] = life.attempts
+            return
+        self._running.pop(key, None)
+        if life.outcome is not None:
+            self._died.pop(key, None)
+
+    def during(self, key: Key) -> int:
+        """How many of the task's attempts an agent died in."""
+        return len(self._died.get(key, ()))
