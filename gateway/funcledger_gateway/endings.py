@@ -54,6 +54,7 @@ def _about(task: TaskStatus, how: str) -> dict[str, Any]:
         "batch_id": task.batch_id,
         "epoch": None,
         "attempt": task.attempts,
+        "submission": task.submitted_offset,
     }
 
 

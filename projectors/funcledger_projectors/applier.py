@@ -60,6 +60,8 @@ class Applier:
         if missing:
             for model, found in (await self._store.load(missing)).items():
                 documents[model].update(found)
+        if more := batch.wanted_then(documents):
+            documents.update(await self._store.load(more))
         return await _compute(len(batch), lambda: batch.fold(documents))
 
     async def save(self, batch: Batch, changed: Changed) -> None:

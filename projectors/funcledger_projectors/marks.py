@@ -1,33 +1,68 @@
 """Which entries count: one pass over a batch, before the folds see it."""
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from funcledger_projectors.fold import Entry
 from funcledger_read_models.documents import EndpointHealth, Key, TaskStatus
-from funcledger_schemas.events import Event, TaskSubmitted
-from funcledger_schemas.lifecycle import Epochs
+from funcledger_schemas.events import Event, TaskEvent, TaskSubmitted
+from funcledger_schemas.lifecycle import Epochs, is_about
+
+
+class Submission(NamedTuple):
+    """A task's first submission: its offset in ``tasks``, and its batch."""
+
+    offset: int
+    batch_id: str
+
+
+class Submissions:
+    """The first submissions of tasks, as far as they were read: before a batch, or in it."""
+
+    def __init__(self, entries: Iterable[Entry[Event]], tasks: Mapping[Key, TaskStatus]) -> None:
+        """``tasks`` are the documents, as they were before the batch, of all tasks that it is about."""
+        self._before = tasks
+        self._here: dict[Key, Submission] = {}
+        for entry in entries:
+            if type(event := entry.event) is TaskSubmitted:
+                self._here.setdefault(entry.key, Submission(entry.offset, event.batch_id))
+
+    def of(self, key: Key) -> Submission | None:
+        """The task's first submission; None where it was not read yet."""
+        known = self._before.get(key)
+        if known is not None and known.submitted_offset is not None:
+            return Submission(known.submitted_offset, known.batch_id)
+        return self._here.get(key)
 
 
 def mark(
-    entries: Iterable[Entry[Event]], health: Iterable[EndpointHealth], tasks: Mapping[Key, TaskStatus]
-) -> None:
-    """Mark as void what is not the current agent's (law 7) and every submission but a task's first.
+    entries: Iterable[Entry[Event]], health: Iterable[EndpointHealth], submissions: Submissions
+) -> list[Entry[Event]]:
+    """Mark what does not count as void; the entries of which only a submission not read yet can tell.
 
-    ``health`` and ``tasks`` are the documents, as they were before this batch, of all endpoints and
-    tasks that it is about.
+    Void is what is not the current agent's (law 7), what is about a task that was not submitted so, and every
+    submission but a task's first. ``health`` are the documents, as they were before this batch, of all
+    endpoints that it is about.
     """
     epochs = Epochs({document.endpoint_id: document.epochs for document in health})
-    firsts: dict[Key, int] = {}
+    early = []
     for entry in entries:
+        event = entry.event
         if entry.topic == "results":
-            entry.void = not epochs.admit(entry.offset, entry.event)
-        elif type(entry.event) is TaskSubmitted:
-            entry.void = _first(entry, firsts, tasks) < entry.offset
+            entry.void = not epochs.admit(entry.offset, event)
+            if isinstance(event, TaskEvent) and not is_settled(entry, submissions):
+                early.append(entry)
+        elif type(event) is TaskSubmitted:
+            first = submissions.of(entry.key)
+            entry.void = first is not None and first.offset < entry.offset
+    return early
 
 
-def _first(entry: Entry[Event], firsts: dict[Key, int], tasks: Mapping[Key, TaskStatus]) -> int:
-    """The offset of the task's first submission."""
-    known = tasks.get(entry.key)
-    if known is not None and known.submitted_offset is not None:
-        return known.submitted_offset
-    return firsts.setdefault(entry.key, entry.offset)
+def is_settled(entry: Entry[Event], submissions: Submissions) -> bool:
+    """Mark an entry about a task by its submission; whether that was read."""
+    submission = submissions.of(entry.key)
+    if submission is None:
+        return False
+    if not is_about(entry.event, *submission):  # type: ignore[arg-type]
+        entry.void = True
+    return True

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
-from funcledger_read_models.documents import TASK_RESULTS, Document, Key, Model
+from funcledger_read_models.documents import HELD_EVENTS, TASK_RESULTS, Document, Key, Model
 
 Documents = dict[Model, dict[Key, Document]]
 
@@ -36,7 +36,7 @@ class Recent:
     def keep(self, documents: Mapping[Model, Mapping[Key, Document]]) -> None:
         """Remember these as what the store holds."""
         for model, by_key in documents.items():
-            if model is TASK_RESULTS:
+            if model in (TASK_RESULTS, HELD_EVENTS):
                 continue  # written once, and too large to be worth their memory
             young = self._young.setdefault(model, {})
             young.update(by_key)

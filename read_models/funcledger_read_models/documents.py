@@ -47,6 +47,29 @@ class TaskStatus(Document):
     attention_at: int | None = None
     #: Seconds the call took that gave the outcome, as its worker measured them.
     run_time: float | None = None
+    #: Events of ``results`` about the task that were read before its submission, and the last one's offset:
+    #: they wait as :class:`HeldEvent` and nothing of them is shown. None are left once it is read.
+    held: int = 0
+    held_until: int = -1
+
+
+class HeldEvent(Document):
+    """An event of ``results`` about a task whose submission was not read yet, under its number of those.
+
+    It stays where it is when its turn has come, since a store takes nothing away.
+    """
+
+    owner: str
+    task_id: str
+    endpoint_id: str
+    number: str
+    partition: int
+    offset: int
+    timestamp: int
+    dataschema: str
+    #: The event, without its payload where that is over ``INLINE_LIMIT``.
+    value: bytes
+    void: bool = False
 
 
 class TaskResult(Document):
@@ -239,6 +262,7 @@ TASK_STATUS = Model(
     ("status", "task_id", "endpoint_id", "function_id", "batch_id"),
     "attention_at",
 )
+HELD_EVENTS = Model("held_events", HeldEvent, (*_TASK, "number"))
 TASK_RESULTS = Model("task_results", TaskResult, _TASK)
 TASK_HISTORY = Model("task_history", TaskHistory, _TASK)
 BATCH_RESULTS = Model(
@@ -250,7 +274,7 @@ ACCESS = Model("access", Access, ("kind", "resource_id"), ("owner", "listed"))
 GRANTS = Model("grants", Grant, ("scope", "resource_id"), ("open",))
 MODELS: tuple[Model, ...] = (
     TASK_STATUS, TASK_RESULTS, TASK_HISTORY, BATCH_RESULTS, ENDPOINT_HEALTH, FUNCTION_CATALOGUE, ACCESS,
-    GRANTS,
+    GRANTS, HELD_EVENTS,
 )  # fmt: skip
 
 

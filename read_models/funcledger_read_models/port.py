@@ -28,7 +28,8 @@ class ReadModelStore(Protocol):
     - A saved document comes back equal, whatever its values.
     - :meth:`save` never leaves a position saved whose documents are not: after a crash at any point,
       applying again from :meth:`positions` gives the same documents as never having crashed. An
-      adapter with transactions writes documents and positions in one.
+      adapter with transactions writes documents and positions in one; another one writes the models one
+      after another as they are given, and positions last.
     - A save from positions older than the stored ones is refused whole (a projector that lost its
       partition cannot overwrite its successor): :meth:`save` then raises ``StaleWriter``.
     - What a reader sees of one document is one saved state of it, never a mixture.

@@ -18,6 +18,8 @@ from funcledger_schemas.events import (
 
 #: The only terminal events: a task's outcome is the first of them in its results partition.
 Outcome = TaskCompleted | TaskFailed | TaskCancelled
+#: What ``results`` says of a task; each event names the task's submission.
+OfTask = TaskStarted | TaskAttemptFailed | Outcome
 OUTCOMES = frozenset({"TaskCompleted", "TaskFailed", "TaskCancelled"})
 _OUTCOMES = (TaskCompleted, TaskFailed, TaskCancelled)
 _OF_ATTEMPT = (TaskStarted, TaskAttemptFailed)
@@ -45,6 +47,14 @@ def status_of_outcome(event: Outcome) -> Status:
     if isinstance(event, TaskCompleted):
         return Status.SUCCESS
     return Status.FAILED if isinstance(event, TaskFailed) else Status.CANCELLED
+
+
+def is_about(event: OfTask, submission: int, batch_id: str) -> bool:
+    """Whether an event about a task is about the one whose first submission stands there, in this batch.
+
+    Endpoint, owner and task id are the same already. An event of version 1 names no submission.
+    """
+    return event.batch_id == batch_id and (event.submission is None or event.submission == submission)
 
 
 class Epochs:

@@ -9,7 +9,7 @@ from tests.support.folding import folded
 from tests.support.histories import histories, history, interleave, split
 
 from funcledger_event_log.records import DecodeError, Record
-from funcledger_read_models.documents import BATCH_RESULTS, TASK_RESULTS, TASK_STATUS
+from funcledger_read_models.documents import BATCH_RESULTS, TASK_HISTORY, TASK_RESULTS, TASK_STATUS
 from funcledger_read_models.packing import unpacker
 from funcledger_schemas import events as e
 
@@ -88,6 +88,7 @@ def first_outcomes(records: list[Record]) -> dict[tuple[str, str, str], tuple[in
     """The rule once more in its plainest words, sharing nothing with the folds."""
     in_force: dict[str, int] = {}
     first: dict[tuple[str, str, str], tuple[int, str]] = {}
+    submitted = first_submissions(records)
     names = {e.TaskCompleted: "success", e.TaskFailed: "failed", e.TaskCancelled: "cancelled"}
     for record in records:
         try:
@@ -99,10 +100,45 @@ def first_outcomes(records: list[Record]) -> dict[tuple[str, str, str], tuple[in
                 in_force[event.endpoint_id] = record.offset
         elif isinstance(event, e.TaskCompleted | e.TaskFailed | e.TaskCancelled):
             current = in_force.get(event.endpoint_id, event.epoch)
-            if event.epoch is None or event.epoch == current:
-                key = event.owner, event.task_id, event.endpoint_id
+            key = event.owner, event.task_id, event.endpoint_id
+            offset, batch_id = submitted.get(key, (-1, ""))
+            told = event.batch_id == batch_id and event.submission in (None, offset)
+            if told and (event.epoch is None or event.epoch == current):
                 first.setdefault(key, (record.offset, names[type(event)]))
     return first
+
+
+def first_submissions(records: list[Record]) -> dict[tuple[str, str, str], tuple[int, str]]:
+    """Where each task was first submitted, and in which batch."""
+    first: dict[tuple[str, str, str], tuple[int, str]] = {}
+    for record in records:
+        if record.type == "TaskSubmitted" and isinstance(event := record.event(), e.TaskSubmitted):
+            key = event.owner, event.task_id, event.endpoint_id
+            first.setdefault(key, (record.offset, event.batch_id))
+    return first
+
+
+@FAST
+@given(histories(), RANDOM)
+def test_law_15_what_was_not_submitted_shows_nothing(records: list[Record], random: Random) -> None:
+    """No document tells of a task that nobody submitted, nor in another batch, whatever is read when."""
+    submitted = first_submissions(records)
+    dump = folded(split(interleave(records, random), random))
+    shown: dict[str, list[Any]] = {
+        model.name: [unpacker(model)(each) for each in dump[model.name]]
+        for model in (TASK_RESULTS, BATCH_RESULTS, TASK_HISTORY)
+    }
+    for document in shown["task_results"] + shown["batch_results"]:
+        key = document.owner, document.task_id, document.endpoint_id
+        assert submitted[key][1] == document.batch_id
+    cancels = {e.TaskCancelRequested.__name__}
+    for document in shown["task_history"]:
+        key = document.owner, document.task_id, document.endpoint_id
+        assert key in submitted or {entry.type for entry in document.entries} <= cancels
+    statuses: list[Any] = [unpacker(TASK_STATUS)(each) for each in dump["task_status"]]
+    for status in statuses:
+        if (status.owner, status.task_id, status.endpoint_id) not in submitted:
+            assert (status.status, status.attempts, status.submitted_offset) == ("received", 0, None)
 
 
 def test_the_histories_hold_what_the_laws_are_about() -> None:

@@ -6,12 +6,20 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 from tests.support.folding import fold_into, folded
 from tests.support.growth import Cost, check_linear, cost
 from tests.support.queries import ENDPOINT, FUNCTION, Task, function, registered, started
 
 from funcledger_event_log.records import NewRecord, Record
-from funcledger_read_models.documents import ACCESS, TASK_HISTORY, TASK_STATUS, Access, TaskHistory
+from funcledger_read_models.documents import (
+    ACCESS,
+    TASK_HISTORY,
+    TASK_RESULTS,
+    TASK_STATUS,
+    Access,
+    TaskHistory,
+)
 from funcledger_read_models.memory import MemoryStore
 from funcledger_read_models.packing import unpacker
 from funcledger_schemas import events as e
@@ -21,6 +29,7 @@ from funcledger_schemas.ids import new_id
 from funcledger_schemas.limits import HISTORY_LISTED
 
 TASK = Task()
+LATER = Task()
 #: As the command API writes a cancel of a request of the most tasks; a quarter of what was seen to take 61 s.
 MANY = 8_000
 
@@ -54,6 +63,8 @@ ABOUT_ONE_THING: dict[str, Callable[[int], Event]] = {
     "cancels of unknown tasks": lambda _: _cancel(Task()),
     "starts of attempts": lambda number: TASK.begun(number + 1),
     "outcomes": lambda _: TASK.completed(),
+    "outcomes of a task that was never sent": lambda _: LATER.completed(),
+    "outcomes of another submission": lambda number: structs.replace(TASK.completed(), submission=number + 1),
     "outcomes of a dead agent": lambda _: replace(TASK, epoch=7).completed(),
     "starts of an agent": lambda number: started(supersedes=number),
     "signs of life": _heartbeat,
@@ -143,6 +154,21 @@ def test_an_agent_that_was_replaced_cannot_crowd_what_counts_out_of_a_history() 
     counting = [each.type for each in history.entries if not each.void]
     assert counting == ["TaskSubmitted", "TaskStarted", "TaskCompleted"]
     assert [(each.topic, each.events) for each in history.left_out] == [("results", 9)]
+
+
+@pytest.mark.attack(5)
+@pytest.mark.law(4)
+def test_what_was_said_of_a_task_before_it_was_sent_costs_what_it_holds_once_it_is() -> None:
+    def told(count: int) -> list[Record]:
+        lies = [structs.replace(LATER.completed(), submission=number + 1) for number in range(count)]
+        first = [registered(), started(), *lies]
+        return _records(first, iter([LATER.submitted(), structs.replace(LATER.completed(), submission=0)]))
+
+    (packed,) = folded([told(300)[:100], told(300)[100:]])["task_results"]
+    result: Any = unpacker(TASK_RESULTS)(packed)
+    assert result.offset == 301
+    small, large = told(MANY // 16), told(MANY // 4)
+    check_linear(asyncio.run(_cost(small, 50)), asyncio.run(_cost(large, 50)))
 
 
 @pytest.mark.attack(41)

@@ -14,8 +14,8 @@ from funcledger_event_log.records import Record
 _MOVES = [
     Teller.rest, *[Teller.submit] * 3, Teller.submit_again, Teller.ask_cancel, *[Teller.agent_starts] * 3,
     Teller.agent_stops, Teller.heartbeat, *[Teller.started] * 3, *[Teller.attempt_failed] * 2,
-    *[Teller.completed] * 3, Teller.failed, Teller.cancelled, Teller.kept, Teller.administered, Teller.noise,
-    *[Teller.copy] * 2,
+    *[Teller.completed] * 3, Teller.failed, Teller.cancelled, Teller.kept, *[Teller.lied] * 3,
+    Teller.administered, Teller.noise, *[Teller.copy] * 2,
 ]  # fmt: skip
 
 

@@ -82,7 +82,8 @@ async def project(log: MemoryLog, store: MemoryStore, stops: Mapping[str, int]) 
             records += [record for record in found if record is not None]
             after[topic, partition] = max(start, stop)
     batch = Batch(records)
-    changed = batch.fold(await store.load(batch.wanted()))
+    documents = await store.load(batch.wanted())
+    changed = batch.fold(documents | await store.load(batch.wanted_then(documents)))
     await store.save(changed, after, before)
 
 

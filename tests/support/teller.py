@@ -28,6 +28,8 @@ class Teller(Page):
         super().__init__()
         self._tasks: list[dict[str, Any]] = []
         self._keys: set[tuple[str, str, str]] = set()
+        #: The offset of each task's first submission, by its id and the owner and endpoint it is of.
+        self._submitted: dict[tuple[str, str, str], int] = {}
         self._registered: set[str] = set()
         #: Per endpoint the epochs of all agents that ever started, won or lost.
         self._agents: dict[str, list[int]] = {endpoint_id: [] for endpoint_id in ENDPOINTS}
@@ -48,7 +50,7 @@ class Teller(Page):
         if key not in self._keys:
             self._keys.add(key)
             self._tasks.append(task)
-            self._submit(task, digest="first", index=number)
+            self._submitted[key] = self._submit(task, digest="first", index=number)
 
     def submit_again(self, a: int, b: int) -> None:
         """A task id comes a second time: the same request, another one, or in another batch."""
@@ -56,7 +58,7 @@ class Teller(Page):
             batch = {"batch_id": "00000000-0000-7000-8000-00000000b999"} if b == 2 else {}
             self._submit(task | batch, digest="other" if b else "first", index=b)
 
-    def _submit(self, task: dict[str, Any], digest: str, index: int) -> None:
+    def _submit(self, task: dict[str, Any], digest: str, index: int) -> int:
         submitted = e.TaskSubmitted(
             **self.base(f"user:{task['owner']}"),
             **task,
@@ -72,7 +74,7 @@ class Teller(Page):
             endpoint_config=None,
             **_payload(b"arguments"),
         )
-        self.append(submitted, partition_of(task["endpoint_id"]))
+        return self.append(submitted, partition_of(task["endpoint_id"]))
 
     def ask_cancel(self, a: int, b: int) -> None:
         """Somebody asks for a task to be cancelled."""
@@ -177,6 +179,24 @@ class Teller(Page):
         elif task := self._task(a):
             self._about(e.TaskCancelled, task, None, attempt=0, reason="asked")
 
+    def lied(self, a: int, b: int) -> None:
+        """An endpoint ends or begins a task that it was not given so."""
+        if not (task := self._task(a)):
+            return
+        first = self._submitted[task["endpoint_id"], task["owner"], task["task_id"]]
+        lies: list[tuple[dict[str, Any], int]] = [
+            ({"task_id": "00000000-0000-7000-8000-00000000a999"}, first),
+            ({"owner": OWNERS[task["owner"] == "ann"]}, first + 1),
+            ({"batch_id": "00000000-0000-7000-8000-00000000b998"}, first),
+            ({}, first + 1 + a % 2),
+        ]
+        changes, submission = lies[b]
+        if a % 3 == 0:
+            fields: dict[str, Any] = {"attempt": 3, "worker": "liar"}
+            self._about(e.TaskStarted, task | changes, 0, submission=submission, **fields)
+        else:
+            self._about(e.TaskCancelled, task | changes, 0, submission=submission, attempt=0, reason="a lie")
+
     def administered(self, a: int, b: int) -> None:
         """Something is shared, unshared or deleted; it is registered first, which nobody can do later."""
         share: dict[str, Any] = {"owner": "ann", "grantee_kind": GRANTEES[b % 2], "grantee": f"who {b % 3}"}
@@ -201,6 +221,9 @@ class Teller(Page):
     def _about(self, kind: type[Any], task: dict[str, Any], b: int | None = None, /, **fields: Any) -> None:
         if kind is not e.TaskCancelRequested:
             fields["epoch"] = None if b is None else self._epoch(task["endpoint_id"], b)
+            # Agents of version 1 name no submission.
+            first = self._submitted.get((task["endpoint_id"], task["owner"], task["task_id"]))
+            fields.setdefault("submission", first if self._ids % 4 else None)
         event = kind(**self.base("endpoint"), **task, **fields)
         self.append(event, partition_of(task["endpoint_id"]))
 

@@ -26,7 +26,8 @@ def submitted(document: TaskStatus | None, entry: Entry[TaskSubmitted]) -> TaskS
     document = document or _new(event)
     if document.submitted_offset is not None:
         return None
-    document.batch_id = event.batch_id  # whatever an agent, read before it, has said
+    document.batch_id = event.batch_id  # whatever a cancel, read before it, has said
+    document.held, document.held_until = 0, -1
     document.function_id = event.function_id
     document.batch_index = event.batch_index
     document.batch_size = event.batch_size
@@ -51,6 +52,7 @@ def cancel_requested(document: TaskStatus | None, entry: Entry[TaskCancelRequest
     document = document or _new(entry.event)
     if document.cancel_requested_at is not None:
         return None
+    document.batch_id = document.batch_id or entry.event.batch_id
     document.cancel_requested_at = entry.timestamp
     return _attend(document)
 

@@ -12,7 +12,7 @@ from funcledger_read_models.sqlite.statements import layout
 #: Says in SQLite's header that a file holds our read models ("flrm").
 APPLICATION_ID = 0x666C726D
 #: Raised whenever documents or tables change shape: a file of another format is made anew from the log.
-FORMAT = 5
+FORMAT = 6
 #: Statements kept compiled: a few sizes for each model and verb.
 _CACHED = 512
 #: A file up to this size, in bytes, is checked whole when it is opened, which takes a moment.
