@@ -1,10 +1,10 @@
 """What was submitted to endpoints, so that an endpoint is believed of nothing else (law 15, ATTACKS 5)."""
 
 from collections.abc import Iterable, Sequence
-from secrets import token_hex
 
 from funcledger_event_log.port import EventLog
 from funcledger_event_log.records import DecodeError, Position, Record
+from funcledger_schemas import clock
 from funcledger_schemas.events import Event, TaskEvent, TaskSubmitted
 from funcledger_schemas.lifecycle import Outcome
 
@@ -46,7 +46,7 @@ class Submissions:
         self._offsets = _Remembered(capacity)
         self._ended = _Remembered(capacity)
         # Tasks are remembered by a hash, which nobody outside can aim at.
-        self._secret = token_hex(16)
+        self._secret = clock.current().random_bytes(16)
 
     def sent(self, records: Iterable[Record]) -> None:
         """These records of `tasks` go to the endpoint that they were submitted to."""
