@@ -1,10 +1,11 @@
-"""Follows ``results`` and hands every task's first outcome to those who wait for it, at once."""
+"""Follows ``tasks`` and ``results``: hands every task's first outcome to those who wait for it, at once."""
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 from funcledger_event_log.follower import Tail
+from funcledger_event_log.given import GivenTasks
 from funcledger_event_log.port import EventLog
 from funcledger_event_log.records import DecodeError, Record, Token, TopicPartition
 from funcledger_query_api.copies import Copies
@@ -26,7 +27,7 @@ from funcledger_read_models.documents import (
 from funcledger_read_models.port import ReadModelStore
 from funcledger_schemas import clock, tracing
 from funcledger_schemas.events import EndpointStarted, TaskCancelled, TaskCompleted, TaskFailed, TaskStarted
-from funcledger_schemas.lifecycle import OUTCOMES, Epochs
+from funcledger_schemas.lifecycle import OUTCOMES, Epochs, Outcome
 from funcledger_schemas.recent_tasks import RecentTasks
 
 #: Finished tasks remembered, so that a second outcome is known for one.
@@ -35,6 +36,7 @@ REMEMBERED = 100_000
 RECENT_BYTES = 32 << 20
 _DECODED = OUTCOMES | {"EndpointStarted"}
 _OUTCOMES = (TaskCompleted, TaskFailed, TaskCancelled)
+_TOPICS = ("tasks", "results")
 _PAGE = 1000
 
 
@@ -48,6 +50,10 @@ class _Begun(NamedTuple):
 
 class OutcomeFeed:
     """The outcomes of all tasks, through the one life-cycle rule: void ones and second ones never show.
+
+    Nor does one of a task that was not submitted so: to this endpoint, by this owner, in this batch. What was
+    submitted lately is remembered; of what is not, the read models are asked, and it is nobody's outcome
+    until they have told.
 
     A task that begins after this process started, and has not ended since, is known to have no earlier
     outcome: its outcome is handed on straight from the log. Of any other the read models are asked first.
@@ -68,7 +74,11 @@ class OutcomeFeed:
         recent_bytes: int = RECENT_BYTES,
     ) -> None:
         self._log, self._store = log, store
-        self._doubts = Doubts(store, progress)
+        self._doubts = Doubts(log, store, progress, self._settle)
+        self._given = GivenTasks()
+        #: Tasks of which something was read that may be no outcome, and where; the models tell of the next.
+        self._unsure: dict[Key, int] = {}
+        self._unsure_ends = Token()
         self._epochs = Epochs()
         self._begun: set[Key] = set()
         self._finished = RecentTasks(remembered)
@@ -95,15 +105,16 @@ class OutcomeFeed:
         async for task in _every(self._store, TASK_STATUS, status="running"):
             assert isinstance(task, TaskStatus)
             self._begin((task.owner, task.task_id, task.endpoint_id))
-        start = {TopicPartition(*where): end for where, end in positions.items() if where[0] == "results"}
+        start = {TopicPartition(*where): end for where, end in positions.items() if where[0] in _TOPICS}
         self._begins_at = await self._log.ends("results")
-        self._tail = Tail(self._log, ["results"], self._apply, start=start, name="outcome feed")
+        self._tail = Tail(self._log, _TOPICS, self._apply, start=start, name="outcome feed")
         await self._tail.start()
 
     @property
     def position(self) -> Token:
-        """What has been handed on."""
-        return self._tail.position if self._tail else Token()
+        """What has been handed on of ``results``."""
+        ends = self._tail.position.ends if self._tail else {}
+        return Token({where: end for where, end in ends.items() if where.topic == "results"})
 
     @property
     def failed(self) -> Exception | None:
@@ -140,11 +151,12 @@ class OutcomeFeed:
     def _apply(self, records: list[Record]) -> None:
         # Most tasks begin and end within a batch, and of those nobody need be told that they have begun.
         begun: dict[Key, _Begun] = {}
+        self._given.note(record for record in records if record.topic == "tasks")
         for record in records:
             kind = record.type
             if kind == "TaskStarted":
-                if self._is_new(record):
-                    key, batch_id = _about(record)
+                key, batch_id = _about(record)
+                if self._is_new(record) and self._given.has(key[2], key[0], key[1], batch_id):
                     begun[key] = _Begun(batch_id, not self._copies.possible(record))
             elif kind in _DECODED:
                 self._consider(record, begun)
@@ -181,27 +193,61 @@ class OutcomeFeed:
         just_now = begun.pop(key, None)
         if self._has_finished(key):
             return
-        self._finish(key, record)
+        submitted = key not in self._unsure and self._was_submitted(event)
+        landed = Landed(key, record.partition, record.offset, record.timestamp, event, None, submitted)
+        if not submitted:
+            self._doubt(landed)
+        else:
+            self._land(landed, record, just_now)
+
+    def _was_submitted(self, event: Outcome) -> bool:
+        """Whether its submission was read here; if not, it may still stand on the log."""
+        task = self._given.of(event)
+        return task is not None and event.submission in (None, task.offset)
+
+    def _land(self, landed: Landed, record: Record, just_now: _Begun | None) -> None:
+        key, event = landed.key, landed.event
+        self._finish(landed)
         if (spans := tracing.spans) is not None and self._is_new(record):
             spans.hop("answer", [event.task_id], record.timestamp * 1_000_000, clock.current().time_ns())
-        first = True if key in self._begun or (just_now and just_now.sure) else None
+        first = landed.first = True if key in self._begun or (just_now and just_now.sure) else None
         self._begun.discard(key)
         readers = self._readers.of(event)
         if readers or first:
-            landed = Landed(key, record.partition, record.offset, record.timestamp, event, first)
             if first:
                 self.recent.add(landed)
             self._readers.offer(landed, readers)
             if first is None:
                 self._doubts.ask(landed, readers)
 
+    def _doubt(self, landed: Landed) -> None:
+        """Hand on what only the read models can tell to be an outcome, once they have."""
+        key, where = landed.key, landed.where
+        self._begun.discard(key)
+        if (before := self._unsure.get(key)) is not None:
+            self._doubts.forgotten.advance(where, before + 1)
+        elif len(self._unsure) >= self._remembered:
+            self._doubts.forgotten = self._doubts.forgotten.merge(self._unsure_ends)
+            self._unsure.clear()
+        self._unsure[key] = landed.offset
+        self._unsure_ends.advance(where, landed.offset + 1)
+        if readers := self._readers.of(landed.event):
+            self._readers.offer(landed, readers)
+            self._doubts.ask(landed, readers)
+
+    def _settle(self, landed: Landed) -> None:
+        """The outcome turned out to be its task's first."""
+        if not self._has_finished(landed.key):
+            self._finish(landed)
+
     def _has_finished(self, key: Key) -> bool:
         return self._finished.has((key[0], key[2]), key[1])
 
-    def _finish(self, key: Key, record: Record) -> None:
-        self._ends[record.partition] = record.offset + 1
+    def _finish(self, landed: Landed) -> None:
+        key = landed.key
+        self._ends[landed.partition] = max(self._ends.get(landed.partition, 0), landed.offset + 1)
         if self._finished.add((key[0], key[2]), key[1]):
-            self._doubts.forgotten = self._forgotten_next
+            self._doubts.forgotten = self._doubts.forgotten.merge(self._forgotten_next)
             self._forgotten_next = Token(
                 {TopicPartition("results", partition): end for partition, end in self._ends.items()}
             )

@@ -25,6 +25,8 @@ class Landed(msgspec.Struct, gc=False, eq=False):
     timestamp: int
     event: Outcome
     first: bool | None
+    #: Whether the feed itself has read the submission that it names.
+    submitted: bool = True
     #: The value or the exception; empty where none travels.
     payload: bytes = b""
     #: Bytes it holds, roughly.

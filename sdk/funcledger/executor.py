@@ -191,13 +191,18 @@ class Executor(concurrent.futures.Executor):
 
     def _deliver(self, answers: Sequence[Answer]) -> None:
         for task, payload in answers:
-            future = self._futures.pop(task["task_id"], None) if is_finished(task) else None
-            if future is not None:
+            future = self._futures.get(task["task_id"]) if is_finished(task) else None
+            if future is not None and self._is_of(future, task):
+                del self._futures[future.task_id]
                 began = time.time_ns()
                 _settle(future, partial(_resolve, future, task, payload or b""))
                 if (spans := tracing.spans) is not None:
                     spans.hop("result", [future.task_id], began, time.time_ns())
         self._end_if_idle()
+
+    def _is_of(self, future: TaskFuture, task: Mapping[str, Any]) -> bool:
+        """Whether it is the task that was sent; a result may hold code, so no other is opened."""
+        return (task["endpoint_id"], task["batch_id"]) == (future.endpoint_id, self.task_group_id)
 
     def _end(self, future: TaskFuture, error: Exception | None) -> None:
         """A call that was not sent: cancelled before (no error), or refused."""

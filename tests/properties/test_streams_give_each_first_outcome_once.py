@@ -159,6 +159,8 @@ async def run(steps: list[tuple[Any, ...]], remembered: int) -> World:
         await world.log.create_topic(topic, 1)
     for endpoint_id in ENDPOINTS:
         await world.append(started(endpoint_id))
+    given = [Task(task_id, batch_id, endpoint_id=endpoint_id) for task_id, batch_id, endpoint_id in TASKS]
+    await world.log.append([NewRecord.of(task.submitted(), 0) for task in given])
     await world.open()
     for action in steps:
         await world.step(action)

@@ -11,7 +11,7 @@ from tests.simulation.outcomes import Name, Outcomes
 from funcledger_event_log.memory import MemoryLog
 from funcledger_projectors.batch import Batch
 from funcledger_projectors.runner import TOPICS
-from funcledger_read_models.documents import MODELS, TASK_STATUS
+from funcledger_read_models.documents import HELD_EVENTS, MODELS, TASK_STATUS
 from funcledger_read_models.memory import MemoryStore
 from funcledger_read_models.packing import pack, unpacker
 
@@ -61,6 +61,8 @@ def _law_02_the_read_models_are_the_fold_of_the_log(evidence: Evidence) -> Itera
     ]
     folded = Batch(records).fold({model: {} for model in MODELS})
     for model in MODELS:
+        if model is HELD_EVENTS:
+            continue  # which events waited for a submission depends on what was read when
         anew = {key: pack(document) for key, document in folded.get(model, {}).items()}
         if anew != evidence.store._packed[model]:
             different = [

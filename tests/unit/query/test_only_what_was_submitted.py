@@ -44,7 +44,7 @@ async def test_an_agent_that_speaks_of_tasks_nobody_submitted_puts_none_into_a_l
         assert await status(side, f"/v1/tasks/{made_up.task_id}") == 404
         assert await status(side, f"/v1/batches/{made_up.batch_id}") == 404
         shown = (await side.client.get(f"/v1/tasks/{real.task_id}")).json()
-        assert (shown["batch_id"], shown["status"]) == (real.batch_id, "success")
+        assert (shown["batch_id"], shown["status"]) == (real.batch_id, "received")
         batch = (await side.client.get(f"/v1/batches/{real.batch_id}")).json()
         assert [task["task_id"] for task in batch["tasks"]] == [real.task_id]
 
@@ -61,4 +61,4 @@ async def test_the_batch_of_a_task_is_the_submissions_whatever_was_read_first() 
             await side.project(**({"results": 1} if tasks_first else {"tasks": 0}))
             await side.project()
             shown.append((await side.client.get("/v1/tasks", params={"batch_id": ENDPOINT})).json()["tasks"])
-    assert [[task["status"] for task in tasks] for tasks in shown] == [["success"], ["success"]]
+    assert [[task["status"] for task in tasks] for tasks in shown] == [["received"], ["received"]]

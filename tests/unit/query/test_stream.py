@@ -64,6 +64,7 @@ async def test_a_stream_gives_what_was_finished_and_what_lands_and_only_ones_own
         async with streaming(side, url, [batch]) as found, streaming(side, url, [batch], BOB) as his:
             _, tasks = await until_finished(found, 1)
             assert tasks[before.task_id][1] == b"v" * 70_000
+            await side.append(after.submitted(), bobs.submitted())
             await side.append(after.begun(), bobs.begun(), after.failed(), bobs.completed(b"his"))
             _, tasks = await until_finished(found, 1)
             status, payload = tasks[after.task_id]
@@ -80,7 +81,7 @@ async def test_live_results_arrive_while_the_projector_stands_still() -> None:
         await side.append(before.submitted(), before.begun(), before.completed())
         await side.fed()
         async with streaming(side, url, [batch]) as found:
-            await side.append(live.begun(), live.completed(b"live"))
+            await side.append(live.submitted(), live.begun(), live.completed(b"live"))
             head, tasks = await until_finished(found, 1)
             assert tasks.keys() == {live.task_id}
             assert head["position"] == "results:1:5"
@@ -96,7 +97,7 @@ async def test_fault_24_a_stream_goes_on_where_it_was_cut() -> None:
     async with query_side() as side, serving(side.app, side.side.close_streams) as url:
         batch = new_id()
         tasks = [Task(batch_id=batch) for _ in range(3)]
-        await side.append(*(task.begun() for task in tasks))
+        await side.append(*(task.submitted() for task in tasks), *(task.begun() for task in tasks))
         await side.project()
         async with streaming(side, url, [batch]) as found:
             await side.append(tasks[0].completed())
@@ -122,7 +123,9 @@ async def test_a_slow_reader_holds_a_bounded_queue_and_is_sent_away() -> None:
             assert await anext(source)
             if not got:
                 await side.append(
-                    *(task.begun() for task in tasks), *(task.completed(payload) for task in tasks)
+                    *(task.submitted() for task in tasks),
+                    *(task.begun() for task in tasks),
+                    *(task.completed(payload) for task in tasks),
                 )
                 await side.project()
                 await side.fed()
@@ -192,6 +195,7 @@ async def test_a_server_that_is_behind_sends_nothing_again() -> None:
         seen, new = Task(batch_id=batch), Task(batch_id=batch)
         source = side.stream(batch, Seen.parse("results:1:3"))
         await anext(source)
+        await side.append(seen.submitted(), new.submitted())
         await side.append(seen.begun(), seen.completed(), new.begun(), new.completed())
         got: Answers = {}
         while new.task_id not in got:
