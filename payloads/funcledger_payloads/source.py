@@ -72,7 +72,8 @@ def _checked(source: str, function: FunctionType) -> tuple[str | None, bool]:
 
 def _compiled(source: str, function: FunctionType) -> Iterator[CodeType]:
     """The code that its source compiles to; calls of what a module imports are compiled otherwise."""
-    names = references_of(function.__code__).names
+    # A tool may have put names there that no source can say.
+    names = [name for name in references_of(function.__code__).names if name.isidentifier()]
     modules = [name for name in names if isinstance(function.__globals__.get(name), ModuleType)]
     for imported in (modules, names, ()):
         lines = "".join(f"import {name}\n" for name in imported)

@@ -72,7 +72,7 @@ def test_neither_do_agents_of_endpoints_on_this_machine(dead: tuple[Standalone, 
             funcledger("endpoint", "run", "lab"), env=server.environment, stdout=output, stderr=output
         )
     try:
-        until_sync(lambda: b"attempt" in (server.folder / "lab.out").read_bytes(), 20)
+        until_sync(lambda: b"trying again" in (server.folder / "lab.out").read_bytes(), 20)
     finally:
         agent.kill()
         agent.wait(10)
