@@ -31,6 +31,13 @@ class Case:
         """What the client meant by the task."""
         return self.evidence.client.calls.get(self.tokens.get(task.task_id, -1))
 
+    def spoils(self, task: Task) -> bool:
+        """Whether the call spoils what would tell its agent that it has begun (decision 25)."""
+        call = self.call(task)
+        return (
+            call is not None and call.kind == "dies" and _opened(task.submissions[0])[0][2:] == (_SPOILING,)
+        )
+
     @cached_property
     def killed(self) -> dict[int, int]:
         """Processes that were killed, by us or by a call that kills its agent, and when."""
@@ -84,6 +91,10 @@ class Case:
                 if there:
                     found.setdefault((endpoint_id, start.offset), there[-1])
         return found
+
+
+#: How a call of the menu dies that overwrites the memory it shares with its agent first.
+_SPOILING = 2
 
 
 def starts_of(task: Task) -> list[Fact]:

@@ -190,7 +190,11 @@ def no_run_without_its_start(case: Case) -> Iterator[str]:
     for task, line in unannounced(case):
         if task.submissions[0]["max_attempts"] == 1:
             yield f"task {task.task_id} was run by worker {line.worker} without a TaskStarted"
-        elif case.killed.get(line.agent, 0) + _DYING < line.at and line.agent not in case.superseded:
+        elif (
+            case.killed.get(line.agent, 0) + _DYING < line.at
+            and line.agent not in case.superseded
+            and not case.spoils(task)
+        ):
             yield (
                 f"task {task.task_id} was run by worker {line.worker} without a TaskStarted, "
                 f"and its agent {line.agent} was neither killed nor superseded after that"
