@@ -130,9 +130,10 @@ class HttpEndpointLog:
             answer = await self._exchange("POST", "/events", content=frame, headers=headers)
             said = answer.json()
             offsets += [REFUSED if offset is None else offset for offset in said["offsets"]]
-            for _, word, why in said.get("refused", ()):
-                level = logging.DEBUG if word == ALREADY_FINISHED else logging.WARNING
-                _log.log(level, "the gateway did not take an event: %s", why)
+            if foreign := [why for _, word, why in said.get("refused", ()) if word != ALREADY_FINISHED]:
+                _log.warning(
+                    "the gateway did not take %d events, the first since %s", len(foreign), foreign[0]
+                )
         for event, offset in zip(events, offsets, strict=True):
             if isinstance(event, EndpointStarted):
                 self._epoch = offset

@@ -5,7 +5,7 @@ import hashlib
 import pickle
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from tests.support.standalone import Standalone, standalone
 
 from funcledger import Client
 from funcledger_event_log.http import HttpEndpointLog
-from funcledger_schemas.events import EndpointStarted, Event, TaskCompleted, TaskStarted
+from funcledger_schemas.events import EndpointStarted, Event, TaskCompleted, TaskStarted, TaskSubmitted
 from funcledger_schemas.ids import new_id
 
 MIB = 1024 * 1024
@@ -73,13 +73,28 @@ class Fake:
             await log.identify()
             _, end = await log.ends()
             (epoch,) = await log.append([self._started(end)])
+            places = await self._places(log, task_ids)
             for task_id in task_ids:
                 about = self._about() | {"owner": "local", "task_id": task_id, "batch_id": batch_id}
-                about |= {"epoch": epoch, "attempt": 1}
+                about |= {"epoch": epoch, "attempt": 1, "submission": places[task_id]}
                 events: list[Event] = [TaskStarted(**about, worker="fake"), _completed(about)]
                 await log.append(events)
         finally:
             await log.close()
+
+    async def _places(self, log: HttpEndpointLog, task_ids: Sequence[str]) -> dict[str, int]:
+        """Where each task was submitted."""
+        found: dict[str, int] = {}
+        async with aclosing(log.follow_tasks(0, credit=1000, credit_bytes=MIB)) as batches:
+            async for batch in batches:
+                found |= {
+                    event.task_id: record.offset
+                    for record in batch
+                    if isinstance(event := record.event(), TaskSubmitted)
+                }
+                if found.keys() >= set(task_ids):
+                    break
+        return found
 
     def _about(self) -> dict[str, Any]:
         actor = f"endpoint:{self._endpoint_id}"
