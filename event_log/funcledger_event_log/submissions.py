@@ -16,19 +16,49 @@ NOT_FOUND, ALREADY_FINISHED = "not_found", "already_finished"
 Refusal = tuple[str, str]
 
 
-class _Remembered:
-    """Numbers by number, in two generations."""
+class SubmissionMemory:
+    """Where tasks were submitted lately, found by endpoint, owner, task and batch.
 
-    def __init__(self, capacity: int) -> None:
+    One is kept as two numbers in one of two generations, because there are so many: its offset, and a hash of
+    its names which nobody outside can aim at.
+    """
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
         self._young: dict[int, int] = {}
         self._old: dict[int, int] = {}
+        self._secret = clock.current().random_bytes(16)
 
-    def get(self, name: int) -> int | None:
+    def note(self, records: Iterable[Record]) -> None:
+        """The submissions among these records of `tasks`; of copies the first counts."""
+        young, secret = self._young, self._secret
+        for record in records:
+            event = _read(record)
+            if isinstance(event, TaskSubmitted):
+                name = hash((secret, event.endpoint_id, event.owner, event.task_id, event.batch_id))
+                # One look and no more: of a copy that comes much later, the log is asked again.
+                young.setdefault(name, record.offset)
+        if len(young) >= self._capacity:
+            self._old, self._young = young, {}
+
+    def correct(self, records: Iterable[Record]) -> None:
+        """These submissions were looked at on the log: what was remembered of their tasks may be a copy's."""
+        for record in records:
+            if record.type == "TaskSubmitted" and isinstance(event := _read(record), TaskSubmitted):
+                name = self.name(event.endpoint_id, event.owner, event.task_id, event.batch_id)
+                self.put(name, record.offset)
+
+    def name(self, endpoint_id: str, owner: str, task_id: str, batch_id: str) -> int:
+        """What a task is found by."""
+        return hash((self._secret, endpoint_id, owner, task_id, batch_id))
+
+    def offset(self, name: int) -> int | None:
+        """What is remembered of it: for a submission its offset."""
         found = self._young.get(name)
         return self._old.get(name) if found is None else found
 
     def put(self, name: int, value: int) -> None:
+        """Remember a number for it."""
         self._young[name] = value
         if len(self._young) >= self._capacity:
             self._old, self._young = self._young, {}
@@ -43,24 +73,12 @@ class Submissions:
 
     def __init__(self, log: EventLog, capacity: int = CAPACITY) -> None:
         self._log = log
-        self._offsets = _Remembered(capacity)
-        self._ended = _Remembered(capacity)
-        # Tasks are remembered by a hash, which nobody outside can aim at.
-        self._secret = clock.current().random_bytes(16)
+        self._memory = SubmissionMemory(capacity)
+        self._ended = SubmissionMemory(capacity)
 
     def sent(self, records: Iterable[Record]) -> None:
         """These records of `tasks` go to the endpoint that they were submitted to."""
-        for record in records:
-            if record.type == "TaskSubmitted":
-                self._note(record)
-
-    def _note(self, record: Record) -> None:
-        try:
-            event = record.event()
-        except DecodeError:
-            return  # dead-lettered by the projectors (law 11)
-        if isinstance(event, TaskSubmitted):
-            self._offsets.put(self._name(event), record.offset)
+        self._memory.note(records)
 
     def ended(self, events: Iterable[Event]) -> None:
         """These events count, and are on the log."""
@@ -77,35 +95,45 @@ class Submissions:
         Raises:
             LogUnavailable: what is not remembered cannot be read now.
         """
-        about = [(at, event) for at, event in enumerate(events) if isinstance(event, TaskEvent)]
-        await self._read(partition, [event for _, event in about if not self._knows(event)])
         refused: dict[int, Refusal] = {}
-        for at, event in about:
-            if not self._knows(event):
+        unknown: list[int] = []
+        for at, event in enumerate(events):
+            if not isinstance(event, TaskEvent):
+                continue
+            name = self._name(event)
+            if not self._knows(name, event):
+                unknown.append(at)
+            elif isinstance(event, Outcome) and self._ended.offset(name) is not None:
+                refused[at] = (ALREADY_FINISHED, _has_ended(event))
+        if unknown:
+            await self._read(partition, [events[at] for at in unknown])
+        for at in unknown:
+            event = events[at]
+            if isinstance(event, TaskEvent) and not self._knows(self._name(event), event):
                 refused[at] = (NOT_FOUND, _nothing_such(event))
-            elif isinstance(event, Outcome) and self._ended.get(self._name(event)):
-                refused[at] = (
-                    ALREADY_FINISHED,
-                    f"task {event.task_id} has its outcome; the first one stands",
-                )
         return refused
 
-    def _knows(self, event: TaskEvent) -> bool:
-        offset, named = self._offsets.get(self._name(event)), getattr(event, "submission", None)
-        return offset is not None and named in (None, offset)
+    def _knows(self, name: int, event: TaskEvent) -> bool:
+        offset = self._memory.offset(name)
+        return offset is not None and getattr(event, "submission", None) in (None, offset)
 
-    async def _read(self, partition: int, unknown: Sequence[TaskEvent]) -> None:
-        offsets = sorted({
-            offset for event in unknown if (offset := getattr(event, "submission", None)) is not None
-        })  # fmt: skip
-        if not offsets:
-            return
-        for record in await self._log.read([Position("tasks", partition, offset) for offset in offsets]):
-            if record is not None:
-                self._note(record)
+    async def _read(self, partition: int, unknown: Sequence[Event]) -> None:
+        offsets = sorted(
+            {offset for event in unknown if (offset := getattr(event, "submission", None)) is not None}
+        )
+        if offsets:
+            found = await self._log.read([Position("tasks", partition, offset) for offset in offsets])
+            self._memory.correct(record for record in found if record is not None)
 
     def _name(self, event: TaskEvent) -> int:
-        return hash((self._secret, event.endpoint_id, event.owner, event.task_id, event.batch_id))
+        return self._memory.name(event.endpoint_id, event.owner, event.task_id, event.batch_id)
+
+
+def _read(record: Record) -> Event | None:
+    try:
+        return record.event()
+    except DecodeError:
+        return None  # dead-lettered by the projectors (law 11)
 
 
 def _has_ended(event: TaskEvent) -> str:

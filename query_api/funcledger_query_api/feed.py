@@ -5,9 +5,9 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 from funcledger_event_log.follower import Tail
-from funcledger_event_log.given import GivenTasks
 from funcledger_event_log.port import EventLog
 from funcledger_event_log.records import DecodeError, Record, Token, TopicPartition
+from funcledger_event_log.submissions import SubmissionMemory
 from funcledger_query_api.copies import Copies
 from funcledger_query_api.doubts import Doubts
 from funcledger_query_api.landed import Landed
@@ -75,7 +75,7 @@ class OutcomeFeed:
     ) -> None:
         self._log, self._store = log, store
         self._doubts = Doubts(log, store, progress, self._settle)
-        self._given = GivenTasks()
+        self._submitted = SubmissionMemory()
         #: Tasks of which something was read that may be no outcome, and where; the models tell of the next.
         self._unsure: dict[Key, int] = {}
         self._unsure_ends = Token()
@@ -151,12 +151,13 @@ class OutcomeFeed:
     def _apply(self, records: list[Record]) -> None:
         # Most tasks begin and end within a batch, and of those nobody need be told that they have begun.
         begun: dict[Key, _Begun] = {}
-        self._given.note(record for record in records if record.topic == "tasks")
+        self._submitted.note(record for record in records if record.topic == "tasks")
         for record in records:
             kind = record.type
             if kind == "TaskStarted":
                 key, batch_id = _about(record)
-                if self._is_new(record) and self._given.has(key[2], key[0], key[1], batch_id):
+                name = self._submitted.name(key[2], key[0], key[1], batch_id)
+                if self._is_new(record) and self._submitted.offset(name) is not None:
                     begun[key] = _Begun(batch_id, not self._copies.possible(record))
             elif kind in _DECODED:
                 self._consider(record, begun)
@@ -202,8 +203,9 @@ class OutcomeFeed:
 
     def _was_submitted(self, event: Outcome) -> bool:
         """Whether its submission was read here; if not, it may still stand on the log."""
-        task = self._given.of(event)
-        return task is not None and event.submission in (None, task.offset)
+        name = self._submitted.name(event.endpoint_id, event.owner, event.task_id, event.batch_id)
+        offset = self._submitted.offset(name)
+        return offset is not None and event.submission in (None, offset)
 
     def _land(self, landed: Landed, record: Record, just_now: _Begun | None) -> None:
         key, event = landed.key, landed.event
