@@ -10,7 +10,7 @@ from funcledger_schemas.events import TaskAttemptFailed, TaskCancelled, TaskComp
 from funcledger_schemas.failures import FORMAT as FAILURE
 from funcledger_schemas.failures import pack_failure
 from funcledger_schemas.ids import new_id
-from funcledger_schemas.limits import MESSAGE_LIMIT, NAME_LIMIT, TRACEBACK_LIMIT
+from funcledger_schemas.limits import MESSAGE_LIMIT, NAME_LIMIT, PAYLOAD_LIMIT, TRACEBACK_LIMIT
 from funcledger_schemas.texts import shorten
 
 _NOTHING = hashlib.sha256(b"").hexdigest()
@@ -62,12 +62,7 @@ class Facts:
                 task.offset,
                 payload_code=report.payload_code or None,
             )
-        said = pack_failure(
-            shorten(report.message, MESSAGE_LIMIT),
-            shorten(report.traceback, TRACEBACK_LIMIT) or None,
-            report.payload_format or None,
-            report.payload,
-        )
+        said = _said(report)
         return TaskFailed(
             *self._of(task),
             shorten(report.kind, NAME_LIMIT),
@@ -102,6 +97,13 @@ class Facts:
     def cancelled(self, task: Task, reason: str) -> TaskCancelled:
         """The task was cancelled."""
         return TaskCancelled(*self._of(task), reason, task.offset)
+
+
+def _said(report: Report) -> bytes:
+    """The failure as a payload; without the exception where both would be more than a payload may take."""
+    texts = (shorten(report.message, MESSAGE_LIMIT), shorten(report.traceback, TRACEBACK_LIMIT) or None)
+    said = pack_failure(*texts, report.payload_format or None, report.payload)
+    return said if len(said) <= PAYLOAD_LIMIT else pack_failure(*texts, None, b"")
 
 
 def _sealed(payload: bytes) -> tuple[str, int, bytes]:
