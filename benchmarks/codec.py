@@ -75,7 +75,7 @@ def _value(field: dict[str, Any]) -> Any:
 
 def _figures(event: Event, entry: manifest.Entry) -> list[float]:
     sealed = envelope.seal(event)
-    schema = fastavro.parse_schema(codec._physical(manifest.schema(entry)))
+    schema = fastavro.parse_schema(codec.physical(manifest.schema(entry)))
 
     def write() -> bytes:
         out = io.BytesIO()

@@ -10,25 +10,22 @@ from funcledger_event_log.fencing import Fencing, OwnFencing
 from funcledger_event_log.ownership import Ownership
 from funcledger_event_log.port import Committed, EventLog
 from funcledger_event_log.records import NewRecord, Position, Record, TopicPartition
-from funcledger_event_log.stubs import Credit, stub
+from funcledger_event_log.stubs import AT_ONCE, Credit, stub
 from funcledger_event_log.submissions import Refusal, Submissions
 from funcledger_schemas import clock, tracing
 from funcledger_schemas.envelope import Headers
 from funcledger_schemas.events import Event, TaskEvent, TaskSubmitted
 from funcledger_schemas.lifecycle import Outcome
 
+#: A batch stops growing here, so that a reader holds about one record more than this.
+_BATCH_BYTES = 1 << 20
 
-class Appended(NamedTuple):
+
+class AppendedEvents(NamedTuple):
     """Where each event stands, ``REFUSED`` for one that was not taken; and per place of these, why."""
 
     offsets: list[int]
     refused: dict[int, Refusal]
-
-
-#: Records are fetched so many at a time, so that no more than so many payloads are held at once.
-AT_ONCE = 16
-#: A batch stops growing here, so that a reader holds about one record more than this.
-_BATCH_BYTES = 1 << 20
 
 
 class DirectEndpointLog:
@@ -124,7 +121,7 @@ class DirectEndpointLog:
             extra = spans.headers(event.task_id)
         return NewRecord.of(event, self._identity.partition, extra, value)
 
-    async def append_records(self, records: Sequence[NewRecord]) -> Appended:
+    async def append_records(self, records: Sequence[NewRecord]) -> AppendedEvents:
         """As :meth:`append`, of records that :meth:`seal` made."""
         events = [record.event() for record in records]
         for event in events:
@@ -132,12 +129,14 @@ class DirectEndpointLog:
         refused: dict[int, Refusal] = {}
         if self._submissions is not None:
             refused = await self._submissions.refusals(self._identity.partition, events)
+        if not refused:
+            return AppendedEvents(await self._append(records, events), refused)
         taken = [at for at in range(len(events)) if at not in refused]
         offsets = [REFUSED] * len(events)
         settled = await self._append([records[at] for at in taken], [events[at] for at in taken])
         for at, offset in zip(taken, settled, strict=True):
             offsets[at] = offset
-        return Appended(offsets, refused)
+        return AppendedEvents(offsets, refused)
 
     async def _append(self, records: Sequence[NewRecord], events: Sequence[Event]) -> list[int]:
         if not records:

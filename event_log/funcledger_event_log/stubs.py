@@ -8,6 +8,8 @@ from funcledger_schemas.events import TaskSubmitted
 
 #: Values up to this many bytes always come whole: leaving out the payload would save next to nothing.
 WHOLE_BELOW = 1024
+#: Whole records are read so many at a time, so that no more than so many payloads are held at once.
+AT_ONCE = 16
 
 
 def stub(record: Record) -> Record:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from funcledger_event_log.port import EventLog
 from funcledger_event_log.records import DecodeError, Position, Record
+from funcledger_event_log.stubs import AT_ONCE
 from funcledger_schemas import clock
 from funcledger_schemas.events import Event, TaskEvent, TaskSubmitted
 from funcledger_schemas.lifecycle import Outcome
@@ -68,7 +69,7 @@ class Submissions:
     """Tells whether an event about a task names a submission that stands on the log.
 
     Whoever is sent a task's submission comes back with what became of it, so what was sent is remembered;
-    what is not, is read from the log, in one request for all events of an append.
+    what is not, is read from the log, for all events of an append together.
     """
 
     def __init__(self, log: EventLog, capacity: int = CAPACITY) -> None:
@@ -121,8 +122,9 @@ class Submissions:
         offsets = sorted(
             {offset for event in unknown if (offset := getattr(event, "submission", None)) is not None}
         )
-        if offsets:
-            found = await self._log.read([Position("tasks", partition, offset) for offset in offsets])
+        positions = [Position("tasks", partition, offset) for offset in offsets]
+        for at in range(0, len(positions), AT_ONCE):
+            found = await self._log.read(positions[at : at + AT_ONCE])
             self._memory.correct(record for record in found if record is not None)
 
     def _name(self, event: TaskEvent) -> int:

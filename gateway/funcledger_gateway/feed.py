@@ -6,11 +6,11 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from funcledger_event_log.direct import AT_ONCE, DirectEndpointLog
+from funcledger_event_log.direct import DirectEndpointLog
 from funcledger_event_log.endpoint_wire import pack_feed
 from funcledger_event_log.port import LogCorrupt, LogError
 from funcledger_event_log.records import Record
-from funcledger_event_log.stubs import stub
+from funcledger_event_log.stubs import AT_ONCE, stub
 from funcledger_schemas import clock, tracing
 from funcledger_schemas.frames import KEEP_ALIVE
 

@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator, BaseModel, Field
 
 from funcledger_event_log.checks import check_metadata
+from funcledger_event_log.endpoint_port import REFUSED
 from funcledger_event_log.endpoint_wire import FETCH_LIMIT, PREFIX
 from funcledger_gateway.answers import told
 from funcledger_gateway.door import Door
@@ -170,9 +171,10 @@ def _results(door: Door) -> APIRouter:
         with told():
             records = await records_of(await request.body(), view)
             appended = await view.append_records(records)
-        offsets = [None if at in appended.refused else offset for at, offset in enumerate(appended.offsets)]
-        refused = [(at, *why) for at, why in appended.refused.items()]
-        answer = {"offsets": offsets} | ({"refused": refused} if refused else {})
+        answer: dict[str, Any] = {"offsets": appended.offsets}
+        if appended.refused:
+            answer["offsets"] = [None if each == REFUSED else each for each in appended.offsets]
+            answer["refused"] = [(at, *why) for at, why in appended.refused.items()]
         return Response(msgspec.json.encode(answer), media_type="application/json")
 
     return router

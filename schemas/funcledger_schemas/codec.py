@@ -37,21 +37,21 @@ class _Schema(NamedTuple):
     plan: Plan | None
 
 
-def _physical(schema: Any) -> Any:
+def physical(schema: Any) -> Any:
     """The schema without logical types: the same bytes, but instants stay plain integers."""
     if isinstance(schema, dict):
-        return {key: _physical(value) for key, value in schema.items() if key not in ("logicalType", "doc")}
-    return [_physical(item) for item in schema] if isinstance(schema, list) else schema
+        return {key: physical(value) for key, value in schema.items() if key not in ("logicalType", "doc")}
+    return [physical(item) for item in schema] if isinstance(schema, list) else schema
 
 
 @cache
 def _parsed(entry: manifest.Entry) -> Any:
-    return fastavro.parse_schema(_physical(manifest.schema(entry)))
+    return fastavro.parse_schema(physical(manifest.schema(entry)))
 
 
 @cache
 def _parsed_before_payload(entry: manifest.Entry) -> Any:
-    schema = _physical(manifest.schema(entry))
+    schema = physical(manifest.schema(entry))
     fields = [field for field in schema["fields"] if field["name"] != "payload"]
     return fastavro.parse_schema(schema | {"fields": fields})
 
@@ -161,23 +161,23 @@ def decode_head(head: bytes, size: int, dataschema: str) -> Event:
     return made(schema.kind, fields)
 
 
-def before_payload(value: bytes, dataschema: str) -> bytes:
-    """The part of a value between the schema's id and the payload; all of it where there is no payload.
+def decode_apart(value: bytes, dataschema: str) -> tuple[Event, bytes]:
+    """The event, and the part of its value between the schema's id and the payload; all where there is none.
 
     Raises:
         DecodeError: as :func:`decode`.
     """
-    payload: bytes | None = getattr(decode(value, dataschema), "payload", None)
+    event = decode(value, dataschema)
+    payload: bytes | None = getattr(event, "payload", None)
     if payload is None:
-        return value[PREFIX:]
+        return event, value[PREFIX:]
     length = long(len(payload))
     end = len(value) - len(payload) - len(length)
-    if value.startswith(length, end):
-        return value[PREFIX:end]
-    # The length takes more bytes than it needs, so only a reader can tell where it begins.
-    entry = _schema(dataschema).entry
-    _, end = _read(value, entry, _parsed_before_payload(entry), None)
-    return value[PREFIX:end]
+    if not value.startswith(length, end):
+        # The length takes more bytes than it needs, so only a reader can tell where it begins.
+        entry = _schema(dataschema).entry
+        _, end = _read(value, entry, _parsed_before_payload(entry), None)
+    return event, value[PREFIX:end]
 
 
 def _check_frame(value: bytes) -> None:

@@ -9,12 +9,11 @@ from typing import Any, cast
 import fastavro
 
 from funcledger_schemas import events, manifest
-from funcledger_schemas.codec import DecodeError, made
+from funcledger_schemas.codec import PREFIX, DecodeError, made, physical
 from funcledger_schemas.compatibility import faults_of
 from funcledger_schemas.events import Event
 from funcledger_schemas.limits import RECORD_LIMIT
 
-_PREFIX = 5
 _NAMED = re.compile(r"urn:funcledger:schema:([A-Za-z]{1,100}):([0-9]{1,9})", re.ASCII)
 
 #: Makes today's event of a record's value.
@@ -53,19 +52,19 @@ def reader_of(dataschema: str, text: str) -> Reader:
         raise DecodeError(f"the schema said to be {dataschema!r} cannot be used: {error!r}") from error
     if faults:
         raise DecodeError(f"the schema said to be {dataschema!r} cannot be used: {faults[0]}")
-    writer = fastavro.parse_schema(_plain(written))
-    known = fastavro.parse_schema(_plain(manifest.schema(manifest.latest(name))))
+    writer = fastavro.parse_schema(physical(written))
+    known = fastavro.parse_schema(physical(manifest.schema(manifest.latest(name))))
     kind = cast("type[Event]", getattr(events, name))
     return lambda value: _read(kind, value, dataschema, writer, known)
 
 
 def _read(kind: type[Event], value: bytes, dataschema: str, writer: Any, known: Any) -> Event:
-    if len(value) > RECORD_LIMIT or len(value) < _PREFIX or value[0] != 0:
+    if len(value) > RECORD_LIMIT or len(value) < PREFIX or value[0] != 0:
         raise DecodeError(
             f"{len(value)} bytes that are not in Confluent's wire format, or over {RECORD_LIMIT}"
         )
     body = io.BytesIO(value)
-    body.seek(_PREFIX)
+    body.seek(PREFIX)
     try:
         fields = fastavro.schemaless_reader(body, writer, known)
         if body.tell() != len(value):
@@ -73,10 +72,3 @@ def _read(kind: type[Event], value: bytes, dataschema: str, writer: Any, known: 
         return made(kind, cast("dict[str, Any]", fields))
     except Exception as error:  # fastavro raises whatever the bytes lead it into
         raise DecodeError(f"not of {dataschema!r}: {error!r}") from error
-
-
-def _plain(schema: Any) -> Any:
-    """Without logical types: the same bytes, but instants stay plain integers."""
-    if isinstance(schema, dict):
-        return {key: _plain(value) for key, value in schema.items() if key != "logicalType"}
-    return [_plain(item) for item in schema] if isinstance(schema, list) else schema

@@ -53,7 +53,7 @@ def leaf_hash(entry: bytes) -> bytes:
 
 def _covered(head: Head, value: bytes, dataschema: str) -> tuple[Headers, bytes]:
     try:
-        event, body = codec.decode(value, dataschema), codec.before_payload(value, dataschema)
+        event, body = codec.decode_apart(value, dataschema)
     except codec.DecodeError:
         if _is_newer(dataschema):
             raise
