@@ -45,7 +45,7 @@ class ConnectionLimits:
     pipelined: int = 16
 
 
-class Waits(IntEnum):
+class WaitsFor(IntEnum):
     """What a connection waits for from its client; of the first ones the oldest goes when room is needed."""
 
     #: Its last answer is given: for the end.
@@ -60,10 +60,10 @@ class Waits(IntEnum):
     KNOWN = 4
 
 
-class Connection(Protocol):
+class BoundedConnection(Protocol):
     """What the registry must know of a connection."""
 
-    def give_up(self, waits: Waits) -> None:
+    def give_up(self, waits: WaitsFor) -> None:
         """End it: it has waited too long."""
         ...
 
@@ -73,14 +73,16 @@ class Connection(Protocol):
 
 
 @dataclass(slots=True)
-class Address:
+class AddressConnections:
     """The connections of one address, those that wait by what they wait for, the longest first."""
 
     name: str
     count: int = 0
-    waiting: tuple[dict[Connection, float], ...] = field(default_factory=lambda: tuple({} for _ in Waits))
+    waiting: tuple[dict[BoundedConnection, float], ...] = field(
+        default_factory=lambda: tuple({} for _ in WaitsFor)
+    )
 
-    def oldest(self, kinds: Iterable[Waits]) -> Connection | None:
+    def oldest(self, kinds: Iterable[WaitsFor]) -> BoundedConnection | None:
         """Whoever goes first when room is needed."""
         for kind in kinds:
             for connection in self.waiting[kind]:
@@ -96,8 +98,8 @@ class Connections:
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self.limits = limits
-        self._addresses: dict[str, Address] = {}
-        self._held: dict[Connection, int] = {}
+        self._addresses: dict[str, AddressConnections] = {}
+        self._held: dict[BoundedConnection, int] = {}
         self._held_bytes = 0
         self._count = 0
         self._sweeper: asyncio.TimerHandle | None = None
@@ -109,20 +111,20 @@ class Connections:
     def __len__(self) -> int:
         return self._count
 
-    def enter(self, name: str) -> tuple[Address, bool]:
+    def enter(self, name: str) -> tuple[AddressConnections, bool]:
         """One more from this address; whether there was room, or could be made.
 
         Whoever calls it ends the connection if there was none, and calls :meth:`leave` in any case.
         """
         room = self._room_for(name)
-        address = self._addresses.setdefault(name, Address(name))
+        address = self._addresses.setdefault(name, AddressConnections(name))
         address.count += 1
         self._count += 1
         if self._sweeper is None:
             self._sweeper = asyncio.get_running_loop().call_later(_LOOK, self._sweep)
         return address, room
 
-    def leave(self, connection: Connection, address: Address) -> None:
+    def leave(self, connection: BoundedConnection, address: AddressConnections) -> None:
         """A connection has ended."""
         for waiting in address.waiting:
             waiting.pop(connection, None)
@@ -132,7 +134,7 @@ class Connections:
         if not address.count:
             del self._addresses[address.name]
 
-    def hold(self, connection: Connection, size: int) -> None:
+    def hold(self, connection: BoundedConnection, size: int) -> None:
         """So many bytes of an incomplete head are held for it; where all are too many, the oldest goes."""
         self._held_bytes += size - self._held.get(connection, 0)
         if size:
@@ -145,7 +147,7 @@ class Connections:
     def _room_for(self, name: str) -> bool:
         address = self._addresses.get(name)
         if address is not None and address.count >= self.limits.per_address:
-            oldest = address.oldest(Waits)
+            oldest = address.oldest(WaitsFor)
         elif self._count >= self.limits.connections:
             oldest = next(self._largest(), None)
         else:
@@ -155,10 +157,10 @@ class Connections:
         oldest.make_room()
         return True
 
-    def _largest(self) -> Iterator[Connection]:
+    def _largest(self) -> Iterator[BoundedConnection]:
         """Of the address with the most connections, the first to go, if there is one that may."""
         for address in sorted(self._addresses.values(), key=lambda each: -each.count):
-            if (oldest := address.oldest(Waits)) is not None:
+            if (oldest := address.oldest(WaitsFor)) is not None:
                 yield oldest
 
     def _sweep(self) -> None:
@@ -166,13 +168,13 @@ class Connections:
         self._sweeper = loop.call_later(_LOOK, self._sweep) if self._count else None
         now = loop.time()
         for address in list(self._addresses.values()):
-            for kind in Waits:
+            for kind in WaitsFor:
                 before = now - self._patience[kind]
                 for connection in _older(address.waiting[kind], before):
                     connection.give_up(kind)
 
 
-def _older(waiting: dict[Connection, float], before: float) -> list[Connection]:
+def _older(waiting: dict[BoundedConnection, float], before: float) -> list[BoundedConnection]:
     """Those that have waited since before then; the first to have begun stand first."""
     found = []
     for connection, since in waiting.items():

@@ -9,7 +9,7 @@ from typing import Any, cast
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from funcledger_compose.connections import Address, Connections, Waits
+from funcledger_compose.connections import AddressConnections, Connections, WaitsFor
 from funcledger_web.auth import principal_of
 from funcledger_web.problems import Problem
 
@@ -63,8 +63,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._limits = connections.limits
         #: A head that comes whole in a piece of so many bytes is within every limit on bytes.
         self._small = min(self._limits.target, self._limits.head)
-        self._address: Address | None = None
-        self._waits: Waits | None = None
+        self._address: AddressConnections | None = None
+        self._waits: WaitsFor | None = None
         #: Whether a head has begun and is not complete; a request has begun and is not complete.
         self._in_head = self._in_request = False
         #: Bytes that came with the pieces of the present head, and of heads whose requests wait.
@@ -82,7 +82,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_made(cast("asyncio.Transport", transport))
         self._to_the_end = cast("asyncio.Transport", _Transport(self.transport, self._end))
         self._address, room = self._registry.enter(self.client[0] if self.client else "")
-        self._wait_for(Waits.HEAD)
+        self._wait_for(WaitsFor.HEAD)
         if not room:
             self._refusal = _too_many_connections()
             self.make_room()
@@ -97,7 +97,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._registry.leave(self, self._address)
             self._address = None
 
-    def _wait_for(self, waits: Waits | None) -> None:
+    def _wait_for(self, waits: WaitsFor | None) -> None:
         """What the client owes from now on; None while an answer is owed to it."""
         if self._address is None:
             return
@@ -144,7 +144,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes += self._piece if in_head else 0
         if not self._answering():
             if self._waits is None:
-                self._wait_for(Waits.HEAD)
+                self._wait_for(WaitsFor.HEAD)
             self._holds = True
             self._registry.hold(self, self._head_bytes + self._piece)
             if self._answered_last:
@@ -165,7 +165,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._in_head = self._in_request = True
         self._head_bytes = 0
-        if self._waits is not None and self._waits is not Waits.HEAD:
+        if self._waits is not None and self._waits is not WaitsFor.HEAD:
             self._wait_for(None)
 
     def on_headers_complete(self) -> None:
@@ -237,12 +237,12 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _rest(self) -> None:
         if self._in_head:
-            self._wait_for(Waits.HEAD)
+            self._wait_for(WaitsFor.HEAD)
         elif self._in_request:
-            self._wait_for(Waits.REST)
+            self._wait_for(WaitsFor.REST)
         else:
             known = principal_of(self.cycle.scope) is not None  # type: ignore[arg-type]
-            self._wait_for(Waits.KNOWN if known else Waits.STRANGER)
+            self._wait_for(WaitsFor.KNOWN if known else WaitsFor.STRANGER)
 
     def _stop(self, problem: Problem) -> None:
         """From within the parser: nothing more is parsed."""
@@ -283,16 +283,16 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self.transport.write_eof()
         self.flow.resume_reading()
-        self._wait_for(Waits.END)
+        self._wait_for(WaitsFor.END)
 
     # Who waits too long
 
-    def give_up(self, waits: Waits) -> None:
+    def give_up(self, waits: WaitsFor) -> None:
         """End it: it has waited too long. A head that has begun is answered 408."""
-        if waits is Waits.HEAD and self._in_head:
+        if waits is WaitsFor.HEAD and self._in_head:
             detail = f"The head took over {self._limits.head_time:g} seconds. Send it again."
             self._refuse(Problem("slow-request", detail))
-        elif waits is Waits.END:
+        elif waits is WaitsFor.END:
             self.transport.abort()
         else:
             self.transport.close()

@@ -20,7 +20,7 @@ from funcledger_schemas.envelope import BY_ENDPOINT, TOPICS
 from funcledger_web.app import application
 from funcledger_web.auth import AnyOf, Authenticator, Principal
 from funcledger_web.credentials import EndpointCredentials
-from funcledger_web.limits import Bodies
+from funcledger_web.limits import HeldBodies
 from funcledger_web.metrics import RequestMetrics
 from funcledger_web.rates import Rates, Waits
 from funcledger_web.tokens import TokenTable
@@ -95,7 +95,7 @@ class Services:
             metrics=metrics,
             about=ABOUT,
             rates=Rates(settings.request_rate, settings.request_burst),
-            bodies=Bodies(settings.bodies_per_user, settings.bodies),
+            bodies=HeldBodies(settings.bodies_per_user, settings.bodies),
         )
         return services
 

@@ -26,7 +26,7 @@ _one_at_a_time = RLock()
 _OLD_MARK = "__funcledger_class__"
 
 
-class Pickler(dill.Pickler):  # type: ignore[misc]  # dill has no types
+class DillPickler(dill.Pickler):  # type: ignore[misc]  # dill has no types
     """Stores functions of modules that are not installed by value, as dill does those of ``__main__``."""
 
     def __init__(self, file: io.BytesIO, guide: by_value.Pickler) -> None:
@@ -74,7 +74,7 @@ class Pickler(dill.Pickler):  # type: ignore[misc]  # dill has no types
         return twin
 
 
-class Unpickler(dill.Unpickler):  # type: ignore[misc]  # dill has no types
+class DillUnpickler(dill.Unpickler):  # type: ignore[misc]  # dill has no types
     """Gives back a class that travelled by value as the one it is here, if it is here already."""
 
     def __init__(self, file: io.BytesIO) -> None:
@@ -137,7 +137,7 @@ def write(value: Any) -> tuple[bytes, Hashable]:
     def attempt(wanted: frozenset[str], certain: frozenset[str]) -> tuple[bytes, by_value.Pickler]:
         file = io.BytesIO()
         guide = by_value.Pickler(io.BytesIO(), wanted, certain)
-        Pickler(file, guide).dump(value)
+        DillPickler(file, guide).dump(value)
         return file.getvalue(), guide
 
     with _one_at_a_time, _by_its_own_code():
@@ -147,4 +147,4 @@ def write(value: Any) -> tuple[bytes, Hashable]:
 
 def read(payload: bytes) -> Any:
     """What :func:`write` wrote, or an earlier release."""
-    return Unpickler(io.BytesIO(payload)).load()
+    return DillUnpickler(io.BytesIO(payload)).load()

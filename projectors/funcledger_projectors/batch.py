@@ -8,7 +8,7 @@ from funcledger_event_log.records import Record
 from funcledger_projectors import held
 from funcledger_projectors.fold import Entry, Group, KeyOf, apply, touched
 from funcledger_projectors.folds import FOLDS
-from funcledger_projectors.marks import Submissions, mark
+from funcledger_projectors.marks import FirstSubmissions, mark
 from funcledger_projectors.reading import read
 from funcledger_read_models.documents import (
     ENDPOINT_HEALTH,
@@ -75,7 +75,7 @@ class Batch:
         health: Any = documents.get(ENDPOINT_HEALTH, {})
         tasks: Any = documents.get(TASK_STATUS, {})
         kept: Any = documents.get(HELD_EVENTS, {})
-        submissions = Submissions(self._entries, tasks)
+        submissions = FirstSubmissions(self._entries, tasks)
         early = mark(self._entries, health.values(), submissions)
         late = held.released(kept.values(), submissions)
         if early or late:

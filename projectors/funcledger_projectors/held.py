@@ -7,7 +7,7 @@ it is one. Each is a document of its own, so that keeping one costs the same how
 from collections.abc import Iterable, Mapping
 
 from funcledger_projectors.fold import Entry
-from funcledger_projectors.marks import Submissions, is_settled
+from funcledger_projectors.marks import FirstSubmissions, is_settled
 from funcledger_read_models.documents import INLINE_LIMIT, HeldEvent, Key, TaskStatus
 from funcledger_schemas import codec, manifest
 from funcledger_schemas.events import Event, TaskSubmitted
@@ -25,7 +25,7 @@ def wanted(entries: Iterable[Entry[Event]], tasks: Mapping[Key, TaskStatus]) -> 
     }
 
 
-def released(documents: Iterable[HeldEvent], submissions: Submissions) -> list[Entry[Event]]:
+def released(documents: Iterable[HeldEvent], submissions: FirstSubmissions) -> list[Entry[Event]]:
     """What was kept, as entries in the order of the log, marked by the submissions that have been read."""
     entries = [_entry(document) for document in sorted(documents, key=lambda each: each.offset)]
     for entry in entries:

@@ -9,34 +9,34 @@ from funcledger_schemas.events import Event, TaskEvent, TaskSubmitted
 from funcledger_schemas.lifecycle import Epochs, is_about
 
 
-class Submission(NamedTuple):
+class FirstSubmission(NamedTuple):
     """A task's first submission: its offset in ``tasks``, and its batch."""
 
     offset: int
     batch_id: str
 
 
-class Submissions:
+class FirstSubmissions:
     """The first submissions of tasks, as far as they were read: before a batch, or in it."""
 
     def __init__(self, entries: Iterable[Entry[Event]], tasks: Mapping[Key, TaskStatus]) -> None:
         """``tasks`` are the documents, as they were before the batch, of all tasks that it is about."""
         self._before = tasks
-        self._here: dict[Key, Submission] = {}
+        self._here: dict[Key, FirstSubmission] = {}
         for entry in entries:
             if type(event := entry.event) is TaskSubmitted:
-                self._here.setdefault(entry.key, Submission(entry.offset, event.batch_id))
+                self._here.setdefault(entry.key, FirstSubmission(entry.offset, event.batch_id))
 
-    def of(self, key: Key) -> Submission | None:
+    def of(self, key: Key) -> FirstSubmission | None:
         """The task's first submission; None where it was not read yet."""
         known = self._before.get(key)
         if known is not None and known.submitted_offset is not None:
-            return Submission(known.submitted_offset, known.batch_id)
+            return FirstSubmission(known.submitted_offset, known.batch_id)
         return self._here.get(key)
 
 
 def mark(
-    entries: Iterable[Entry[Event]], health: Iterable[EndpointHealth], submissions: Submissions
+    entries: Iterable[Entry[Event]], health: Iterable[EndpointHealth], submissions: FirstSubmissions
 ) -> list[Entry[Event]]:
     """Mark what does not count as void; the entries of which only a submission not read yet can tell.
 
@@ -58,7 +58,7 @@ def mark(
     return early
 
 
-def is_settled(entry: Entry[Event], submissions: Submissions) -> bool:
+def is_settled(entry: Entry[Event], submissions: FirstSubmissions) -> bool:
     """Mark an entry about a task by its submission; whether that was read."""
     submission = submissions.of(entry.key)
     if submission is None:

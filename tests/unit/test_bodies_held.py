@@ -11,7 +11,7 @@ from tests.support.apps import ADA, BOB, app_of, client_of
 from tests.support.poll import until
 
 from funcledger_web.auth import Principal, allow
-from funcledger_web.limits import Bodies
+from funcledger_web.limits import HeldBodies
 
 pytestmark = pytest.mark.attack(37)
 
@@ -19,12 +19,12 @@ KB = 1000
 
 
 @pytest.fixture
-def bodies() -> Bodies:
-    return Bodies(each=10 * KB, most=15 * KB)
+def bodies() -> HeldBodies:
+    return HeldBodies(each=10 * KB, most=15 * KB)
 
 
 @pytest.fixture
-def app(bodies: Bodies) -> FastAPI:
+def app(bodies: HeldBodies) -> FastAPI:
     router = APIRouter()
 
     @router.post("/bytes")
@@ -48,7 +48,7 @@ def sending(client: httpx2.AsyncClient, size: int, end: asyncio.Event, *, chunke
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["announced", "chunked"])
 async def test_what_is_unfinished_counts_against_its_sender_and_then_no_more(
-    app: FastAPI, bodies: Bodies, chunked: bool
+    app: FastAPI, bodies: HeldBodies, chunked: bool
 ) -> None:
     end = asyncio.Event()
     async with client_of(app) as ada, client_of(app, BOB) as bob:
@@ -65,7 +65,7 @@ async def test_what_is_unfinished_counts_against_its_sender_and_then_no_more(
         assert (await ada.post("/bytes", content=b"x" * 10 * KB)).json() == 10 * KB
 
 
-async def test_what_all_have_together_is_bounded_too(app: FastAPI, bodies: Bodies) -> None:
+async def test_what_all_have_together_is_bounded_too(app: FastAPI, bodies: HeldBodies) -> None:
     end = asyncio.Event()
     async with client_of(app) as ada, client_of(app, BOB) as bob:
         first = sending(ada, 8 * KB, end, chunked=False)
@@ -78,7 +78,7 @@ async def test_what_all_have_together_is_bounded_too(app: FastAPI, bodies: Bodie
         assert (await bob.post("/bytes", content=b"x" * 8 * KB)).json() == 8 * KB
 
 
-async def test_a_sender_that_leaves_holds_nothing(bodies: Bodies, app: FastAPI) -> None:
+async def test_a_sender_that_leaves_holds_nothing(bodies: HeldBodies, app: FastAPI) -> None:
     coming: list[dict[str, Any]] = [
         {"type": "http.request", "body": b"x" * 5 * KB, "more_body": True},
         {"type": "http.disconnect"},

@@ -20,7 +20,7 @@ from funcledger_web.auth import Allow, Authenticator, Gate, Principal, allow
 from funcledger_web.documentation import COMMON_PROBLEMS
 from funcledger_web.hosts import KnownHosts
 from funcledger_web.json_values import ValuesLimit
-from funcledger_web.limits import GRACE, Bodies, BodyLimit
+from funcledger_web.limits import GRACE, BodyLimit, HeldBodies
 from funcledger_web.metrics import Measure, RequestMetrics
 from funcledger_web.rates import RateLimit, Rates
 
@@ -38,7 +38,7 @@ def application(
     body_limit: int = BODY_LIMIT,
     body_grace: float = GRACE,
     rates: Rates | None = None,
-    bodies: Bodies | None = None,
+    bodies: HeldBodies | None = None,
 ) -> FastAPI:
     """An app of these routers.
 
@@ -57,7 +57,7 @@ def application(
         Middleware(KnownHosts, allowed=allowed_hosts),
         Middleware(Gate, authenticator=authenticator),
         Middleware(RateLimit, rates=rates or Rates()),
-        Middleware(BodyLimit, limit=body_limit, grace=body_grace, bodies=bodies or Bodies()),
+        Middleware(BodyLimit, limit=body_limit, grace=body_grace, bodies=bodies or HeldBodies()),
         Middleware(ValuesLimit),
     ]
     app = FastAPI(

@@ -32,7 +32,7 @@ def _refusal(scope: Scope, limit: int) -> Problem | None:
     return None
 
 
-class Bodies:
+class HeldBodies:
     """Bytes of bodies that are held in memory: of each principal, and of all of them."""
 
     def __init__(self, each: int = BODIES_PER_PRINCIPAL, most: int = BODIES) -> None:
@@ -73,9 +73,9 @@ class Bodies:
 
 
 class _Share:
-    """What one request holds of :class:`Bodies`: all that it announces from the start, else what has come."""
+    """One request's part of :class:`HeldBodies`: all that it announces from the start, else what has come."""
 
-    def __init__(self, bodies: Bodies, actor: str, announced: int) -> None:
+    def __init__(self, bodies: HeldBodies, actor: str, announced: int) -> None:
         self._bodies = bodies
         self._actor = actor
         self._size = 0
@@ -85,7 +85,7 @@ class _Share:
         """Hold so much, if that is more.
 
         Raises:
-            Problem: as :meth:`Bodies.take`.
+            Problem: as :meth:`HeldBodies.take`.
         """
         if size > self._size:
             self._bodies.take(self._actor, size - self._size)
@@ -150,12 +150,12 @@ class BodyLimit:
     """
 
     def __init__(
-        self, app: ASGIApp, limit: int = BODY_LIMIT, grace: float = GRACE, bodies: Bodies | None = None
+        self, app: ASGIApp, limit: int = BODY_LIMIT, grace: float = GRACE, bodies: HeldBodies | None = None
     ) -> None:
         self._app = app
         self._limit = limit
         self._grace = grace
-        self._bodies = bodies or Bodies()
+        self._bodies = bodies or HeldBodies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request in with a bounded body, or answer 413, 415, 429 or 503."""
