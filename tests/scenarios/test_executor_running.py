@@ -44,6 +44,8 @@ def test_another_program_that_loads_a_group_knows_what_runs(narrow: Running) -> 
         slow, waiting = executor.submit(nap, 1.5), executor.submit(nap, 0.01)
         until_sync(lambda: slow.running(), 10)
         with narrow.client() as other, Executor("narrow", other) as second:
+            # What another program loads comes from a read model, which may be a moment behind the stream.
+            until_sync(lambda: len(list(other.results.batch(executor.task_group_id))) == 2, 10)
             futures = {each.task_id: each for each in second.reload_tasks(executor.task_group_id)}
             until_sync(lambda: futures[slow.task_id].running(), 10)
             assert not futures[waiting.task_id].running()
