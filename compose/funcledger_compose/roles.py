@@ -12,6 +12,7 @@ from funcledger_command_api.backlog import Backlog
 from funcledger_compose.lag import LagMetric
 from funcledger_event_log.follower import Tail
 from funcledger_event_log.port import EventLog
+from funcledger_event_log.submissions import SubmissionMemory
 from funcledger_gateway.door import Door
 from funcledger_gateway.fencing import EpochTail
 from funcledger_gateway.keeper import Keeper
@@ -108,9 +109,10 @@ class QueryApi(Role):
         waits: Waits,
         topic_prefix: str | None,
         hurry: Callable[[bool], None],
+        submitted: SubmissionMemory,
     ) -> None:
         self._schemas = [] if topic_prefix is None else [schema_registry.router(topic_prefix)]
-        self._side = QuerySide(log, store, waits=waits, hurry=hurry)
+        self._side = QuerySide(log, store, waits=waits, hurry=hurry, submitted=submitted)
         self._store = store
         super().__init__(self._side)
 
@@ -131,9 +133,15 @@ class Gateway(Role):
     """The endpoints' door, and the keeper."""
 
     def __init__(
-        self, log: EventLog, store: ReadModelStore, known: Known, epochs: EpochTail, waits: Waits
+        self,
+        log: EventLog,
+        store: ReadModelStore,
+        known: Known,
+        epochs: EpochTail,
+        waits: Waits,
+        submitted: SubmissionMemory | None,
     ) -> None:
-        self._door = Door(log, epochs, known.catalogue, known.tail, waits=waits)
+        self._door = Door(log, epochs, known.catalogue, known.tail, waits=waits, submitted=submitted)
         super().__init__(epochs, Keeper(log, store))
 
     def routers(self) -> list[APIRouter]:

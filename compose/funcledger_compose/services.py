@@ -12,6 +12,7 @@ from funcledger_compose.measured import MeasuredLog, MeasuredStore
 from funcledger_compose.roles import ROLES, CommandApi, Gateway, Known, Projecting, Projectors, QueryApi, Role
 from funcledger_compose.settings import Settings
 from funcledger_event_log.port import EventLog
+from funcledger_event_log.submissions import SubmissionMemory
 from funcledger_gateway.fencing import EpochTail
 from funcledger_projectors.runner import Projector
 from funcledger_query_api.progress import unheard
@@ -70,20 +71,23 @@ class Services:
         log = MeasuredLog(log, metrics.registry)
         saved = MeasuredStore(store, metrics.registry) if store else None
         known = Known(log) if {"command-api", "gateway"} & set(roles) else None
-        waits = Waits(settings.open_waits)
+        waits, submitted = Waits(settings.open_waits), SubmissionMemory()
         made: list[Role] = [known] if known else []
         if known and "command-api" in roles:
             backlog = Backlog(log, tasks=settings.backlog_tasks, size=settings.backlog_bytes)
             made.append(CommandApi(log, known, backlog))
         if known and saved and "gateway" in roles:
-            made.append(Gateway(log, saved, known, await EpochTail.over(log, saved), waits))
+            epochs = await EpochTail.over(log, saved)
+            # The query side follows all of `tasks`, so beside it the gateway need not remember for itself.
+            followed = submitted if "query-api" in roles else None
+            made.append(Gateway(log, saved, known, epochs, waits, followed))
         hurry: Callable[[bool], None] = unheard
         if saved and "projectors" in roles:
             projects = projector(log, saved)
             hurry = projects.hurry
             made.append(Projectors(log, saved, projects, metrics.registry))
         if saved and "query-api" in roles:
-            made.append(QueryApi(log, saved, waits, _topic_prefix(settings), hurry))
+            made.append(QueryApi(log, saved, waits, _topic_prefix(settings), hurry, submitted))
         services = cls(log, made)
         await services._start()
         services.app = application(

@@ -124,8 +124,7 @@ class DirectEndpointLog:
     async def append_records(self, records: Sequence[NewRecord]) -> AppendedEvents:
         """As :meth:`append`, of records that :meth:`seal` made."""
         events = [record.event() for record in records]
-        for event in events:
-            self._fencing.fence.check(event)
+        self._fencing.fence.check(events)
         refused: dict[int, Refusal] = {}
         if self._submissions is not None:
             refused = await self._submissions.refusals(self._identity.partition, events)
@@ -148,10 +147,7 @@ class DirectEndpointLog:
             spans.hop("report", ended, began, clock.current().time_ns())
         ends = [offset + 1 for topic, _, offset in positions if topic == self._results.topic]
         await self._fencing.passed(events, max(ends, default=None))
-        fence = self._fencing.fence
-        settled = [
-            fence.settle(position.offset, event) for position, event in zip(positions, events, strict=True)
-        ]
+        settled = self._fencing.fence.settle([position.offset for position in positions], events)
         if self._submissions is not None:
             self._submissions.ended(events)
         return settled

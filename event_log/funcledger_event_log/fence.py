@@ -1,12 +1,17 @@
 """The fence of law 7 as writers see it: which agent of each endpoint is in force, from `results` alone."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from operator import attrgetter
 
 from funcledger_event_log.endpoint_port import Fenced
 from funcledger_event_log.records import DecodeError, Record
 from funcledger_schemas.events import EndpointHeartbeat, EndpointStarted, Event
-from funcledger_schemas.lifecycle import Epochs
+from funcledger_schemas.lifecycle import NO_EPOCH, Epochs
+
+#: An endpoint's id and an epoch.
+_Agent = tuple[str, int | None]
+_agent = attrgetter("endpoint_id", "epoch")
 
 
 class Fence:
@@ -46,14 +51,21 @@ class Fence:
             if turn := self._turns.pop(event.endpoint_id, None):
                 turn.set()
 
-    def check(self, event: Event) -> None:
-        """Refuse, before it is appended, what would only make a void record.
+    def check(self, events: Collection[Event]) -> None:
+        """Refuse, before they are appended, what would only make void records.
 
         Raises:
             Fenced: a newer agent is known already.
         """
-        if self._refuses(event):
-            raise self._fenced(event)
+        if (agents := _agents(events)) is not None and all(map(self._is_current, agents)):
+            return
+        for event in events:
+            if self._refuses(event):
+                raise self._fenced(event)
+
+    def _is_current(self, agent: _Agent) -> bool:
+        endpoint_id, epoch = agent
+        return epoch is not None and epoch == self.current(endpoint_id)
 
     def _refuses(self, event: Event) -> bool:
         current = self.current(getattr(event, "endpoint_id", ""))
@@ -62,17 +74,24 @@ class Fence:
         epoch: int | None = getattr(event, "epoch", None)
         return epoch is not None and epoch < current
 
-    def settle(self, offset: int, event: Event) -> int:
-        """The offset at which an appended event stands, once all before it has been applied.
+    def settle(self, offsets: Sequence[int], events: Sequence[Event]) -> list[int]:
+        """The offsets at which appended events stand, once all before them has been applied.
 
-        It is the one given, but for a start sent again: there the first copy is the one that counts.
+        They are those given, but for a start sent again: there the first copy is the one that counts.
 
         Raises:
-            Fenced: a newer agent stood before it.
+            Fenced: a newer agent stood before one.
         """
+        agents = _agents(events)
+        # Nearly always all are of the agent in force, and stand behind its start.
+        if agents and all(map(self._is_current, agents)) and max(map(_epoch, agents)) < min(offsets):
+            return list(offsets)
+        return [self._settled(offset, event) for offset, event in zip(offsets, events, strict=True)]
+
+    def _settled(self, offset: int, event: Event) -> int:
         if isinstance(event, EndpointHeartbeat):
             # Its offset is one of another topic, so what is known now has to do.
-            self.check(event)
+            self.check([event])
             return offset
         if self._epochs.admit(offset, event):
             return offset
@@ -94,3 +113,15 @@ class Fence:
             f"a newer agent of endpoint {endpoint_id} started at offset {self.current(endpoint_id)} of its "
             "results; this one must stop"
         )
+
+
+def _agents(events: Iterable[Event]) -> set[_Agent] | None:
+    """The agents that these events are of, all looked at in one go; None where one has no epoch."""
+    try:
+        return set(map(_agent, events))
+    except AttributeError:
+        return None
+
+
+def _epoch(agent: _Agent) -> int:
+    return NO_EPOCH if agent[1] is None else agent[1]

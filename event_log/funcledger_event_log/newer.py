@@ -56,7 +56,7 @@ class NewerSchemas:
         if reader is None:
             return record
         try:
-            return msgspec.structs.replace(record, _event=reader(record.value))
+            return msgspec.structs.replace(record, decoded=reader(record.value))
         except DecodeError as error:
             _log.error("the record at %s: %s", record.position, error)
             return record

@@ -123,23 +123,19 @@ class Record(_Headed, gc=False, eq=False):
     key: bytes
     head: Head
     value: bytes
-    _event: Event | None = None
+    #: The event where somebody in this process has it already; None is no statement about the value.
+    decoded: Event | None = None
 
     @property
     def position(self) -> Position:
         """Where it stands."""
         return Position(self.topic, self.partition, self.offset)
 
-    @property
-    def decoded(self) -> Event | None:
-        """The event where somebody in this process has it already; None is no statement about the value."""
-        return self._event
-
     def event(self) -> Event:
         """As the base says; decoded once however many followers of this process ask."""
-        if self._event is None:
-            self._event = envelope.unseal(self.head, self.value)
-        return self._event
+        if self.decoded is None:
+            self.decoded = envelope.unseal(self.head, self.value)
+        return self.decoded
 
 
 class Token:

@@ -26,7 +26,7 @@ def stub(record: Record) -> Record:
     if not getattr(event, "payload", b""):
         return record
     bare = msgspec.structs.replace(event, payload=b"")
-    return msgspec.structs.replace(record, value=codec.encode(bare), _event=bare)
+    return msgspec.structs.replace(record, value=codec.encode(bare), decoded=bare)
 
 
 class Credit:

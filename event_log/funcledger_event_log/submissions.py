@@ -7,7 +7,7 @@ from funcledger_event_log.records import DecodeError, Position, Record
 from funcledger_event_log.stubs import AT_ONCE
 from funcledger_schemas import clock
 from funcledger_schemas.events import Event, TaskEvent, TaskSubmitted
-from funcledger_schemas.lifecycle import Outcome
+from funcledger_schemas.lifecycle import OUTCOME_CLASSES
 
 #: Tasks remembered at least; twice as many at most, at some hundred bytes each.
 CAPACITY = 100_000
@@ -18,10 +18,10 @@ Refusal = tuple[str, str]
 
 
 class SubmissionMemory:
-    """Where tasks were submitted lately, found by endpoint, owner, task and batch.
+    """Where tasks were submitted lately, found by endpoint, owner, task and batch; and which have ended.
 
-    One is kept as two numbers in one of two generations, because there are so many: its offset, and a hash of
-    its names which nobody outside can aim at.
+    One is kept as two numbers in one of two generations, because there are so many: a hash of its names which
+    nobody outside can aim at, and its offset, turned over (``~``) once the task has ended.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
@@ -34,33 +34,44 @@ class SubmissionMemory:
         """The submissions among these records of `tasks`; of copies the first counts."""
         young, secret = self._young, self._secret
         for record in records:
-            event = _read(record)
-            if isinstance(event, TaskSubmitted):
+            event = record.decoded or _read(record)
+            if type(event) is TaskSubmitted:
                 name = hash((secret, event.endpoint_id, event.owner, event.task_id, event.batch_id))
                 # One look and no more: of a copy that comes much later, the log is asked again.
                 young.setdefault(name, record.offset)
-        if len(young) >= self._capacity:
-            self._old, self._young = young, {}
+        self._grown()
 
     def correct(self, records: Iterable[Record]) -> None:
         """These submissions were looked at on the log: what was remembered of their tasks may be a copy's."""
         for record in records:
-            if record.type == "TaskSubmitted" and isinstance(event := _read(record), TaskSubmitted):
-                name = self.name(event.endpoint_id, event.owner, event.task_id, event.batch_id)
-                self.put(name, record.offset)
+            if type(event := _read(record)) is TaskSubmitted:
+                known = self.offset(event)
+                if known is None or record.offset < known:
+                    self._young[self._name(event)] = record.offset
+        self._grown()
 
-    def name(self, endpoint_id: str, owner: str, task_id: str, batch_id: str) -> int:
-        """What a task is found by."""
-        return hash((self._secret, endpoint_id, owner, task_id, batch_id))
+    def end(self, event: TaskEvent) -> None:
+        """This outcome counts, and is on the log."""
+        name = self._name(event)
+        place = self._young.get(name, self._old.get(name, -1))
+        if place >= 0:
+            self._young[name] = ~place
 
-    def offset(self, name: int) -> int | None:
-        """What is remembered of it: for a submission its offset."""
-        found = self._young.get(name)
-        return self._old.get(name) if found is None else found
+    def place(self, event: TaskEvent) -> int | None:
+        """Where the task that it names was submitted, turned over if it has ended; None if not remembered."""
+        name = hash((self._secret, event.endpoint_id, event.owner, event.task_id, event.batch_id))
+        place = self._young.get(name)
+        return self._old.get(name) if place is None else place
 
-    def put(self, name: int, value: int) -> None:
-        """Remember a number for it."""
-        self._young[name] = value
+    def offset(self, event: TaskEvent) -> int | None:
+        """Where the task that it names was submitted; None if that is not remembered."""
+        place = self.place(event)
+        return place if place is None or place >= 0 else ~place
+
+    def _name(self, event: TaskEvent) -> int:
+        return hash((self._secret, event.endpoint_id, event.owner, event.task_id, event.batch_id))
+
+    def _grown(self) -> None:
         if len(self._young) >= self._capacity:
             self._old, self._young = self._young, {}
 
@@ -69,23 +80,27 @@ class Submissions:
     """Tells whether an event about a task names a submission that stands on the log.
 
     Whoever is sent a task's submission comes back with what became of it, so what was sent is remembered;
-    what is not, is read from the log, for all events of an append together.
+    what is not, is read from the log, for all events of an append together. ``followed`` is a memory that
+    another part of this process fills with all that it reads of `tasks`: then nothing is noted here.
     """
 
-    def __init__(self, log: EventLog, capacity: int = CAPACITY) -> None:
+    def __init__(
+        self, log: EventLog, followed: SubmissionMemory | None = None, *, capacity: int = CAPACITY
+    ) -> None:
         self._log = log
-        self._memory = SubmissionMemory(capacity)
-        self._ended = SubmissionMemory(capacity)
+        self._memory = followed or SubmissionMemory(capacity)
+        self._notes = followed is None
 
     def sent(self, records: Iterable[Record]) -> None:
         """These records of `tasks` go to the endpoint that they were submitted to."""
-        self._memory.note(records)
+        if self._notes:
+            self._memory.note(records)
 
     def ended(self, events: Iterable[Event]) -> None:
         """These events count, and are on the log."""
         for event in events:
-            if isinstance(event, Outcome):
-                self._ended.put(self._name(event), 1)
+            if isinstance(event, OUTCOME_CLASSES):
+                self._memory.end(event)
 
     async def refusals(self, partition: int, events: Sequence[Event]) -> dict[int, Refusal]:
         """By place among the events, why one is not taken.
@@ -96,27 +111,30 @@ class Submissions:
         Raises:
             LogUnavailable: what is not remembered cannot be read now.
         """
-        refused: dict[int, Refusal] = {}
-        unknown: list[int] = []
-        for at, event in enumerate(events):
-            if not isinstance(event, TaskEvent):
-                continue
-            name = self._name(event)
-            if not self._knows(name, event):
-                unknown.append(at)
-            elif isinstance(event, Outcome) and self._ended.offset(name) is not None:
-                refused[at] = (ALREADY_FINISHED, _has_ended(event))
+        refused = self._refusals(range(len(events)), events)
+        unknown = [at for at, (word, _) in refused.items() if word == NOT_FOUND]
         if unknown:
             await self._read(partition, [events[at] for at in unknown])
-        for at in unknown:
-            event = events[at]
-            if isinstance(event, TaskEvent) and not self._knows(self._name(event), event):
-                refused[at] = (NOT_FOUND, _nothing_such(event))
+            for at in unknown:
+                del refused[at]
+            refused |= self._refusals(unknown, events)
         return refused
 
-    def _knows(self, name: int, event: TaskEvent) -> bool:
-        offset = self._memory.offset(name)
-        return offset is not None and getattr(event, "submission", None) in (None, offset)
+    def _refusals(self, places: Iterable[int], events: Sequence[Event]) -> dict[int, Refusal]:
+        refused = {}
+        for at in places:
+            event = events[at]
+            if isinstance(event, TaskEvent) and (refusal := self._refusal(event)) is not None:
+                refused[at] = refusal
+        return refused
+
+    def _refusal(self, event: TaskEvent) -> Refusal | None:
+        place = self._memory.place(event)
+        if place is None or getattr(event, "submission", None) not in (None, place if place >= 0 else ~place):
+            return NOT_FOUND, _nothing_such(event)
+        if place < 0 and isinstance(event, OUTCOME_CLASSES):
+            return ALREADY_FINISHED, _has_ended(event)
+        return None
 
     async def _read(self, partition: int, unknown: Sequence[Event]) -> None:
         offsets = sorted(
@@ -126,9 +144,6 @@ class Submissions:
         for at in range(0, len(positions), AT_ONCE):
             found = await self._log.read(positions[at : at + AT_ONCE])
             self._memory.correct(record for record in found if record is not None)
-
-    def _name(self, event: TaskEvent) -> int:
-        return self._memory.name(event.endpoint_id, event.owner, event.task_id, event.batch_id)
 
 
 def _read(record: Record) -> Event | None:

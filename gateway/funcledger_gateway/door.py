@@ -8,7 +8,7 @@ from funcledger_event_log.endpoint_port import Fenced, Identity
 from funcledger_event_log.endpoint_wire import KEEP_ALIVE_INTERVAL
 from funcledger_event_log.follower import Tail
 from funcledger_event_log.port import EventLog, LogCorrupt, PositionGone
-from funcledger_event_log.submissions import Submissions
+from funcledger_event_log.submissions import SubmissionMemory, Submissions
 from funcledger_gateway.bodies import CatalogueBodies
 from funcledger_gateway.fencing import EpochTail
 from funcledger_web.auth import Principal, unauthenticated
@@ -20,6 +20,7 @@ class Door:
     """The endpoints' way to the log: each sees its own tasks and results, and nothing of anybody else's.
 
     ``catalogue`` is fed by ``catalogue_tail``, which whoever made them starts and stops, as the ``epochs``.
+    ``submitted`` is what another part of this process remembers of all that it follows of ``tasks``.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Door:
         *,
         keep_alive: float = KEEP_ALIVE_INTERVAL,
         waits: Waits | None = None,
+        submitted: SubmissionMemory | None = None,
     ) -> None:
         self.keep_alive: Final = keep_alive
         #: Feeds that each endpoint has open.
@@ -39,7 +41,7 @@ class Door:
         self._epochs = epochs
         self._catalogue = catalogue
         self._bodies = CatalogueBodies(log, catalogue, catalogue_tail)
-        self._submissions = Submissions(log)
+        self._submissions = Submissions(log, submitted)
         #: Per endpoint, where its last feed began that met damage; what one brings moves the next on.
         self._damage: dict[str, tuple[int, LogCorrupt]] = {}
         self._closing = asyncio.Event()

@@ -14,7 +14,7 @@ from funcledger_event_log.records import DecodeError, NewRecord
 from funcledger_schemas import clock, codec, manifest
 from funcledger_schemas.events import Event
 from funcledger_schemas.frames import FrameError
-from funcledger_schemas.ids import is_id
+from funcledger_schemas.ids import no_id
 from funcledger_schemas.limits import NAME_LIMIT, PAYLOAD_LIMIT
 from funcledger_schemas.texts import BadText, check_texts
 
@@ -57,7 +57,7 @@ async def records_of(frame: bytes, view: DirectEndpointLog) -> list[NewRecord]:
         CredentialRefused: an event that is not this endpoint's to say.
         RecordTooLarge: a payload over the limit.
     """
-    records = []
+    records: list[NewRecord] = []
     for index, (dataschema, value) in enumerate(unpack_append(frame)):
         if index and index % _AT_ONCE == 0:
             await clock.sleep(0)
@@ -69,13 +69,13 @@ async def records_of(frame: bytes, view: DirectEndpointLog) -> list[NewRecord]:
             raise FrameError(
                 f"event {index} of the frame: {_not_fit(event)} is negative, infinite or no number"
             )
-        if not is_id(event.event_id):
-            raise FrameError(f"event {index} of the frame: event_id is no UUID in its lower-case form")
         if len(value) - len(getattr(event, "payload", b"")) > NAME_LIMIT:
             _check_texts(index, event)  # what is shorter holds no text over its limit
         # The bytes can stand on the log as they are: today's schema, and its id before them.
         as_we_write = dataschema == rule.dataschema and value[1:5] == rule.prefix
         records.append(view.seal(event, value if as_we_write else None))
+    if (bad := no_id([record.event().event_id for record in records])) is not None:
+        raise FrameError(f"event {bad} of the frame: event_id is no UUID in its lower-case form")
     return records
 
 

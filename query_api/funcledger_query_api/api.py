@@ -5,6 +5,7 @@ from collections.abc import Callable
 from fastapi import APIRouter
 
 from funcledger_event_log.port import EventLog
+from funcledger_event_log.submissions import SubmissionMemory
 from funcledger_query_api import batches, endpoints, functions, results, tasks
 from funcledger_query_api.feed import RECENT_BYTES, REMEMBERED, OutcomeFeed
 from funcledger_query_api.progress import Progress, unheard
@@ -22,7 +23,7 @@ class QuerySide:
 
     ``remembered`` is how many finished tasks it knows without asking the read models; ``waits`` bounds the
     streams and waits that a principal may have open. ``hurry`` is told when somebody begins to wait for the
-    read models, and when nobody does any more.
+    read models, and when nobody does any more. ``submitted`` is where it notes what it follows of ``tasks``.
     """
 
     def __init__(
@@ -33,10 +34,13 @@ class QuerySide:
         *,
         waits: Waits | None = None,
         hurry: Callable[[bool], None] = unheard,
+        submitted: SubmissionMemory | None = None,
     ) -> None:
         self.progress = Progress(store, hurry)
         recent = RECENT_BYTES if hurry is unheard else HURRIED_BYTES
-        self.feed = OutcomeFeed(log, store, self.progress, remembered=remembered, recent_bytes=recent)
+        self.feed = OutcomeFeed(
+            log, store, self.progress, submitted, remembered=remembered, recent_bytes=recent
+        )
         self._queries = Queries(log, store, self.progress, self.feed, waits or Waits())
 
     def routers(self) -> list[APIRouter]:

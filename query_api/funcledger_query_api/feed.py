@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import AbstractContextManager
-from typing import NamedTuple
 
 from funcledger_event_log.follower import Tail
 from funcledger_event_log.port import EventLog
@@ -26,8 +25,8 @@ from funcledger_read_models.documents import (
 )
 from funcledger_read_models.port import ReadModelStore
 from funcledger_schemas import clock, tracing
-from funcledger_schemas.events import EndpointStarted, TaskCancelled, TaskCompleted, TaskFailed, TaskStarted
-from funcledger_schemas.lifecycle import OUTCOMES, Epochs, Outcome
+from funcledger_schemas.events import EndpointStarted, Event, TaskStarted
+from funcledger_schemas.lifecycle import OUTCOME_CLASSES, OUTCOMES, Epochs, Outcome
 from funcledger_schemas.recent_tasks import RecentTasks
 
 #: Finished tasks remembered, so that a second outcome is known for one.
@@ -35,17 +34,8 @@ REMEMBERED = 100_000
 #: Bytes of the newest outcomes that are kept for those who ask before the read models know them.
 RECENT_BYTES = 32 << 20
 _DECODED = OUTCOMES | {"EndpointStarted"}
-_OUTCOMES = (TaskCompleted, TaskFailed, TaskCancelled)
 _TOPICS = ("tasks", "results")
 _PAGE = 1000
-
-
-class _Begun(NamedTuple):
-    """A task that has begun, and no outcome of it was read yet."""
-
-    batch_id: str
-    #: Whether this start is surely no copy of an older one.
-    sure: bool
 
 
 class OutcomeFeed:
@@ -68,6 +58,7 @@ class OutcomeFeed:
         log: EventLog,
         store: ReadModelStore,
         progress: Progress,
+        submitted: SubmissionMemory | None = None,
         *,
         remembered: int = REMEMBERED,
         total_bytes: int = TOTAL_BYTES,
@@ -75,7 +66,7 @@ class OutcomeFeed:
     ) -> None:
         self._log, self._store = log, store
         self._doubts = Doubts(log, store, progress, self._settle)
-        self._submitted = SubmissionMemory()
+        self._submitted = submitted or SubmissionMemory()
         #: Tasks of which something was read that may be no outcome, and where; the models tell of the next.
         self._unsure: dict[Key, int] = {}
         self._unsure_ends = Token()
@@ -150,24 +141,28 @@ class OutcomeFeed:
 
     def _apply(self, records: list[Record]) -> None:
         # Most tasks begin and end within a batch, and of those nobody need be told that they have begun.
-        begun: dict[Key, _Begun] = {}
-        self._submitted.note(record for record in records if record.topic == "tasks")
+        begun: dict[Key, Record] = {}
+        self._submitted.note([record for record in records if record.topic == "tasks"])
         for record in records:
             kind = record.type
             if kind == "TaskStarted":
-                key, batch_id = _about(record)
-                name = self._submitted.name(key[2], key[0], key[1], batch_id)
-                if self._is_new(record) and self._submitted.offset(name) is not None:
-                    begun[key] = _Begun(batch_id, not self._copies.possible(record))
+                if self._is_new(record):
+                    begun[_key(record)] = record
             elif kind in _DECODED:
                 self._consider(record, begun)
-        for key, (batch_id, sure) in begun.items():
-            if self._has_finished(key):
-                continue
-            if sure:
-                self._begin(key)
-            for reader in self._readers.of_batch(key[0], batch_id):
-                reader.began(key[1])
+        for key, record in begun.items():
+            self._note_begun(key, record)
+
+    def _note_begun(self, key: Key, record: Record) -> None:
+        event = _read(record)
+        if not isinstance(event, TaskStarted) or self._submitted.offset(event) is None:
+            return
+        if self._has_finished(key):
+            return
+        if not self._copies.possible(record):
+            self._begin(key)
+        for reader in self._readers.of_batch(key[0], event.batch_id):
+            reader.began(key[1])
 
     def _is_new(self, record: Record) -> bool:
         """Whether it was appended after this process began to read."""
@@ -178,18 +173,15 @@ class OutcomeFeed:
             self._begun.clear()  # what is forgotten here costs a question to the read models, no more
         self._begun.add(key)
 
-    def _consider(self, record: Record, begun: dict[Key, _Begun]) -> None:
-        try:
-            event = record.event()
-        except DecodeError:
-            return  # the projectors keep it as a dead letter
-        if not self._epochs.admit(record.offset, event):
+    def _consider(self, record: Record, begun: dict[Key, Record]) -> None:
+        event = _read(record)
+        if event is None or not self._epochs.admit(record.offset, event):
             return
         if isinstance(event, EndpointStarted):
             if self._is_new(record):
                 self._copies.begun_anew(record.key)
             return
-        assert isinstance(event, _OUTCOMES)
+        assert isinstance(event, OUTCOME_CLASSES)
         key = (event.owner, event.task_id, event.endpoint_id)
         just_now = begun.pop(key, None)
         if self._has_finished(key):
@@ -203,16 +195,16 @@ class OutcomeFeed:
 
     def _was_submitted(self, event: Outcome) -> bool:
         """Whether its submission was read here; if not, it may still stand on the log."""
-        name = self._submitted.name(event.endpoint_id, event.owner, event.task_id, event.batch_id)
-        offset = self._submitted.offset(name)
+        offset = self._submitted.offset(event)
         return offset is not None and event.submission in (None, offset)
 
-    def _land(self, landed: Landed, record: Record, just_now: _Begun | None) -> None:
+    def _land(self, landed: Landed, record: Record, begun: Record | None) -> None:
         key, event = landed.key, landed.event
         self._finish(landed)
         if (spans := tracing.spans) is not None and self._is_new(record):
             spans.hop("answer", [event.task_id], record.timestamp * 1_000_000, clock.current().time_ns())
-        first = landed.first = True if key in self._begun or (just_now and just_now.sure) else None
+        sure = key in self._begun or (begun is not None and not self._copies.possible(begun))
+        first = landed.first = sure or None
         self._begun.discard(key)
         readers = self._readers.of(event)
         if readers or first:
@@ -255,12 +247,19 @@ class OutcomeFeed:
             )
 
 
-def _about(record: Record) -> tuple[Key, str]:
-    """Key and batch of the task that a TaskStarted is about, without decoding it for this alone."""
+def _read(record: Record) -> Event | None:
+    try:
+        return record.event()
+    except DecodeError:
+        return None  # the projectors keep it as a dead letter
+
+
+def _key(record: Record) -> Key:
+    """The key of the task that a TaskStarted is about, without decoding it for this alone."""
     if isinstance(event := record.decoded, TaskStarted):
-        return (event.owner, event.task_id, event.endpoint_id), event.batch_id
-    owner, task_id, batch_id = map(dict(record.headers).get, ("ce_owner", "ce_subject", "ce_batch"))
-    return (_text(owner or b""), _text(task_id or b""), _text(record.key)), _text(batch_id or b"")
+        return event.owner, event.task_id, event.endpoint_id
+    owner, task_id = map(dict(record.headers).get, ("ce_owner", "ce_subject"))
+    return _text(owner or b""), _text(task_id or b""), _text(record.key)
 
 
 def _text(value: bytes) -> str:

@@ -77,7 +77,10 @@ if _n > 127:
     _n += (_it[_at] << 7) - 128
     _at += 1
     if _n > 16383:
-        _n, _at = _longer(_it, _at - 2)
+        _n += (_it[_at] << 14) - 16384
+        _at += 1
+        if _n > 2097151:
+            _n, _at = _longer(_it, _at - 3)
 """
 _NUMBER = _VARINT + "{0} = (_n >> 1) ^ -(_n & 1)\n"
 #: Of eight bytes, as they take from 1978 to 3111, the last five are the same for seconds.

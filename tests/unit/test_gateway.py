@@ -141,8 +141,8 @@ async def test_the_fence_begins_where_the_read_models_stand_with_what_they_know(
     epochs = await EpochTail.over(log, store)
     assert epochs.fence.current(endpoint.endpoint_id) == 0
     with pytest.raises(Fenced):
-        epochs.fence.check(endpoint.started(supersedes=-1))
-    epochs.fence.check(start)
+        epochs.fence.check([endpoint.started(supersedes=-1)])
+    epochs.fence.check([start])
     await epochs.start()
     assert epochs.fence.current(endpoint.endpoint_id) == newer
     await epochs.stop()
