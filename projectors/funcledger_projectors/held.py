@@ -16,12 +16,12 @@ from funcledger_schemas.proof import without_payload
 
 def wanted(entries: Iterable[Entry[Event]], tasks: Mapping[Key, TaskStatus]) -> dict[Key, None]:
     """The keys of all that was kept for the submissions among these entries."""
+    waiting = {key: task for key, task in tasks.items() if task.submitted_offset is None and task.held}
+    if not waiting:
+        return {}
     keys = {each.key: None for each in entries if type(each.event) is TaskSubmitted}
     return {
-        (*key, str(number)): None
-        for key in keys
-        if (task := tasks.get(key)) is not None and task.submitted_offset is None
-        for number in range(task.held)
+        (*key, str(number)): None for key in keys if key in waiting for number in range(waiting[key].held)
     }
 
 

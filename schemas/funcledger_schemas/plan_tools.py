@@ -30,9 +30,16 @@ def unsigned(number: int) -> bytes:
     return bytes(out)
 
 
-@lru_cache(4096, typed=True)
 def long(number: int) -> bytes:
     """An ``int`` or ``long``."""
+    if number.__class__ is int and 8192 <= number < 1048576:  # as offsets are that no cache would hold
+        bits = number << 1
+        return (bits & 0x7F | (bits & 0x3F80) << 1 | (bits & 0x1FC000) << 2 | 0x8080).to_bytes(3, "little")
+    return _other_long(number)
+
+
+@lru_cache(4096, typed=True)
+def _other_long(number: int) -> bytes:
     if number.__class__ is not int or not -_LONGEST <= number < _LONGEST:
         raise Irregular
     return unsigned((number << 1) ^ (number >> 63))

@@ -50,7 +50,7 @@ def _add(document: TaskHistory, entry: Entry[Any]) -> bool:
             return False
         if is_outcome and not known.void and known.offset < listed.offset and known.type in OUTCOME_NAMES:
             listed.void = True
-    insort(document.entries, listed, key=_place)
+    _insert(document.entries, listed)
     return True
 
 
@@ -76,7 +76,7 @@ class _Listing:
             return self._count(listed)
         self._kinds[kind] += 1
         self._ids.add((listed.topic, listed.event_id))
-        insort(self._entries, listed, key=_place)
+        _insert(self._entries, listed)
         return True
 
     def _settle(self, outcome: HistoryEntry) -> None:
@@ -100,15 +100,24 @@ class _Listing:
 
 
 def _listed(entry: Entry[Any]) -> HistoryEntry:
+    event = entry.event
     return HistoryEntry(
         topic=entry.topic,
         partition=entry.partition,
         offset=entry.offset,
         timestamp=entry.timestamp,
-        type=type(entry.event).__name__,
-        event_id=entry.event.event_id,
+        type=type(event).__name__,
+        event_id=event.event_id,
         void=entry.void,
     )
+
+
+def _insert(entries: list[HistoryEntry], listed: HistoryEntry) -> None:
+    place = _place(listed)
+    if not entries or _place(entries[-1]) <= place:
+        entries.append(listed)  # nearly all come in order
+    else:
+        insort(entries, listed, key=_place)
 
 
 def _place(entry: HistoryEntry) -> tuple[bool, int]:
