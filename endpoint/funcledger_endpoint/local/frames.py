@@ -5,6 +5,7 @@ The agent never unpickles: what comes from a worker is fixed-width fields, text 
 
 import math
 import struct
+from functools import lru_cache
 from struct import Struct
 from typing import NamedTuple
 
@@ -13,6 +14,8 @@ from funcledger_endpoint.report import Report
 CALL, FUNCTION = 1, 2
 READY, REPORT, SKIPPED = 1, 2, 3
 
+#: Texts shorter than this are kept, for the next report that says the same.
+_SHORT = 64
 #: Most one message may take: a payload at its limit, texts, and room to spare.
 MESSAGE_LIMIT = 16 * 1024 * 1024
 
@@ -111,6 +114,16 @@ def read_number(message: bytes) -> int:
     return int.from_bytes(message[1:9], "big")
 
 
+def _text(encoded: bytes) -> str:
+    return _short_text(encoded) if len(encoded) < _SHORT else encoded.decode(errors="replace")
+
+
+@lru_cache(256)
+def _short_text(encoded: bytes) -> str:
+    """Names of kinds and formats come with every report."""
+    return encoded.decode(errors="replace")
+
+
 def read_report(message: bytes) -> tuple[int, Report]:
     """The number of the call, and what became of it.
 
@@ -124,7 +137,7 @@ def read_report(message: bytes) -> tuple[int, Report]:
             raise BadMessage(f"a report of {len(message)} bytes says it has {at + sum(sizes)}")
         texts = []
         for size in sizes[:-1]:
-            texts.append(message[at : at + size].decode(errors="replace"))
+            texts.append(_text(message[at : at + size]) if size else "")
             at += size
     except struct.error as error:
         raise BadMessage(f"a report of {len(message)} bytes is cut short") from error
