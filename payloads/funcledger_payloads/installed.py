@@ -1,7 +1,6 @@
 """What stands on both sides, and so travels by its name: the standard library and installed distributions."""
 
 import sys
-import sysconfig
 from functools import cache
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -13,6 +12,8 @@ _PLACES = ("site-packages", "dist-packages")
 
 @cache
 def _installed_under() -> tuple[str, ...]:
+    import sysconfig  # not needed until a function is sent
+
     names = ("stdlib", "platstdlib", "purelib", "platlib")
     return tuple({f"{sysconfig.get_path(name)}/" for name in names})
 

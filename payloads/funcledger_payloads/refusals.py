@@ -5,8 +5,6 @@ ever) or mean nothing, so no serialiser gets to see them.
 """
 
 import io
-import socket
-import subprocess
 import sys
 import threading
 import weakref
@@ -41,8 +39,6 @@ _KINDS: tuple[tuple[tuple[type, ...], tuple[str, str]], ...] = (
     (_LOCKS, ("a lock, which holds within one process alone", "make it inside the function")),
     ((threading.Thread,), ("a thread", "start it inside the function")),
     ((threading.local,), ("data of one thread", "make it inside the function")),
-    ((socket.socket,), ("an open connection", "connect inside the function")),
-    ((subprocess.Popen,), ("a running process", "start it inside the function")),
     ((GeneratorType, AsyncGeneratorType), ("a generator, which cannot be copied", "use a list of its items")),
     ((CoroutineType,), ("a coroutine that has begun", "use the async function: it is run to its end")),
     ((FrameType, TracebackType), ("a running frame", "use its text, as traceback.format_exc() gives it")),
@@ -50,6 +46,11 @@ _KINDS: tuple[tuple[tuple[type, ...], tuple[str, str]], ...] = (
     ((Executor,), ("an executor with its threads or processes", "make it inside the function")),
     ((weakref.finalize,), ("a clean-up for the end of this process", "make it inside the function")),
 )
+#: Of modules that take a while to import, which whoever has such an object has done already.
+_NAMED = {
+    ("socket", "socket"): ("an open connection", "connect inside the function"),
+    ("subprocess", "Popen"): ("a running process", "start it inside the function"),
+}
 _known: dict[type, tuple[str, str] | None] = {}
 
 
@@ -79,8 +80,13 @@ def _verdict(kind: type) -> tuple[str, str] | None:
     if kind not in _known:
         if len(_known) > _BREADTH:
             _known.clear()
-        _known[kind] = next((said for kinds, said in _KINDS if issubclass(kind, kinds)), None)
+        _known[kind] = next((said for kinds, said in _KINDS if issubclass(kind, kinds)), _by_name(kind))
     return _known[kind]
+
+
+def _by_name(kind: type) -> tuple[str, str] | None:
+    names = ((each.__module__, each.__qualname__) for each in kind.__mro__)
+    return next((_NAMED[name] for name in names if name in _NAMED), None)
 
 
 #: Tries to write a value; raises what is wrong with it.

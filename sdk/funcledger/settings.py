@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 from funcledger.errors import ServiceUnavailable, Unauthenticated
 from funcledger.private_files import keep_directory_private, read_private
-from funcledger_schemas import local_socket
 
 _START = "Start one with `funcledger up`, or name one with FUNCLEDGER_URL or Client(url=...)"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -51,6 +50,8 @@ def find_server(url: str | None = None, token: str | None = None) -> Server:
     named, secret = _named(url), token or os.environ.get("FUNCLEDGER_TOKEN")
     if named and secret:
         return Server(named, secret)
+    from funcledger_schemas import local_socket  # not needed for a server that is named with its token
+
     directory = data_dir()
     address = _local_address(directory, named)
     return Server(address, secret or _read_token(directory), directory / local_socket.NAME)
