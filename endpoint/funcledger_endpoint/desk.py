@@ -26,6 +26,9 @@ _log = logging.getLogger(__name__)
 
 #: Kinds of loss after which a task is tried again.
 _RETRIED = frozenset({"WorkerDied", "TaskLost"})
+#: Tasks with so few attempts have all of them counted first. Of those with more, one that the log does not
+#: know of is made up for once the task was tried alone (``Deaths``): with two that would be the third call.
+_COUNTED = 2
 _ASKED = "somebody asked for it to be cancelled"
 
 
@@ -123,7 +126,7 @@ class Desk:
         self._open[key] = task
         self._progress.opened(task.offset)
         self._next_deadline = min(task.deadline, self._next_deadline or task.deadline)
-        suspect = self._suspects.judge(task)
+        suspect = self._suspects.judge(task, record.timestamp)
         if life is not None and life.attempts:
             task.attempts = life.attempts
             if not self._resume(task, life.running):
@@ -132,7 +135,7 @@ class Desk:
 
     def _resume(self, task: Task, running: bool) -> bool:
         """What was begun by an agent before this one was lost with it; whether it is tried again."""
-        if task.attempts >= task.max_attempts:
+        if task.spent >= task.max_attempts:
             loss = Loss("TaskLost", self._suspects.charge(task))
             self._close(task, self._facts.failed(task, loss))
             return False
@@ -238,7 +241,7 @@ class Desk:
         )
         if loss.kind in _RETRIED:
             loss = loss._replace(message=f"attempt {task.attempts} of {task.max_attempts}: {loss.message}")
-        if loss.kind in _RETRIED and task.attempts < task.max_attempts:
+        if loss.kind in _RETRIED and task.spent < task.max_attempts:
             self._outbox.add(self._facts.attempt_failed(task, loss))
             task.announced = task.durable = False
             task.wary = True  # so that each further attempt is counted, whatever becomes of this agent
@@ -292,5 +295,5 @@ class Desk:
 
 
 def _wary(task: Task) -> bool:
-    """Whether the log must have its start before the call: what may run but once, or may kill its agent."""
-    return task.wary or task.max_attempts == 1
+    """Whether the log must have its start before the call: what may run once or twice, or kill its agent."""
+    return task.wary or task.max_attempts <= _COUNTED

@@ -16,7 +16,8 @@ class Task(msgspec.Struct, gc=False, eq=False):
     ``deadline`` is in ms of the log's append time, ``size`` in bytes of payload. ``attempts`` counts
     the calls begun, as the log does. ``placed`` says that the engine has it, ``announced`` that the
     TaskStarted of the present attempt has been told, ``durable`` that the log has that, ``wary`` that it
-    must before each call, ``cancelled`` that somebody asked for it, ``closed`` that an outcome has been told.
+    must before each call, ``unseen`` that a call before the first one told of counts as an attempt too,
+    ``cancelled`` that somebody asked for it, ``closed`` that an outcome has been told.
     """
 
     offset: int
@@ -32,6 +33,7 @@ class Task(msgspec.Struct, gc=False, eq=False):
     announced: bool = False
     durable: bool = False
     wary: bool = False
+    unseen: bool = False
     cancelled: bool = False
     closed: bool = False
     #: Whether it was the next of a worker that died before it was seen to begin it.
@@ -58,6 +60,11 @@ class Task(msgspec.Struct, gc=False, eq=False):
     def key(self) -> Key:
         """What it is known by."""
         return self.owner, self.task_id
+
+    @property
+    def spent(self) -> int:
+        """How many of its attempts are behind it or run."""
+        return self.attempts + self.unseen
 
     @property
     def call(self) -> TaskSubmitted:

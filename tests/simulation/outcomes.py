@@ -39,6 +39,8 @@ class Outcomes:
         #: Epochs that followed one whose agent did not say that it stopped, and when they began.
         self.after_death: dict[int, int] = {}
         self._left: set[int] = set()
+        #: Endpoints of which an agent has stopped in good order.
+        self.stopped: set[str] = set()
         self.epoch_of: dict[str, int] = {}
         self.first: dict[Name, Outcome] = {}
         #: First submissions: offset, append time and event.
@@ -68,6 +70,7 @@ class Outcomes:
             self._start(record, fields)
         elif kind == "EndpointStopped":
             self._left.add(fields.epoch)
+            self.stopped.add(fields.endpoint_id)
         elif kind == "TaskSubmitted":
             self.submitted.setdefault(
                 (fields.owner, fields.task_id), (record.offset, record.timestamp, event)
