@@ -26,9 +26,6 @@ _log = logging.getLogger(__name__)
 
 #: Kinds of loss after which a task is tried again.
 _RETRIED = frozenset({"WorkerDied", "TaskLost"})
-#: Tasks with so few attempts have all of them counted first. Of those with more, one that the log does not
-#: know of is made up for once the task was tried alone (``Deaths``): with two that would be the third call.
-_COUNTED = 2
 _ASKED = "somebody asked for it to be cancelled"
 
 
@@ -178,7 +175,7 @@ class Desk:
                 backlog.park()
                 self._functions.fetch(content_hash, task.offset, partial(self._arrived, task, backlog))
                 continue
-            careful = _wary(task) and not task.durable
+            careful = task.counted_first and not task.durable
             if not self._engine.offer(task, body, careful=careful):
                 break
             task.placed = True
@@ -288,12 +285,7 @@ class Desk:
     def _started(self, event: TaskStarted) -> None:
         task = self._open[event.owner, event.task_id]
         # An attempt before this one may have been told of without anybody waiting for that.
-        if _wary(task) and task.announced and event.attempt == task.attempts:
+        if task.counted_first and task.announced and event.attempt == task.attempts:
             task.durable = True
             self._suspects.called(task)
             self._engine.release(task)
-
-
-def _wary(task: Task) -> bool:
-    """Whether the log must have its start before the call: what may run once or twice, or kill its agent."""
-    return task.wary or task.max_attempts <= _COUNTED

@@ -49,7 +49,7 @@ class Suspects:
         if self._deaths.in_a_row < SECOND or not self._deaths.during(task.key):
             return False
         task.wary = True
-        task.unseen = self._deaths.may_have_run_unseen(task.key, submitted_at)
+        task.unseen = not task.few and self._deaths.may_have_run_unseen(task.key, submitted_at)
         self._open[task.key] = task
         return True
 

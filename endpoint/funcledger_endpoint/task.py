@@ -6,6 +6,10 @@ import msgspec
 
 from funcledger_schemas.events import TaskSubmitted
 
+#: Tasks with so few attempts have the log know of each before its call. Of those with more, one that it does
+#: not know of is made up for once the task was tried alone (``Deaths``): with two that would be a third call.
+_FEW = 2
+
 #: What a task is known by within its endpoint: owner and task id.
 Key = tuple[str, str]
 
@@ -60,6 +64,16 @@ class Task(msgspec.Struct, gc=False, eq=False):
     def key(self) -> Key:
         """What it is known by."""
         return self.owner, self.task_id
+
+    @property
+    def few(self) -> bool:
+        """Whether it may be called so seldom that no call may go uncounted."""
+        return self.max_attempts <= _FEW
+
+    @property
+    def counted_first(self) -> bool:
+        """Whether the log must have its start before the call."""
+        return self.wary or self.max_attempts <= _FEW
 
     @property
     def spent(self) -> int:

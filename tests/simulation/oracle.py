@@ -120,6 +120,10 @@ def _law_06_after_a_death_no_call_goes_uncounted(evidence: Evidence) -> Iterator
     calls = Counter(
         (execution.owner, execution.task_id, execution.instance) for execution in evidence.ledger.executions
     )
+    for name, outcome in outcomes.first.items():
+        most = outcomes.submitted[name][2].max_attempts
+        if getattr(outcome.event, "kind", "") == "TaskLost" and outcome.event.attempt < most - (most > 2):
+            yield f"law 6: {name} was lost at attempt {outcome.event.attempt} of {most}"
     for (owner, task_id, instance), count in calls.items():
         name, epoch = (owner, task_id), outcomes.epoch_of.get(instance, -1)
         taken_over = (

@@ -160,6 +160,18 @@ async def test_a_call_that_the_log_does_not_know_counts_for_what_killed_its_agen
     assert outcome.message.startswith("its agent died in each of 3 attempts (at the first before it could")
 
 
+async def test_of_two_attempts_both_are_known_to_the_log_so_none_is_made_up_for() -> None:
+    endpoint = await Endpoint.create()
+    tasks = [await endpoint.submit(nothing, max_attempts=2)]
+    await killed_untold(endpoint)
+    await killed_under(endpoint, tasks)
+    await killed_under(endpoint, tasks)
+    async with dying_agent(endpoint):
+        outcome = await endpoint.outcome(tasks[0])
+    assert outcome.attempt == 2
+    assert outcome.message.startswith("its agent died in each of 2 attempts; ")
+
+
 @pytest.mark.parametrize(("attempts", "counted"), [(1, True), (2, True), (3, False)])
 async def test_of_one_or_two_attempts_each_is_counted_before_its_call(attempts: int, counted: bool) -> None:
     endpoint = await Endpoint.create()
