@@ -15,7 +15,7 @@ from funcledger_endpoint.past import Past
 from funcledger_endpoint.progress import Progress
 from funcledger_endpoint.report import Report
 from funcledger_endpoint.suspects import Suspects
-from funcledger_endpoint.task import Key, Task
+from funcledger_endpoint.task import About, Key, Task
 from funcledger_endpoint.trace import trace
 from funcledger_event_log.records import DecodeError, Record
 from funcledger_schemas import clock, tracing
@@ -58,10 +58,10 @@ class Desk:
         #: The lowest deadline of a task that waits, as far as known.
         self._next_deadline: int | None = None
 
-    def take_up(self, facts: Facts, progress: Progress, lives: dict[Key, Life]) -> None:
-        """Begin in this epoch, with what the log says of each task."""
+    def take_up(self, facts: Facts, progress: Progress, lives: dict[About, Life], tasks_end: int) -> None:
+        """Begin in this epoch, with what the log says of each submission before ``tasks_end``."""
         self._facts, self._progress = facts, progress
-        self._past.learn(lives)
+        self._past.learn(lives, tasks_end)
 
     def go(self) -> None:
         """All that was in the log has been taken, as far as can be told: start tasks."""
@@ -115,9 +115,9 @@ class Desk:
     def _submitted(self, record: Record, event: TaskSubmitted) -> None:
         task = Task.of(record.offset, record.timestamp, event)
         key = task.key
-        if key in self._open or self._past.has_ended(key):
+        if key in self._open or self._past.has_ended(task):
             return
-        life = self._past.begun(key)
+        life = self._past.begun(task)
         if tracing.spans is not None:
             task.taken_at = clock.current().time_ns()
         self._open[key] = task

@@ -46,16 +46,16 @@ class Suspects:
         # Each that began without its start on the log had that waiting in the outbox, in its owner's order.
         self._taken_over[task.owner] += 1
         task.wary = self._taken_over[task.owner] <= MOST_WAITING
-        if self._deaths.in_a_row < SECOND or not self._deaths.during(task.key):
+        if self._deaths.in_a_row < SECOND or not self._deaths.during(task.about):
             return False
         task.wary = True
-        task.unseen = not task.few and self._deaths.may_have_run_unseen(task.key, submitted_at)
+        task.unseen = not task.few and self._deaths.may_have_run_unseen(task.about, submitted_at)
         self._open[task.key] = task
         return True
 
     def charge(self, task: Task) -> str:
         """What is said of a task that an agent before this one began for the last time."""
-        died = self._deaths.during(task.key) if self._deaths is not None else 0
+        died = self._deaths.during(task.about) if self._deaths is not None else 0
         if not died:
             return f"the agent ended during attempt {task.attempts} of {task.max_attempts}"
         died += task.unseen

@@ -13,6 +13,10 @@ _FEW = 2
 #: What a task is known by within its endpoint: owner and task id.
 Key = tuple[str, str]
 
+#: What an event says that it is about: owner, task id, batch, and the offset of the submission (None where an
+#: agent of the first release wrote it).
+About = tuple[str, str, str, int | None]
+
 
 class Task(msgspec.Struct, gc=False, eq=False):
     """One submission; ``submission`` is None while only its place in the log is held.
@@ -64,6 +68,11 @@ class Task(msgspec.Struct, gc=False, eq=False):
     def key(self) -> Key:
         """What it is known by."""
         return self.owner, self.task_id
+
+    @property
+    def about(self) -> About:
+        """What events about it say: all others are about another, or about none that was submitted."""
+        return self.owner, self.task_id, self.batch_id, self.offset
 
     @property
     def few(self) -> bool:

@@ -77,6 +77,8 @@ class Outcomes:
             )
         elif kind in ("TaskStarted", "TaskCompleted", "TaskFailed", "TaskCancelled") and self._counts(fields):
             name = (fields.owner, fields.task_id)
+            if not self._was_submitted(name, fields):
+                return
             if kind == "TaskStarted":
                 self.starts[name, fields.epoch] += 1
             if name in self.first:
@@ -94,6 +96,13 @@ class Outcomes:
                 self.after_death[record.offset] = record.timestamp
             self._epochs[event.endpoint_id] = record.offset
             self.epoch_of[event.instance_id] = record.offset
+
+    def _was_submitted(self, name: Name, event: Any) -> bool:
+        """Whether it is about the task's first submission; tasks are read before results."""
+        offset, _, submitted = self.submitted.get(name, (None, None, event))
+        return (event.endpoint_id, event.batch_id, event.submission) == (
+            submitted.endpoint_id, submitted.batch_id, offset,
+        )  # fmt: skip
 
     def _counts(self, event: Any) -> bool:
         return event.epoch is None or event.epoch == self._epochs.get(event.endpoint_id)
