@@ -103,7 +103,7 @@ class Agent:
         self._facts = Facts(identity.endpoint_id, recovery.epoch)
         self._progress = Progress(recovery.tasks, tasks_end, recovery.mark, recovery.epochs, recovery.end)
         self._suspects.take_over(recovery.deaths, tasks_end)
-        self._desk.take_up(self._facts, self._progress, recovery.lives)
+        self._desk.take_up(self._facts, self._progress, recovery.lives, tasks_end)
         self._feed = Feed(self._log, recovery.tasks, self._take)
         _log.info(
             "endpoint %s (%s) is served from task %d on, in epoch %d",

@@ -15,7 +15,7 @@ from funcledger_endpoint.past import Past
 from funcledger_endpoint.progress import Progress
 from funcledger_endpoint.report import Report
 from funcledger_endpoint.suspects import Suspects
-from funcledger_endpoint.task import Key, Task
+from funcledger_endpoint.task import About, Key, Task
 from funcledger_endpoint.trace import trace
 from funcledger_event_log.records import DecodeError, Record
 from funcledger_schemas import clock, tracing
@@ -58,10 +58,10 @@ class Desk:
         #: The lowest deadline of a task that waits, as far as known.
         self._next_deadline: int | None = None
 
-    def take_up(self, facts: Facts, progress: Progress, lives: dict[Key, Life]) -> None:
-        """Begin in this epoch, with what the log says of each task."""
+    def take_up(self, facts: Facts, progress: Progress, lives: dict[About, Life], tasks_end: int) -> None:
+        """Begin in this epoch, with what the log says of each submission before ``tasks_end``."""
         self._facts, self._progress = facts, progress
-        self._past.learn(lives)
+        self._past.learn(lives, tasks_end)
 
     def go(self) -> None:
         """All that was in the log has been taken, as far as can be told: start tasks."""
@@ -115,15 +115,15 @@ class Desk:
     def _submitted(self, record: Record, event: TaskSubmitted) -> None:
         task = Task.of(record.offset, record.timestamp, event)
         key = task.key
-        if key in self._open or self._past.has_ended(key):
+        if key in self._open or self._past.has_ended(task):
             return
-        life = self._past.begun(key)
+        life = self._past.begun(task)
         if tracing.spans is not None:
             task.taken_at = clock.current().time_ns()
         self._open[key] = task
         self._progress.opened(task.offset)
         self._next_deadline = min(task.deadline, self._next_deadline or task.deadline)
-        suspect = self._suspects.judge(task)
+        suspect = self._suspects.judge(task, record.timestamp)
         if life is not None and life.attempts:
             task.attempts = life.attempts
             if not self._resume(task, life.running):
@@ -132,7 +132,7 @@ class Desk:
 
     def _resume(self, task: Task, running: bool) -> bool:
         """What was begun by an agent before this one was lost with it; whether it is tried again."""
-        if task.attempts >= task.max_attempts:
+        if task.spent >= task.max_attempts:
             loss = Loss("TaskLost", self._suspects.charge(task))
             self._close(task, self._facts.failed(task, loss))
             return False
@@ -175,7 +175,7 @@ class Desk:
                 backlog.park()
                 self._functions.fetch(content_hash, task.offset, partial(self._arrived, task, backlog))
                 continue
-            careful = _wary(task) and not task.durable
+            careful = task.counted_first and not task.durable
             if not self._engine.offer(task, body, careful=careful):
                 break
             task.placed = True
@@ -238,7 +238,7 @@ class Desk:
         )
         if loss.kind in _RETRIED:
             loss = loss._replace(message=f"attempt {task.attempts} of {task.max_attempts}: {loss.message}")
-        if loss.kind in _RETRIED and task.attempts < task.max_attempts:
+        if loss.kind in _RETRIED and task.spent < task.max_attempts:
             self._outbox.add(self._facts.attempt_failed(task, loss))
             task.announced = task.durable = False
             task.wary = True  # so that each further attempt is counted, whatever becomes of this agent
@@ -285,12 +285,7 @@ class Desk:
     def _started(self, event: TaskStarted) -> None:
         task = self._open[event.owner, event.task_id]
         # An attempt before this one may have been told of without anybody waiting for that.
-        if _wary(task) and task.announced and event.attempt == task.attempts:
+        if task.counted_first and task.announced and event.attempt == task.attempts:
             task.durable = True
             self._suspects.called(task)
             self._engine.release(task)
-
-
-def _wary(task: Task) -> bool:
-    """Whether the log must have its start before the call: what may run but once, or may kill its agent."""
-    return task.wary or task.max_attempts == 1

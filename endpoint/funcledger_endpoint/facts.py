@@ -62,7 +62,7 @@ class Facts:
                 task.offset,
                 payload_code=report.payload_code or None,
             )
-        said = _said(report)
+        said, code = _said(report)
         return TaskFailed(
             *self._of(task),
             shorten(report.kind, NAME_LIMIT),
@@ -73,7 +73,7 @@ class Facts:
             FAILURE,
             *_sealed(said),
             task.offset,
-            payload_code=report.payload_code or None,
+            payload_code=code or None,
         )
 
     def failed(self, task: Task, loss: Loss) -> TaskFailed:
@@ -99,11 +99,16 @@ class Facts:
         return TaskCancelled(*self._of(task), reason, task.offset)
 
 
-def _said(report: Report) -> bytes:
-    """The failure as a payload; without the exception where both would be more than a payload may take."""
+def _said(report: Report) -> tuple[bytes, str]:
+    """The failure as a payload, and who can read the code in it.
+
+    Without the exception, and so without its code, where both would be more than a payload may take.
+    """
     texts = (shorten(report.message, MESSAGE_LIMIT), shorten(report.traceback, TRACEBACK_LIMIT) or None)
     said = pack_failure(*texts, report.payload_format or None, report.payload)
-    return said if len(said) <= PAYLOAD_LIMIT else pack_failure(*texts, None, b"")
+    if len(said) <= PAYLOAD_LIMIT:
+        return said, report.payload_code
+    return pack_failure(*texts, None, b""), ""
 
 
 def _sealed(payload: bytes) -> tuple[str, int, bytes]:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from functools import partial
+from sys import intern
 
 import msgspec
 
@@ -10,12 +11,12 @@ from funcledger_endpoint.clock import LogClock
 from funcledger_endpoint.deaths import Deaths
 from funcledger_endpoint.patience import patiently
 from funcledger_endpoint.progress import Mark
-from funcledger_endpoint.task import Key
+from funcledger_endpoint.task import About
 from funcledger_event_log.endpoint_port import EndpointLog, Fenced
 from funcledger_event_log.port import Committed, PositionGone
 from funcledger_event_log.records import DecodeError, Record
 from funcledger_schemas.events import EndpointStarted, Event, TaskEvent
-from funcledger_schemas.lifecycle import NO_EPOCH, Epochs, Life, advance
+from funcledger_schemas.lifecycle import NO_EPOCH, Epochs, Life, OfTask, advance
 
 _log = logging.getLogger(__name__)
 _BEGINNING = Mark(0, NO_EPOCH)
@@ -25,7 +26,7 @@ class Recovery:
     """Reads the endpoint's own results from the last commit on: attempts, outcomes, and epochs.
 
     Afterwards ``tasks`` is where to follow tasks from, ``epoch`` this agent's own, ``end`` how far
-    results were read, ``lives`` what they say of each task, and ``deaths`` what of earlier agents.
+    results were read, ``lives`` what they say of each submission, and ``deaths`` what of earlier agents.
     """
 
     def __init__(self, log: EndpointLog, endpoint_id: str, clock: LogClock) -> None:
@@ -34,7 +35,7 @@ class Recovery:
         self.mark = _BEGINNING
         self.end = 0
         self.epoch = NO_EPOCH
-        self.lives: dict[Key, Life] = {}
+        self.lives: dict[About, Life] = {}
         self.deaths = Deaths(endpoint_id)
         self._epochs = Epochs()
 
@@ -102,7 +103,9 @@ class Recovery:
         if not isinstance(event, TaskEvent):
             self.deaths.note(record.timestamp, event)
             return
-        key = (event.owner, event.task_id)
-        life = self.lives.setdefault(key, Life())
+        if event.endpoint_id != self._endpoint_id or not isinstance(event, OfTask):
+            return
+        about = (intern(event.owner), event.task_id, intern(event.batch_id), event.submission)
+        life = self.lives.setdefault(about, Life())
         if advance(life, record.offset, event):
-            self.deaths.follow(key, life, event)
+            self.deaths.follow(about, life, event)

@@ -4,12 +4,10 @@ import asyncio
 from collections import Counter
 
 from funcledger_endpoint.backlog import Backlog
-from funcledger_endpoint.deaths import Deaths
+from funcledger_endpoint.deaths import SECOND, Deaths
 from funcledger_endpoint.outbox import MOST_WAITING
 from funcledger_endpoint.task import Key, Task
 
-#: Deaths in a row from which on those begun at one are suspects.
-_SECOND = 2
 #: Seconds that a suspect runs with nothing else beside it, and that the others may take to end before it.
 ALONE = 5.0
 
@@ -38,29 +36,32 @@ class Suspects:
         """An epoch begins after these deaths; tasks before ``tasks_end`` may have been begun in another."""
         self._deaths, self._tasks_end = (deaths, tasks_end) if deaths.in_a_row else (None, 0)
 
-    def judge(self, task: Task) -> bool:
-        """A task has been taken up: see whether its start must be durable; whether it is a suspect."""
+    def judge(self, task: Task, submitted_at: int) -> bool:
+        """A task has been taken up: see whether its start must be durable; whether it is a suspect.
+
+        ``submitted_at`` is the append time of its submission in ms.
+        """
         if self._deaths is None or task.offset >= self._tasks_end:
             return False
         # Each that began without its start on the log had that waiting in the outbox, in its owner's order.
         self._taken_over[task.owner] += 1
         task.wary = self._taken_over[task.owner] <= MOST_WAITING
-        if self._deaths.in_a_row < _SECOND or not self._deaths.during(task.key):
+        if self._deaths.in_a_row < SECOND or not self._deaths.during(task.about):
             return False
         task.wary = True
+        task.unseen = not task.few and self._deaths.may_have_run_unseen(task.about, submitted_at)
         self._open[task.key] = task
         return True
 
     def charge(self, task: Task) -> str:
         """What is said of a task that an agent before this one began for the last time."""
-        died = self._deaths.during(task.key) if self._deaths is not None else 0
+        died = self._deaths.during(task.about) if self._deaths is not None else 0
         if not died:
             return f"the agent ended during attempt {task.attempts} of {task.max_attempts}"
-        when = (
-            f"in each of {died} attempts"
-            if died == task.attempts
-            else f"in {died} of {task.attempts} attempts"
-        )
+        died += task.unseen
+        when = f"in each of {died} attempts" if died == task.spent else f"in {died} of {task.spent} attempts"
+        if task.unseen:
+            when += " (at the first before it could tell of it)"
         if task.max_attempts == 1:
             when = "during attempt 1 of 1"
         return (

@@ -6,8 +6,16 @@ import msgspec
 
 from funcledger_schemas.events import TaskSubmitted
 
+#: Tasks with so few attempts have the log know of each before its call. Of those with more, one that it does
+#: not know of is made up for once the task was tried alone (``Deaths``): with two that would be a third call.
+_FEW = 2
+
 #: What a task is known by within its endpoint: owner and task id.
 Key = tuple[str, str]
+
+#: What an event says that it is about: owner, task id, batch, and the offset of the submission (None where an
+#: agent of the first release wrote it).
+About = tuple[str, str, str, int | None]
 
 
 class Task(msgspec.Struct, gc=False, eq=False):
@@ -16,7 +24,8 @@ class Task(msgspec.Struct, gc=False, eq=False):
     ``deadline`` is in ms of the log's append time, ``size`` in bytes of payload. ``attempts`` counts
     the calls begun, as the log does. ``placed`` says that the engine has it, ``announced`` that the
     TaskStarted of the present attempt has been told, ``durable`` that the log has that, ``wary`` that it
-    must before each call, ``cancelled`` that somebody asked for it, ``closed`` that an outcome has been told.
+    must before each call, ``unseen`` that a call before the first one told of counts as an attempt too,
+    ``cancelled`` that somebody asked for it, ``closed`` that an outcome has been told.
     """
 
     offset: int
@@ -32,6 +41,7 @@ class Task(msgspec.Struct, gc=False, eq=False):
     announced: bool = False
     durable: bool = False
     wary: bool = False
+    unseen: bool = False
     cancelled: bool = False
     closed: bool = False
     #: Whether it was the next of a worker that died before it was seen to begin it.
@@ -58,6 +68,26 @@ class Task(msgspec.Struct, gc=False, eq=False):
     def key(self) -> Key:
         """What it is known by."""
         return self.owner, self.task_id
+
+    @property
+    def about(self) -> About:
+        """What events about it say: all others are about another, or about none that was submitted."""
+        return self.owner, self.task_id, self.batch_id, self.offset
+
+    @property
+    def few(self) -> bool:
+        """Whether it may be called so seldom that no call may go uncounted."""
+        return self.max_attempts <= _FEW
+
+    @property
+    def counted_first(self) -> bool:
+        """Whether the log must have its start before the call."""
+        return self.wary or self.max_attempts <= _FEW
+
+    @property
+    def spent(self) -> int:
+        """How many of its attempts are behind it or run."""
+        return self.attempts + self.unseen
 
     @property
     def call(self) -> TaskSubmitted:

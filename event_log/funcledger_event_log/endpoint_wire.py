@@ -130,7 +130,7 @@ def _unpack(frame: bytes, kind: type[_C], limit: int | None = None) -> tuple[_C,
     text, start = frames.unpack_head(frame, limit)
     try:
         head = msgspec.json.decode(text, type=kind)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FrameError(f"the head of the frame is not as it should be: {error}") from error
     if len(head.schema) != len(head.sizes):
         raise FrameError("the columns of the frame differ in length")

@@ -79,6 +79,9 @@ class Applier:
         await self._store.save(changed, batch.ends, before)
         self._recent.keep(changed)
         self.positions = self.positions | batch.ends
+        if batch.settled:
+            # After all else: a store without transactions may crash amid a save, and would miss them then.
+            await self._store.save(batch.settled, {}, {})
 
 
 async def _compute(records: int, work: Callable[[], T]) -> T:

@@ -32,6 +32,8 @@ class Batch:
         self.records = len(records)
         #: Per partition it holds records of, the offset after the last.
         self.ends = {(each.topic, each.partition): each.offset + 1 for each in records}
+        #: What is to be saved once all else is: copies of events that were kept, and are folded now.
+        self.settled: Changed = {}
         self._entries, self.poison = read(records)
         self._group(self._entries)
 
@@ -78,6 +80,7 @@ class Batch:
         submissions = FirstSubmissions(self._entries, tasks)
         early = mark(self._entries, health.values(), submissions)
         late = held.released(kept.values(), submissions)
+        self.settled = {HELD_EVENTS: dict(held.emptied(kept))} if late else {}
         if early or late:
             waiting = {id(entry) for entry in early}
             self._group([*late, *(each for each in self._entries if id(each) not in waiting)])

@@ -1,10 +1,14 @@
 """Events about tasks whose submission was not read yet: kept, and given to the folds once it is (law 4).
 
 Partitions are read in any relative order, so an outcome may come before the submission that tells whether
-it is one. Each is a document of its own, so that keeping one costs the same however many there are.
+it is one. Each is a document of its own, so that keeping one costs the same however many there are. Once it
+has been folded its copy of the event is emptied, so that no payload stays in two places: what is erased is
+looked for in one.
 """
 
 from collections.abc import Iterable, Mapping
+
+from msgspec.structs import replace
 
 from funcledger_projectors.fold import Entry
 from funcledger_projectors.marks import FirstSubmissions, is_settled
@@ -27,10 +31,16 @@ def wanted(entries: Iterable[Entry[Event]], tasks: Mapping[Key, TaskStatus]) -> 
 
 def released(documents: Iterable[HeldEvent], submissions: FirstSubmissions) -> list[Entry[Event]]:
     """What was kept, as entries in the order of the log, marked by the submissions that have been read."""
-    entries = [_entry(document) for document in sorted(documents, key=lambda each: each.offset)]
+    kept = sorted((each for each in documents if each.value), key=lambda each: each.offset)
+    entries = [_entry(document) for document in kept]
     for entry in entries:
         is_settled(entry, submissions)  # it is: what was kept for a task is asked for with its submission
     return entries
+
+
+def emptied(documents: Mapping[Key, HeldEvent]) -> dict[Key, HeldEvent]:
+    """What is left of these once they are folded: where they stood, and nothing of what they said."""
+    return {key: replace(each, dataschema="", value=b"") for key, each in documents.items() if each.value}
 
 
 def hold(
@@ -86,4 +96,4 @@ def _entry(document: HeldEvent) -> Entry[Event]:
     )
 
 
-__all__ = ["hold", "released", "wanted"]
+__all__ = ["emptied", "hold", "released", "wanted"]

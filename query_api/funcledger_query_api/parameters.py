@@ -114,5 +114,5 @@ def decoded(text: bytes, kind: type[Any]) -> Any:
     """
     try:
         return msgspec.json.decode(text, type=kind)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise invalid_field("body", str(error)) from None

@@ -56,7 +56,7 @@ class TaskStatus(Document):
 class HeldEvent(Document):
     """An event of ``results`` about a task whose submission was not read yet, under its number of those.
 
-    It stays where it is when its turn has come, since a store takes nothing away.
+    When its turn has come it is emptied: a store takes no document away, and no copy of a payload is left.
     """
 
     owner: str
@@ -67,7 +67,7 @@ class HeldEvent(Document):
     offset: int
     timestamp: int
     dataschema: str
-    #: The event, without its payload where that is over ``INLINE_LIMIT``.
+    #: The event, without its payload where that is over ``INLINE_LIMIT``; nothing once it was folded.
     value: bytes
     void: bool = False
 

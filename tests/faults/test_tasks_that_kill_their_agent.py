@@ -44,7 +44,7 @@ def square(number: int) -> int:
 
 #: How the task harms its agent: its attempts, how often it may be called, and what is said in the end.
 HARMS: dict[str, tuple[int, int, type[Exception], str]] = {
-    "kill": (2, 3, errors.TaskLost, "its agent died in each of 2 attempts"),
+    "kill": (3, 3, errors.TaskLost, "its agent died in each of 3 attempts"),
     "freeze": (1, 1, errors.TaskLost, "its agent died during attempt 1 of 1"),
     "truncate": (2, 2, errors.WorkerDied, "attempt 2 of 2"),
 }
@@ -55,7 +55,7 @@ HARMS: dict[str, tuple[int, int, type[Exception], str]] = {
 def test_a_task_that_harms_its_agent_is_lost_after_its_attempts_and_its_neighbours_finish(
     tmp_path: Path, how: str
 ) -> None:
-    """Killed at once, the agent has not told of the first call; each one after that is counted first."""
+    """Killed at once, the agent has not told of the first call, which counts all the same."""
     attempts, calls, error, words = HARMS[how]
     side = tmp_path / "side"
     with (
@@ -74,6 +74,6 @@ def test_a_task_that_harms_its_agent_is_lost_after_its_attempts_and_its_neighbou
         history = client.get_task_history(task)
     assert found == [n * n for n in range(8)]
     assert len(side.read_text().splitlines()) <= calls
-    assert [each["event"]["attempt"] for each in history if each["type"] == "TaskStarted"] == [
-        *range(1, attempts + 1)
-    ]
+    told = [each["event"]["attempt"] for each in history if each["type"] == "TaskStarted"]
+    assert told == list(range(1, len(told) + 1))
+    assert len(told) in ((attempts - 1, attempts) if how == "kill" else (attempts,))

@@ -14,7 +14,7 @@ from funcledger_endpoint.desk import Desk
 from funcledger_endpoint.outbox import Outbox
 from funcledger_endpoint.patience import patiently
 from funcledger_endpoint.suspects import Suspects
-from funcledger_endpoint.task import Task
+from funcledger_endpoint.task import Key, Task
 from funcledger_event_log.log_time import LogTime
 from funcledger_event_log.port import LogUnavailable, OutcomeUnknown
 from funcledger_event_log.records import NewRecord, Record, Token
@@ -91,6 +91,11 @@ def _call_before_the_start_is_durable(self: Desk, task: Task, worker: str) -> No
 
 def _take_no_note_of_a_death(self: Suspects, deaths: Deaths, tasks_end: int) -> None:
     """What is taken over from an agent that died is begun like anything else."""
+
+
+def _count_what_the_log_knows(self: Deaths, key: Key, submitted_at: int) -> bool:
+    """A call that ended its agent before it could tell of it is not made up for."""
+    return False
 
 
 def _resume_from_the_base(self: Seen) -> str:
@@ -176,6 +181,9 @@ BUGS: dict[str, Callable[[], Any]] = {
         Desk, "begun", _call_before_the_start_is_durable
     ),
     "take no note of a death": lambda: mock.patch.object(Suspects, "take_over", _take_no_note_of_a_death),
+    "count what the log knows": lambda: mock.patch.object(
+        Deaths, "may_have_run_unseen", _count_what_the_log_knows
+    ),
     "resume a stream from its base": lambda: mock.patch.object(Seen, "__str__", _resume_from_the_base),
     "overtake": lambda: mock.patch.object(Backlog, "add", _overtake),
     "answer before the fence has passed": lambda: mock.patch.object(

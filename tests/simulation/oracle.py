@@ -120,6 +120,10 @@ def _law_06_after_a_death_no_call_goes_uncounted(evidence: Evidence) -> Iterator
     calls = Counter(
         (execution.owner, execution.task_id, execution.instance) for execution in evidence.ledger.executions
     )
+    for name, outcome in outcomes.first.items():
+        most = outcomes.submitted[name][2].max_attempts
+        if getattr(outcome.event, "kind", "") == "TaskLost" and outcome.event.attempt < most - (most > 2):
+            yield f"law 6: {name} was lost at attempt {outcome.event.attempt} of {most}"
     for (owner, task_id, instance), count in calls.items():
         name, epoch = (owner, task_id), outcomes.epoch_of.get(instance, -1)
         taken_over = (
@@ -127,6 +131,20 @@ def _law_06_after_a_death_no_call_goes_uncounted(evidence: Evidence) -> Iterator
         )
         if taken_over and count > outcomes.starts[name, epoch]:
             yield f"law 6: {name}, taken over from a dead agent, was called in epoch {epoch} and not counted"
+
+
+def _law_08_what_kills_its_agent_is_called_as_often_as_allowed(evidence: Evidence) -> Iterator[str]:
+    """An agent that leaves in good order makes nobody a suspect, so what it had is counted anew."""
+    calls = Counter((execution.owner, execution.task_id) for execution in evidence.ledger.executions)
+    for name, count in calls.items():
+        submitted = evidence.outcomes.submitted[name][2]
+        fells = evidence.ledger.behaviours[name[1]].fells
+        if (
+            fells
+            and submitted.endpoint_id not in evidence.outcomes.stopped
+            and count > submitted.max_attempts
+        ):
+            yield f"law 8: {name} ends its agent, may be tried {submitted.max_attempts} times and was {count}"
 
 
 def _law_06_what_is_finished_is_not_run_again(evidence: Evidence) -> Iterator[str]:
@@ -186,6 +204,7 @@ _LAWS = (
     _law_06_at_most_once,
     _law_06_after_a_death_no_call_goes_uncounted,
     _law_06_what_is_finished_is_not_run_again,
+    _law_08_what_kills_its_agent_is_called_as_often_as_allowed,
     _streams_give_each_first_outcome_once,
     _owners_tasks_start_in_log_order,
     _law_row_18_nothing_expires_early,

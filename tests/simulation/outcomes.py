@@ -39,6 +39,8 @@ class Outcomes:
         #: Epochs that followed one whose agent did not say that it stopped, and when they began.
         self.after_death: dict[int, int] = {}
         self._left: set[int] = set()
+        #: Endpoints of which an agent has stopped in good order.
+        self.stopped: set[str] = set()
         self.epoch_of: dict[str, int] = {}
         self.first: dict[Name, Outcome] = {}
         #: First submissions: offset, append time and event.
@@ -68,12 +70,15 @@ class Outcomes:
             self._start(record, fields)
         elif kind == "EndpointStopped":
             self._left.add(fields.epoch)
+            self.stopped.add(fields.endpoint_id)
         elif kind == "TaskSubmitted":
             self.submitted.setdefault(
                 (fields.owner, fields.task_id), (record.offset, record.timestamp, event)
             )
         elif kind in ("TaskStarted", "TaskCompleted", "TaskFailed", "TaskCancelled") and self._counts(fields):
             name = (fields.owner, fields.task_id)
+            if not self._was_submitted(name, fields):
+                return
             if kind == "TaskStarted":
                 self.starts[name, fields.epoch] += 1
             if name in self.first:
@@ -91,6 +96,13 @@ class Outcomes:
                 self.after_death[record.offset] = record.timestamp
             self._epochs[event.endpoint_id] = record.offset
             self.epoch_of[event.instance_id] = record.offset
+
+    def _was_submitted(self, name: Name, event: Any) -> bool:
+        """Whether it is about the task's first submission; tasks are read before results."""
+        offset, _, submitted = self.submitted.get(name, (None, None, event))
+        return (event.endpoint_id, event.batch_id, event.submission) == (
+            submitted.endpoint_id, submitted.batch_id, offset,
+        )  # fmt: skip
 
     def _counts(self, event: Any) -> bool:
         return event.epoch is None or event.epoch == self._epochs.get(event.endpoint_id)

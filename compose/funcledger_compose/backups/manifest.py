@@ -72,7 +72,7 @@ def read_manifest(folder: Path) -> Manifest:
             f"{folder} is not a backup of funcledger: it has no {data.backup_manifest.name}. Name the "
             "directory that `funcledger backup` made."
         ) from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _damaged(folder, f"{data.backup_manifest.name} cannot be read: {error}") from error
     if manifest.format > data.newest:
         raise BackupError(

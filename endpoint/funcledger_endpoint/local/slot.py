@@ -26,7 +26,7 @@ _SETTLE = 0.002
 
 
 class Slot:
-    """Numbers the calls of one worker; ``queue`` holds those not ended, oldest first.
+    """Numbers the calls of one worker; ``queue`` holds those not ended, oldest first: number, task and key.
 
     ``on_gone`` is told when the process has ended, with whether it had got as far as a call.
     """
@@ -43,7 +43,7 @@ class Slot:
         environment: Callable[[], Mapping[str, str]],
     ) -> None:
         self.name = name
-        self.queue: deque[tuple[int, Task]] = deque()
+        self.queue: deque[tuple[int, Task, int]] = deque()
         #: A careful task that waits for its TaskStarted to be durable.
         self.held: Task | None = None
         self._pace, self._on_gone, self._output, self._patience = pace, on_gone, output, patience
@@ -60,6 +60,7 @@ class Slot:
         #: Calls numbered so far, and the last of those being taken back, 0 when none are.
         self._number = self._recalled = 0
         self._given = Given()
+        self._keys = frames.new_keys()
 
     def spawn(self, listener: Listener, tasks_of_user: int = 0) -> None:
         """Start a process for this slot; ``tasks_of_user`` is what the worker itself is to keep to."""
@@ -102,11 +103,12 @@ class Slot:
             function_number, given = self._given.give(call.function_hash, function)
             self._gathered.append(given)
         self._number += 1
-        self.queue.append((self._number, task))
+        key = next(self._keys)
+        self.queue.append((self._number, task, key))
         self._waiting_bytes += len(call.payload)
         memory = memory_asked(call.resource_specification)
         self._gathered.append(
-            frames.pack_call(self._number, function_number, memory, call.payload_format, call.payload)
+            frames.pack_call(self._number, key, function_number, memory, call.payload_format, call.payload)
         )
         if careful:
             self.held = task
@@ -138,7 +140,7 @@ class Slot:
         """See what the worker is at (``now`` in monotonic ns): tell of it, end it when over its walltime."""
         if not self.queue or self._process is None or self._ending is not None:
             return
-        number, task = self.queue[0]
+        number, task, _ = self.queue[0]
         try:
             if not self._account.runs(number, now):
                 return
@@ -188,9 +190,9 @@ class Slot:
 
     def _drop(self, begun: int) -> list[Task]:
         """Forget the calls after this one; returns their tasks."""
-        dropped = [task for number, task in self.queue if number > begun]
+        dropped = [task for number, task, _ in self.queue if number > begun]
         self.queue = deque(entry for entry in self.queue if entry[0] <= begun)
-        self._waiting_bytes = sum(len(task.call.payload) for _, task in self.queue)
+        self._waiting_bytes = sum(len(task.call.payload) for _, task, _ in self.queue)
         return dropped
 
     def cancel(self, task: Task) -> None:
@@ -211,7 +213,7 @@ class Slot:
 
     def has(self, task: Task) -> bool:
         """Whether the task is here."""
-        return any(mine is task for _, mine in self.queue)
+        return any(mine is task for _, mine, _ in self.queue)
 
     def end(self, why: Loss) -> None:
         """End the process; the call it is in is lost for this reason, whatever it may still say."""
@@ -225,29 +227,36 @@ class Slot:
             if kind == frames.REPORT:
                 self._report(*frames.read_report(message))
             elif kind == frames.SKIPPED:
-                self._skipped(frames.read_number(message))
-            elif kind == frames.READY and not self._ready and not frames.read_number(message):
+                self._skipped(*frames.read_number(message))
+            elif kind == frames.READY and not self._ready and frames.read_number(message) == (0, 0):
                 self._ready = True
             else:
                 raise frames.BadMessage(f"a worker's message of unknown kind {kind}")
         self._listener.room()
 
-    def _report(self, number: int, report: Report) -> None:
+    def _report(self, number: int, key: int, report: Report) -> None:
         if not self.queue or self.queue[0][0] != number:
             raise frames.BadMessage(f"a report on call {number}, which was not this worker's to make")
+        self._check_key(key)
         self._account.reported(number, report, time.monotonic_ns())
         if self._ending is not None:
             return
-        _, task = self.queue.popleft()
+        _, task, _ = self.queue.popleft()
         self._waiting_bytes -= len(task.call.payload)
         self._pace.note(task.call.function_hash, report.run_time)
         self._announce(task)
         self._listener.finished(task, report)
         self._passed(number)
 
-    def _skipped(self, number: int) -> None:
+    def _check_key(self, key: int) -> None:
+        number, _, given = self.queue[0]
+        if key != given:
+            raise frames.BadMessage(f"what it says of call {number} comes without the key of that call")
+
+    def _skipped(self, number: int, key: int) -> None:
         self._account.skipped(number)
         if self.queue and self.queue[0][0] == number:
+            self._check_key(key)
             self._listener.returned(self._drop(number - 1))
         self._passed(number)
 
@@ -263,14 +272,14 @@ class Slot:
         self._process, self._ready, self._ending, self._recalled = None, False, None, 0
         self.queue, self.held, self._waiting_bytes = deque(), None, 0
         self._gathered.clear()
-        if queue and self._had_begun(process, *queue[0]):
-            number, task = queue.popleft()
+        if queue and self._had_begun(process, *queue[0][:2]):
+            number, task, _ = queue.popleft()
             self._announce(task)
             why = ending or Loss("WorkerDied", self._died(task, ended, process.lie))
             running = self._account.running(number, time.monotonic_ns())
             self._listener.lost(task, why._replace(run_time=running, peak_memory=ended.peak_memory))
         if queue:
-            self._listener.returned([task for _, task in queue])
+            self._listener.returned([task for _, task, _ in queue])
         self._on_gone(self, ended, self._account.known > 0)
 
     def _had_begun(self, process: WorkerProcess, number: int, task: Task) -> bool:

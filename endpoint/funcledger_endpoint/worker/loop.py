@@ -48,12 +48,12 @@ class Loop:
 
     def _call(self, call: frames.Call) -> None:
         if not self._cell.begin(call.number, time.monotonic_ns()):
-            self._send(frames.pack_number(frames.SKIPPED, call.number))
+            self._send(frames.pack_number(frames.SKIPPED, call.number, call.key))
             return
         report = perform(self._functions, call, self._limits)
         if os.getpid() != self._pid:
             os._exit(0)  # the function forked, and its child came back here: the parent speaks
-        self._send(frames.pack_report(call.number, report))
+        self._send(frames.pack_report(call.number, call.key, report))
         if self._limits.exhausted:
             os._exit(0)  # the next worker begins with nothing
 

@@ -5,6 +5,7 @@ import pickle
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from itertools import pairwise
 
 from tests.chaos.auditor.case import Case, starts_of
 from tests.chaos.auditor.evidence import Call, Execution, Got, shown
@@ -84,8 +85,20 @@ def _explained(case: Case, task: Task, outcome: Fact, call: Call) -> bool:
         said, _ = outcome.failure
         return call.kind == "raises" and f"{outcome['error_type']}: {said}".endswith(call.expect)
     if outcome["kind"] in ("WorkerDied", "TaskLost"):
-        return task.attempts == call.max_attempts
+        untold = "before it could tell" in outcome["message"] and _may_have_begun_untold(case, task)
+        return task.attempts + untold == call.max_attempts
     return call.kind == "overruns" and outcome["kind"] == call.expect
+
+
+def _may_have_begun_untold(case: Case, task: Task) -> bool:
+    """Whether an agent died between the task's submission and its first start."""
+    endpoint_id, first = task.starts[0]["endpoint_id"], task.starts[0].offset
+    return any(
+        (endpoint_id, before.offset) not in case.story.stops
+        and after.offset < first
+        and task.submissions[0].timestamp <= after.timestamp
+        for before, after in pairwise(case.story.epochs[endpoint_id])
+    )
 
 
 def _told(outcome: Fact) -> str:
@@ -186,9 +199,9 @@ def _as_told(task: Task) -> Got:
 
 
 def no_run_without_its_start(case: Case) -> Iterator[str]:
-    """Law 6: with one attempt the start is durable before the call; else it may die with its agent."""
+    """Law 6: with one or two attempts the start is durable before the call; else an agent may die with it."""
     for task, line in unannounced(case):
-        if task.submissions[0]["max_attempts"] == 1:
+        if task.submissions[0]["max_attempts"] <= 2:
             yield f"task {task.task_id} was run by worker {line.worker} without a TaskStarted"
         elif (
             case.killed.get(line.agent, 0) + _DYING < line.at
@@ -201,7 +214,7 @@ def no_run_without_its_start(case: Case) -> Iterator[str]:
             )
     for task, lines in _runs(case):
         starts = [start.timestamp for start in task.starts]
-        if task.submissions[0]["max_attempts"] == 1 and starts and lines[0].at // _MS < min(starts):
+        if task.submissions[0]["max_attempts"] <= 2 and starts and lines[0].at // _MS < min(starts):
             yield f"task {task.task_id} was run {min(starts) - lines[0].at // _MS} ms before its TaskStarted"
 
 
@@ -223,15 +236,15 @@ def _runs(case: Case) -> Iterator[tuple[Task, list[Execution]]]:
 
 
 def at_most_once_is_once(case: Case) -> Iterator[str]:
-    """With ``max_attempts=1`` a call is made once at most, and what succeeded was run."""
+    """With one or two attempts a call is made so often at most, and what succeeded was run."""
     runs = Counter(line.token for line in case.evidence.executions)
     on_log = set(case.tokens.values())
     for token, count in runs.items():
         call = case.evidence.client.calls.get(token)
         if token not in on_log:
             yield f"call {token} was run, and is not on the log"
-        if call is not None and call.max_attempts == 1 and count > 1:
-            yield f"call {token} was run {count} times and allowed one attempt"
+        if call is not None and call.max_attempts <= 2 and count > call.max_attempts:
+            yield f"call {token} was run {count} times and allowed {call.max_attempts}"
     for task in case.story.tasks.values():
         token = case.tokens.get(task.task_id, -1)
         if task.outcome is not None and task.outcome.name == "TaskCompleted" and not runs[token]:

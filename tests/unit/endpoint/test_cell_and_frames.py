@@ -41,12 +41,13 @@ def test_a_call_over_the_limit_may_not_begin_and_both_sides_see_the_same_numbers
         traceback=st.text(),
     ),
     st.integers(0, 2**62),
+    st.integers(0, 2**64 - 1),
 )
-def test_a_report_arrives_as_it_was_sent(report: Report, number: int) -> None:
-    (message,) = Splitter().feed(frames.pack_report(number, report))
-    got_number, got = frames.read_report(message)
+def test_a_report_arrives_as_it_was_sent(report: Report, number: int, key: int) -> None:
+    (message,) = Splitter().feed(frames.pack_report(number, key, report))
+    *got_of, got = frames.read_report(message)
     said = got._replace(error_type=report.error_type, message=report.message, traceback=report.traceback)
-    assert (got_number, said) == (number, report)
+    assert (got_of, said) == ([number, key], report)
     if report.message.isascii():
         assert got.message == report.message
 
@@ -54,14 +55,14 @@ def test_a_report_arrives_as_it_was_sent(report: Report, number: int) -> None:
 @given(st.binary(min_size=1), st.integers(0, 60))
 def test_a_report_cut_short_or_with_bytes_left_over_is_refused(more: bytes, kept: int) -> None:
     """A task may write whatever it likes into the worker's pipe."""
-    (message,) = Splitter().feed(frames.pack_report(1, Report(payload=b"value", message="text")))
+    (message,) = Splitter().feed(frames.pack_report(1, 7, Report(payload=b"value", message="text")))
     for broken in (message + more, message[: min(kept, len(message) - 1)]):
         with pytest.raises(frames.BadMessage):
             frames.read_report(broken)
 
 
 def test_calls_and_functions_arrive_as_they_were_sent() -> None:
-    call = frames.Call(7, 3, 2**40, "pickle", b"abc")
+    call = frames.Call(7, 2**63, 3, 2**40, "pickle", b"abc")
     function = frames.Function(3, "ab" * 32, b"body")
     first, second = Splitter().feed(frames.pack_function(*function) + frames.pack_call(*call))
     assert (frames.read_function(first), frames.read_call(second)) == (function, call)
@@ -72,6 +73,6 @@ def test_calls_and_functions_arrive_as_they_were_sent() -> None:
 def test_a_report_that_measures_no_number_is_not_a_workers_own(name: str, measured: float) -> None:
     """What a task wrote into its worker's pipe must not go on to the log."""
     fields: dict[str, Any] = {name: measured}
-    message = frames.pack_report(1, Report(**fields))[4:]
+    message = frames.pack_report(1, 7, Report(**fields))[4:]
     with pytest.raises(frames.BadMessage):
         frames.read_report(message)

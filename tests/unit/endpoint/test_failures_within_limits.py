@@ -15,7 +15,9 @@ from funcledger_schemas.limits import PAYLOAD_LIMIT
 def test_an_exception_at_the_limit_leaves_room_for_what_was_said(below: int) -> None:
     facts, task = Facts("e", 0), Task(0, "owner", "task", "batch", 0, 0, 3, None)
     exception = bytes(PAYLOAD_LIMIT - below)
-    report = Report("Exception", "pickle", exception, 0.1, 0.1, 1, "ValueError", "é" * 4000, "ü" * 30_000)
+    report = Report(
+        "Exception", "pickle", exception, 0.1, 0.1, 1, "ValueError", "é" * 4000, "ü" * 30_000, "cpython-3.11"
+    )
     event = facts.ended(task, report)
     assert isinstance(event, TaskFailed)
     assert event.payload_size == len(event.payload) <= PAYLOAD_LIMIT
@@ -24,3 +26,4 @@ def test_an_exception_at_the_limit_leaves_room_for_what_was_said(below: int) -> 
     assert said.traceback == "ü" * 30_000
     # Where both do not fit, the text goes: it tells more, and every reader can show it.
     assert said.payload == (exception if below == 1_000_000 else b"")
+    assert event.payload_code == ("cpython-3.11" if below == 1_000_000 else None), "no code, no reader of it"

@@ -14,7 +14,7 @@ from funcledger_endpoint import suspects
 from funcledger_endpoint.agent import Agent
 from funcledger_endpoint.settings import AgentSettings
 from funcledger_endpoint.task import Task
-from funcledger_schemas.events import TaskStarted
+from funcledger_schemas.events import EndpointStarted, TaskStarted
 
 pytestmark = [pytest.mark.fault(37), pytest.mark.law(6)]
 
@@ -45,9 +45,9 @@ class Running(FakeEngine):
 
 
 @asynccontextmanager
-async def dying_agent(endpoint: Endpoint) -> AsyncGenerator[Running]:
+async def dying_agent(endpoint: Endpoint, workers: int = 4) -> AsyncGenerator[Running]:
     """An agent that is killed in the end."""
-    engine = Running()
+    engine = Running(workers)
     run = asyncio.create_task(Agent(endpoint.view(), engine, AgentSettings(commit=0.05)).run())
     yield engine
     run.cancel()
@@ -128,6 +128,57 @@ async def test_only_the_one_that_was_tried_is_charged_and_it_is_lost_after_its_a
             assert (await endpoint.outcome(task_id)).attempt == 3
     assert (outcome.kind, outcome.attempt) == ("TaskLost", 3)
     assert outcome.message.startswith("its agent died in each of 3 attempts; ")
+
+
+async def killed_untold(endpoint: Endpoint) -> None:
+    """An agent is killed before it has told of any task; whether it had begun one, the log does not know."""
+    before = len([event for event in await endpoint.results() if isinstance(event, EndpointStarted)])
+    async with dying_agent(endpoint, workers=0):
+
+        async def started() -> bool:
+            return before < len(
+                [event for event in await endpoint.results() if isinstance(event, EndpointStarted)]
+            )
+
+        await until(started)
+
+
+async def test_a_call_that_the_log_does_not_know_counts_for_what_killed_its_agent_again_when_alone() -> None:
+    endpoint = await Endpoint.create()
+    tasks = [await endpoint.submit(nothing) for _ in range(3)]
+    await killed_untold(endpoint)
+    new = await endpoint.submit(nothing)
+    await killed_under(endpoint, [*tasks, new])
+    await killed_under(endpoint, tasks[:1])
+    async with dying_agent(endpoint) as engine:
+        outcome = await endpoint.outcome(tasks[0])
+        for task_id in [*tasks[1:], new]:
+            await until(lambda: engine.busy == 1)
+            engine.finish()
+            assert (await endpoint.outcome(task_id)).attempt == 2, "what ran beside it is charged for no more"
+    assert (outcome.kind, outcome.attempt) == ("TaskLost", 2)
+    assert outcome.message.startswith("its agent died in each of 3 attempts (at the first before it could")
+
+
+async def test_of_two_attempts_both_are_known_to_the_log_so_none_is_made_up_for() -> None:
+    endpoint = await Endpoint.create()
+    tasks = [await endpoint.submit(nothing, max_attempts=2)]
+    await killed_untold(endpoint)
+    await killed_under(endpoint, tasks)
+    await killed_under(endpoint, tasks)
+    async with dying_agent(endpoint):
+        outcome = await endpoint.outcome(tasks[0])
+    assert outcome.attempt == 2
+    assert outcome.message.startswith("its agent died in each of 2 attempts; ")
+
+
+@pytest.mark.parametrize(("attempts", "counted"), [(1, True), (2, True), (3, False)])
+async def test_of_one_or_two_attempts_each_is_counted_before_its_call(attempts: int, counted: bool) -> None:
+    endpoint = await Endpoint.create()
+    task_id = await endpoint.submit(nothing, max_attempts=attempts)
+    async with dying_agent(endpoint) as engine:
+        await until(lambda: task_id in engine.ids)
+        assert (task_id in engine.careful) == counted
 
 
 async def test_an_agent_that_leaves_in_good_order_leaves_no_suspects() -> None:

@@ -44,7 +44,7 @@ def given(function: Callable[..., Any]) -> Functions:
 
 
 def called(functions: Functions, payload_format: str, payload: bytes) -> Any:
-    return perform(functions, frames.Call(1, 1, 0, payload_format, payload), WorkerLimits(Limits(), 0))
+    return perform(functions, frames.Call(1, 7, 1, 0, payload_format, payload), WorkerLimits(Limits(), 0))
 
 
 def test_a_function_that_no_call_can_change_is_opened_once() -> None:
@@ -71,8 +71,8 @@ def test_a_function_that_comes_with_its_call_is_the_one_that_runs() -> None:
 def test_a_report_says_who_can_read_the_code_in_its_payload() -> None:
     report = called(given(lambda: lambda: 1), *dump_arguments((), {}))
     assert report.payload_code == code_of(report.payload_format, report.payload) != ""
-    message = frames.pack_report(1, report)
-    assert frames.read_report(message[4:]) == (1, report)
+    message = frames.pack_report(1, 7, report)
+    assert frames.read_report(message[4:]) == (1, 7, report)
     assert called(given(lambda: 1), *dump_arguments((), {})).payload_code == ""
 
 

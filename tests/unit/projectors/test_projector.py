@@ -22,7 +22,14 @@ from funcledger_projectors import batch
 from funcledger_projectors.applier import INLINE_RECORDS, Applier
 from funcledger_projectors.inbox import MANY, RECORDS, Inbox
 from funcledger_projectors.recent import Recent
-from funcledger_read_models.documents import TASK_RESULTS, TASK_STATUS, TaskStatus
+from funcledger_read_models.documents import (
+    HELD_EVENTS,
+    TASK_RESULTS,
+    TASK_STATUS,
+    Key,
+    TaskStatus,
+    plain,
+)
 from funcledger_read_models.memory import MemoryStore
 from funcledger_read_models.port import StoreUnavailable
 
@@ -120,6 +127,22 @@ async def test_two_projectors_of_one_store_do_no_harm(tmp_path: Path) -> None:
         await caught_up(one)
         await caught_up(other)
         assert await dump(store) == await replayed(log)
+
+
+async def test_events_that_waited_for_their_submission_leave_no_copy_once_they_are_folded() -> None:
+    store = MemoryStore()
+
+    async def copies() -> set[Key]:
+        found = await store.find(HELD_EVENTS, limit=100_000)
+        return {HELD_EVENTS.key_of(each)[:3] for each in found if plain(each)["value"]}
+
+    await fold_into(store, [[each for each in RECORDS_OF_A_DAY if each.topic == "results"]])
+    waiting = await copies()
+    await fold_into(store, [[each for each in RECORDS_OF_A_DAY if each.topic != "results"]])
+    tasks = (await store.load({TASK_STATUS: waiting}))[TASK_STATUS]
+    submitted = {key for key, each in tasks.items() if plain(each)["submitted_offset"] is not None}
+    assert submitted
+    assert await copies() == waiting - submitted
 
 
 async def test_a_projector_whose_successor_went_on_trusts_nothing_it_remembers() -> None:
