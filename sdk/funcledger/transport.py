@@ -16,6 +16,7 @@ import httpx2
 import tenacity
 
 from funcledger.errors import ComputeError, ServiceUnavailable, TooManyRequests
+from funcledger.forks import renewed_in_children
 from funcledger.plain import PlainTransport, is_direct
 from funcledger.positions import HEADER, Seen
 from funcledger.problems import error_of
@@ -82,7 +83,25 @@ class Transport:
         self._reached = False
         self._task_fields: frozenset[str] | None = None
         self._headers = {"Authorization": f"Bearer {server.token}", "Accept-Encoding": "identity"}
-        self._http = httpx2.Client(**_way_to(server))
+        self._http: httpx2.Client | None = None
+        self._plain: PlainTransport | None = None
+        self._connections()
+        renewed_in_children(self)
+
+    def renew(self) -> None:
+        """In a forked child: connections of its own, made when they are needed."""
+        self.seen.renew()
+        if self._http is not None and not self._http.is_closed:
+            if self._plain is not None:
+                self._plain.leave_to_parent()
+            self._http = None
+
+    def another(self) -> "Transport":
+        """To the same server, with connections of its own."""
+        other = Transport(self.server, patience=self._patience, room_timeout=self._room_timeout)
+        other.seen.merge(self.seen.token)
+        other._headers = self._headers
+        return other
 
     def request(
         self,
@@ -137,7 +156,7 @@ class Transport:
         """One attempt at a stream of frames, opened when it is iterated over."""
         request = self._build("GET", path, params, SILENCE)
         request.headers.update({**headers, **self._position()})
-        return FrameStream(self._http, request, self._unreachable)
+        return FrameStream(self._connections(), request, self._unreachable)
 
     def forget_token(self) -> None:
         """Send no token from now on."""
@@ -145,7 +164,15 @@ class Transport:
 
     def close(self) -> None:
         """Close every connection."""
-        self._http.close()
+        self._connections().close()
+
+    def _connections(self) -> httpx2.Client:
+        """Those of this process."""
+        http = self._http
+        if http is None:  # two threads may both come here: what one of them makes is used once
+            self._plain, options = _way_to(self.server)
+            http = self._http = httpx2.Client(transport=self._plain, **options)
+        return http
 
     def _build(
         self,
@@ -165,7 +192,7 @@ class Transport:
     def _attempt(self, request: httpx2.Request) -> httpx2.Response:
         request.headers.update(self._position())
         try:
-            answer = self._http.send(request)
+            answer = self._connections().send(request)
         except httpx2.TransportError as error:
             # Whoever cut a connection was there to take it: a server that was killed may soon be back.
             self._reached = self._reached or isinstance(error, _CUT)
@@ -230,9 +257,9 @@ def _seconds(text: str | None) -> float | None:
     return float(text) if text and text.isascii() and text.isdigit() else None
 
 
-def _way_to(server: Server) -> dict[str, Any]:
+def _way_to(server: Server) -> tuple[PlainTransport | None, dict[str, Any]]:
     """How httpx2 is to reach the server: no proxy of the environment knows the way to this machine."""
     here = httpx2.URL(server.url).host in ("127.0.0.1", "localhost", "::1")
     if server.socket is not None or is_direct(server.url, here=here):
-        return {"transport": PlainTransport(server.url, server.socket)}
-    return {"trust_env": not here}
+        return PlainTransport(server.url, server.socket), {}
+    return None, {"trust_env": not here}

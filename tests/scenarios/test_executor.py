@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import functools
 import subprocess
 import sys
 import textwrap
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from tests.support.axes import Running
 from tests.support.deadlines import scaled
+from tests.support.forking import forked
 from tests.support.poll import until_sync
 
 from funcledger import Client, Executor, errors
@@ -213,3 +215,26 @@ def test_an_executor_without_an_endpoint_or_with_an_unknown_one_says_so(client: 
         executor.submit(squared, 1)
     with Executor("nowhere", client) as executor, pytest.raises(errors.EndpointNotFound, match="nowhere"):
         executor.submit(squared, 1)
+
+
+@pytest.mark.law(14)
+def test_forked_children_submit_and_read_what_the_parent_submitted(
+    client: Client, executor: Executor
+) -> None:
+    """Each answer is its own, in every process; a child that shuts down ends nothing of the parent."""
+    early = executor.submit(squared, 2)
+    assert early.result(scaled(30)) == 4
+    naps = [executor.submit(nap, seconds) for seconds in (0.2, 0.3)]
+
+    def child(number: int) -> tuple[list[float], list[float], set[int]]:
+        own = [executor.submit(squared, number * 100 + n) for n in range(20)]
+        executor.shutdown()
+        done, _ = concurrent.futures.wait(naps, scaled(30))
+        slept = sorted(future.result() for future in done)
+        return [early.result(), client.get_result(early.task_id)], slept, {one.result() for one in own}
+
+    answers = [forked(functools.partial(child, number)) for number in range(3)]
+    assert [future.result(scaled(30)) for future in naps] == [0.2, 0.3]
+    assert executor.submit(squared, 3).result(scaled(30)) == 9
+    for number, answer in enumerate(answers):
+        assert answer() == ([4, 4], [0.2, 0.3], {(number * 100 + n) ** 2 for n in range(20)})
