@@ -21,8 +21,10 @@ from funcledger.plain import PlainTransport, is_direct
 from funcledger.positions import HEADER, Seen
 from funcledger.problems import error_of
 from funcledger.settings import Server
-from funcledger.streams import FrameStream
+from funcledger.streams import FrameStream, answer_to, read
 from funcledger_schemas.frames import MEDIA_TYPE
+from funcledger_schemas.request_ids import HEADER as REQUEST
+from funcledger_schemas.request_ids import RequestIds
 
 #: How long, in seconds, a request is repeated to a server that has answered before, and to one that has not.
 PATIENCE = 60.0
@@ -82,6 +84,7 @@ class Transport:
         self._room_timeout = room_timeout
         self._reached = False
         self._task_fields: frozenset[str] | None = None
+        self._ids = RequestIds()
         self._headers = {"Authorization": f"Bearer {server.token}", "Accept-Encoding": "identity"}
         self._http: httpx2.Client | None = None
         self._plain: PlainTransport | None = None
@@ -91,6 +94,7 @@ class Transport:
     def renew(self) -> None:
         """In a forked child: connections of its own, made when they are needed."""
         self.seen.renew()
+        self._ids = RequestIds()
         if self._http is not None and not self._http.is_closed:
             if self._plain is not None:
                 self._plain.leave_to_parent()
@@ -155,7 +159,7 @@ class Transport:
     def stream(self, path: str, params: Mapping[str, Any], headers: Mapping[str, str]) -> FrameStream:
         """One attempt at a stream of frames, opened when it is iterated over."""
         request = self._build("GET", path, params, SILENCE)
-        request.headers.update({**headers, **self._position()})
+        request.headers.update(headers)
         return FrameStream(self._connections(), request, self._unreachable)
 
     def forget_token(self) -> None:
@@ -185,14 +189,16 @@ class Transport:
     ) -> httpx2.Request:
         """Built here and not by httpx2's client, which parses every address anew: that can be felt."""
         url = httpx2.URL(self.server.url + path, params=params) if params else _url(self.server.url + path)
-        headers = self._headers if content is None else {**self._headers, "Content-Type": kind}
+        headers = {**self._headers, **self._about_attempt()}
+        if content is not None:
+            headers["Content-Type"] = kind
         timeout = {"connect": 5.0, "read": read, "write": 30.0, "pool": 30.0}
         return httpx2.Request(method, url, headers=headers, content=content, extensions={"timeout": timeout})
 
     def _attempt(self, request: httpx2.Request) -> httpx2.Response:
-        request.headers.update(self._position())
         try:
-            answer = self._connections().send(request)
+            answer = answer_to(request, self._connections())
+            read(answer)
         except httpx2.TransportError as error:
             # Whoever cut a connection was there to take it: a server that was killed may soon be back.
             self._reached = self._reached or isinstance(error, _CUT)
@@ -224,13 +230,18 @@ class Transport:
             reraise=True,
         )
         try:
-            return retrying(self._attempt, request)
+            return retrying(self._attempt_again, request)
         except _TryAgain as last:
             raise last.error from last.__cause__
 
-    def _position(self) -> dict[str, str]:
-        token = self.seen.token
-        return {HEADER: token} if token else {}
+    def _attempt_again(self, request: httpx2.Request) -> httpx2.Response:
+        request.headers.update(self._about_attempt())
+        return self._attempt(request)
+
+    def _about_attempt(self) -> dict[str, str]:
+        """Its name, and what has been seen before it."""
+        token, name = self.seen.token, self._ids.new()
+        return {REQUEST: name, HEADER: token} if token else {REQUEST: name}
 
     def _unreachable(self, error: Exception) -> ServiceUnavailable:
         reason = str(error) or type(error).__name__
