@@ -172,8 +172,12 @@ class Executor(concurrent.futures.Executor):
                 raise RuntimeError("cannot submit after shutdown")
             if self._broken is not None:
                 raise ComputeError(f"{self._broken} Make a new executor.") from self._broken
-            self._futures[task.task_id] = future
-            sender.say(Submission(task, future, function))
+            try:
+                self._futures[task.task_id] = future
+                sender.say(Submission(task, future, function))
+            except BaseException:  # Ctrl-C: nobody has this future, or is to wait for it
+                self._futures.pop(task.task_id, None)
+                raise
         return future
 
     def _start(self) -> Sender:

@@ -110,10 +110,12 @@ class PlainTransport(httpx2.BaseTransport):
             for piece in message:
                 connection.sendall(piece)
             answer.begin()
-        except (OSError, HTTPException) as error:
+        except BaseException as error:  # Ctrl-C, too: what comes on this connection is nobody's any more
             answer.close()
             connection.close()
-            raise _translated(error) from error
+            if isinstance(error, OSError | HTTPException):
+                raise _translated(error) from error
+            raise
         body = _Body(self, connection, answer)
         return httpx2.Response(answer.status, headers=answer.getheaders(), stream=body, extensions={
             "network_stream": _Network(connection)
