@@ -37,6 +37,10 @@ class Executor(concurrent.futures.Executor):
     changed since of what it refers to. ``serializer`` "cloudpickle" or "dill" says who writes code; "json"
     has arguments be such that other languages can read them. ``walltime`` and ``expires_in`` are in seconds;
     ``memory``, which a call and all it starts may take, in bytes or as a size such as "2GB".
+
+    A process forked from this one may go on with it, with threads and a stream of its own. Futures from
+    before the fork end there too; the callbacks that they have run in the parent, and ``shutdown`` leaves
+    them to it.
     """
 
     def __init__(

@@ -218,23 +218,25 @@ def test_an_executor_without_an_endpoint_or_with_an_unknown_one_says_so(client: 
 
 
 @pytest.mark.law(14)
+@pytest.mark.fault(31)
 def test_forked_children_submit_and_read_what_the_parent_submitted(
     client: Client, executor: Executor
 ) -> None:
     """Each answer is its own, in every process; a child that shuts down ends nothing of the parent."""
-    early = executor.submit(squared, 2)
-    assert early.result(scaled(30)) == 4
+    early = [executor.submit(squared, n) for n in range(20)]
+    assert [future.result(scaled(30)) for future in early] == [n * n for n in range(20)]
     naps = [executor.submit(nap, seconds) for seconds in (0.2, 0.3)]
 
     def child(number: int) -> tuple[list[float], list[float], set[int]]:
         own = [executor.submit(squared, number * 100 + n) for n in range(20)]
+        read = [client.get_result(future.task_id) for future in early]
         executor.shutdown()
         done, _ = concurrent.futures.wait(naps, scaled(30))
-        slept = sorted(future.result() for future in done)
-        return [early.result(), client.get_result(early.task_id)], slept, {one.result() for one in own}
+        return read, sorted(future.result() for future in done), {future.result() for future in own}
 
-    answers = [forked(functools.partial(child, number)) for number in range(3)]
+    answers = [forked(functools.partial(child, number)) for number in range(4)]
     assert [future.result(scaled(30)) for future in naps] == [0.2, 0.3]
     assert executor.submit(squared, 3).result(scaled(30)) == 9
     for number, answer in enumerate(answers):
-        assert answer() == ([4, 4], [0.2, 0.3], {(number * 100 + n) ** 2 for n in range(20)})
+        own = {(number * 100 + n) ** 2 for n in range(20)}
+        assert answer() == ([n * n for n in range(20)], [0.2, 0.3], own)

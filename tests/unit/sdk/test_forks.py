@@ -18,7 +18,7 @@ from funcledger_payloads import dump, load, with_dill
 from funcledger_payloads.by_value import _making
 from funcledger_schemas.ids import new_id
 
-pytestmark = [pytest.mark.law(14)]
+pytestmark = [pytest.mark.law(14), pytest.mark.fault(31)]
 
 
 @contextmanager
