@@ -2,6 +2,8 @@
 
 import atexit
 import concurrent.futures
+import os
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -195,6 +197,7 @@ class Executor(concurrent.futures.Executor):
         self._listener.start()
         self._sender = Sender(transport, self.task_group_id, self._end, self._batch_size, self._give_up)
         _open.add(self)
+        _send_at_a_childs_end()
         return self._sender
 
     def _known(self, task: Mapping[str, Any]) -> TaskFuture:
@@ -261,3 +264,19 @@ def _send_the_rest() -> None:
     for executor in list(_open):
         if executor._sender is not None:
             executor._sender.flush(_LAST_WORD)
+
+
+#: The process that has been told to.
+_sending_child = 0
+
+
+def _send_at_a_childs_end() -> None:
+    """A child that multiprocessing has forked ends without exit handlers, but for those it is told itself."""
+    global _sending_child
+    process = sys.modules.get("multiprocessing.process")
+    if process is None or process.parent_process() is None or _sending_child == os.getpid():
+        return
+    _sending_child = os.getpid()
+    from multiprocessing.util import Finalize  # is here already, as this is its child
+
+    Finalize(None, _send_the_rest, exitpriority=100)

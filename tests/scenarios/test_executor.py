@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import functools
+import multiprocessing
 import subprocess
 import sys
 import textwrap
@@ -240,3 +241,26 @@ def test_forked_children_submit_and_read_what_the_parent_submitted(
     for number, answer in enumerate(answers):
         own = {(number * 100 + n) ** 2 for n in range(20)}
         assert answer() == ([n * n for n in range(20)], [0.2, 0.3], own)
+
+
+@pytest.mark.fault(31, 36)
+@pytest.mark.filterwarnings(
+    "ignore:This process:DeprecationWarning"
+)  # fork beside threads: what this is about
+def test_a_child_of_multiprocessing_that_just_ends_has_still_submitted(
+    client: Client, executor: Executor
+) -> None:
+    fork = multiprocessing.get_context("fork")
+    reading, writing = fork.Pipe(duplex=False)
+
+    def child() -> None:
+        writing.send([executor.submit(squared, n).task_id for n in range(20)])
+
+    process = fork.Process(target=child)
+    process.start()
+    process.join(scaled(20))
+    assert process.exitcode == 0
+    found = [client.get_result(task_id, timeout=scaled(20)) for task_id in reading.recv()]
+    assert found == [n * n for n in range(20)]
+    reading.close()
+    writing.close()
