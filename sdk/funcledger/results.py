@@ -82,7 +82,7 @@ class Results:
 
         Raises:
             TaskNotFound: naming those that do not exist.
-        ServiceUnavailable: the answer is about others.
+            ServiceUnavailable: the answer is about others.
         """
         body = {"task_ids": task_ids, "wait": round(wait, 3)}
         head, answers = read_results(
