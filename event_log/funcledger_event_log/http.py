@@ -27,6 +27,7 @@ from funcledger_event_log.stubs import Credit
 from funcledger_event_log.submissions import ALREADY_FINISHED
 from funcledger_schemas import frames
 from funcledger_schemas.events import EndpointStarted, Event
+from funcledger_schemas.request_ids import HEADER, RequestIds, is_answer_to, mixed_up
 
 _log = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ class HttpEndpointLog:
             limits=httpx2.Limits(keepalive_expiry=30.0),
             transport=plain.way_to(url, socket_path),
         )
+        self._ids = RequestIds()
         #: A feed silent for three keep-alives is dead.
         self._patience = httpx2.Timeout(30.0, connect=10.0, read=3 * keep_alive)
         self._identity: Identity | None = None
@@ -91,6 +93,7 @@ class HttpEndpointLog:
                     async for batch in batches:
                         pause = _SPREAD if batch else pause
                         for record in batch:
+                            _check(record.offset >= start, "a record from before where the feed is")
                             left.take(record)
                             start = record.offset + 1
                         yield batch
@@ -108,6 +111,7 @@ class HttpEndpointLog:
             async with self._streamed("POST", "/tasks/fetch", json=body) as response:
                 async for batch in self._received(response, "tasks"):
                     found += batch
+        _check({record.offset for record in found} <= set(offsets), "records that were not asked for")
         return found
 
     async def read_results(self, start: int, end: int) -> AsyncGenerator[list[Record]]:
@@ -180,7 +184,11 @@ class HttpEndpointLog:
 
     async def _exchange(self, method: str, path: str, **options: Any) -> httpx2.Response:
         try:
-            response = await self._client.request(method, path, **options)
+            response = await self._answer(method, path, **options)
+            try:
+                await response.aread()
+            finally:
+                await response.aclose()
         except httpx2.TransportError as error:
             raise http_errors.of_failure(error) from error
         if not response.is_success:
@@ -189,16 +197,31 @@ class HttpEndpointLog:
 
     async def _open(self, method: str, path: str, **options: Any) -> httpx2.Response:
         """A response whose body is still to come."""
-        timeout = options.pop("timeout", _TIMEOUT)
-        request = self._client.build_request(method, path, timeout=timeout, **options)
         try:
-            response = await self._client.send(request, stream=True)
+            response = await self._answer(method, path, **options)
             if not response.is_success:
                 await response.aread()
         except httpx2.TransportError as error:
             raise http_errors.harmless(http_errors.of_failure(error)) from error
         if not response.is_success:
             raise http_errors.harmless(http_errors.of_answer(response.status_code, response.content))
+        return response
+
+    async def _answer(self, method: str, path: str, **options: Any) -> httpx2.Response:
+        """The answer to this very request, its body unread.
+
+        Raises:
+            httpx2.TransportError: none came, or one to another request; then the connection has been ended.
+        """
+        request = self._client.build_request(method, path, **{"timeout": _TIMEOUT, **options})
+        request.headers[HEADER] = asked = self._ids.new()
+        response = await self._client.send(request, stream=True)
+        answered = response.headers.get(HEADER)
+        if not is_answer_to(asked, answered):
+            if (network := response.extensions.get("network_stream")) is not None:
+                await network.aclose()
+            await response.aclose()
+            raise httpx2.RemoteProtocolError(mixed_up(asked, answered))
         return response
 
     @asynccontextmanager
@@ -224,3 +247,13 @@ class HttpEndpointLog:
 def _say_away(state: RetryCallState) -> None:
     cause = state.outcome.exception() if state.outcome else None
     _log.warning("the feed of tasks cannot be opened, attempt %d: %s", state.attempt_number, cause)
+
+
+def _check(expected: bool, otherwise: str) -> None:
+    """Whether the gateway's answer is to what was asked.
+
+    Raises:
+        LogUnavailable: it is not.
+    """
+    if not expected:
+        raise LogUnavailable(f"the gateway gave {otherwise}")

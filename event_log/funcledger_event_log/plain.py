@@ -59,7 +59,8 @@ class PlainTransport(httpx2.AsyncBaseTransport):
             connection.close()
             raise
         body = _Body(connection, answer, timeout.get("read"), self._idle)
-        return httpx2.Response(answer.status, headers=answer.headers, stream=body)
+        extensions = {"network_stream": connection}
+        return httpx2.Response(answer.status, headers=answer.headers, stream=body, extensions=extensions)
 
     async def aclose(self) -> None:
         """Close the idle connections; others close when their answers have been read."""
@@ -97,6 +98,8 @@ class _Answer:
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
         self.begun = self.ended = False
+        #: Whether its connection may carry the next request.
+        self.reusable = False
         self.pieces: list[bytes] = []
         self._parser = httptools.HttpResponseParser(self)
 
@@ -118,11 +121,7 @@ class _Answer:
 
     def on_message_complete(self) -> None:
         self.ended = self.begun
-
-    @property
-    def reusable(self) -> bool:
-        """Whether its connection may carry the next request."""
-        return self.ended and bool(self._parser.should_keep_alive())
+        self.reusable = self.ended and bool(self._parser.should_keep_alive())  # afterwards it says no
 
 
 class _Connection:
@@ -169,6 +168,10 @@ class _Connection:
     def close(self) -> None:
         """End it."""
         self._writer.close()
+
+    async def aclose(self) -> None:
+        """As httpx2's own connections have it."""
+        self.close()
 
 
 class _Body(httpx2.AsyncByteStream):

@@ -7,6 +7,7 @@ entered; everything else, of ``__main__``, of a notebook, of a module beside the
 import enum
 import functools
 import io
+import os
 import pickle
 import sys
 import typing
@@ -357,8 +358,15 @@ def until_settled(attempt: Attempt) -> tuple[bytes, Pickler]:
     return payload, pickler
 
 
+def held_over_forks(lock: RLock) -> None:
+    """Have forks wait for it: else a child has it held for ever, by a thread that is not there."""
+    if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+        os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
+
+
 #: While a class is made, what its bases do to new subclasses is put aside.
 _making = RLock()
+held_over_forks(_making)
 
 
 class Unpickler(pickle.Unpickler):

@@ -22,6 +22,7 @@ PROTOCOL = 5
 VERSION: str = dill.__version__
 #: dill keeps state of its own while it works.
 _one_at_a_time = RLock()
+by_value.held_over_forks(_one_at_a_time)
 #: The attribute that named a class in payloads of earlier releases.
 _OLD_MARK = "__funcledger_class__"
 

@@ -6,7 +6,7 @@ from funcledger.calls.tasks import TaskCalls
 
 
 class Client(FunctionCalls, TaskCalls, EndpointCalls):
-    """A connection to a funcledger server; safe to use from several threads.
+    """A connection to a funcledger server; safe to use from several threads, and in forked processes.
 
     ``Client()`` finds the server on this machine. ``url`` and ``token`` name another; so do the
     environment's FUNCLEDGER_URL and FUNCLEDGER_TOKEN. ``patience`` is how long, in seconds, a request

@@ -2,7 +2,8 @@
 
 import atexit
 import concurrent.futures
-import logging
+import os
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -12,20 +13,21 @@ from weakref import WeakSet
 
 from funcledger.client import Client
 from funcledger.errors import ComputeError, InvalidRequest
-from funcledger.futures import TaskFuture
-from funcledger.listener import Listener, ended
+from funcledger.forks import renewed_in_children
+from funcledger.futures import TaskFuture, resolve, settle
+from funcledger.inherited import InheritedFutures
+from funcledger.listener import Listener
 from funcledger.local_functions import LocalFunction, LocalFunctions
 from funcledger.names import Id, as_id
 from funcledger.results import Answer
 from funcledger.sender import Cancellation, Sender, Submission
 from funcledger.submission import MOST_TASKS, NewTask, TaskOptions, check_serializer, resources, serialise
-from funcledger.tasks import error_of, is_finished, value_of
+from funcledger.tasks import is_finished
 from funcledger_schemas import tracing
 from funcledger_schemas.ids import new_id
 
 #: How long, in seconds, the end of a program waits for the last submissions to go out.
 _LAST_WORD = 10.0
-_log = logging.getLogger(__name__)
 _open: "WeakSet[Executor]" = WeakSet()
 
 
@@ -37,6 +39,10 @@ class Executor(concurrent.futures.Executor):
     changed since of what it refers to. ``serializer`` "cloudpickle" or "dill" says who writes code; "json"
     has arguments be such that other languages can read them. ``walltime`` and ``expires_in`` are in seconds;
     ``memory``, which a call and all it starts may take, in bytes or as a size such as "2GB".
+
+    A process forked from this one may go on with it, with threads and a stream of its own. Futures from
+    before the fork end there too; the callbacks that they have run in the parent, and ``shutdown`` leaves
+    them to it.
     """
 
     def __init__(
@@ -72,14 +78,31 @@ class Executor(concurrent.futures.Executor):
         self._serializer = check_serializer(serializer)
         self._batch_size = max(1, min(batch_size, MOST_TASKS))
         self._functions = LocalFunctions(None if serializer == "json" else serializer)
+        self._closed = False
+        self._begin()
+        renewed_in_children(self)
+
+    def _begin(self) -> None:
+        """Nothing has been submitted by this process."""
         self._futures: dict[str, TaskFuture] = {}
+        #: The future that is being resolved, and no longer among the others.
+        self._settling: TaskFuture | None = None
         self._all_done = Condition()
         self._opening = Lock()
         self._sender: Sender | None = None
         self._listener: Listener | None = None
-        self._closed = False
         #: Why no result will come any more.
         self._broken: ComputeError | None = None
+
+    def renew(self) -> None:
+        """In a forked child: threads and a stream of its own; what the parent submitted is the parent's."""
+        futures = list(self._futures.values())
+        if self._settling is not None:
+            futures.append(self._settling)
+        if futures:
+            after = self._listener.after if self._listener is not None else None
+            InheritedFutures(self.client.transport, self.task_group_id, futures, after)
+        self._begin()
 
     def __repr__(self) -> str:
         return f"Executor({self.label or self.endpoint_id!r}, task_group_id={self.task_group_id!r})"
@@ -155,8 +178,12 @@ class Executor(concurrent.futures.Executor):
                 raise RuntimeError("cannot submit after shutdown")
             if self._broken is not None:
                 raise ComputeError(f"{self._broken} Make a new executor.") from self._broken
-            self._futures[task.task_id] = future
-            sender.say(Submission(task, future, function))
+            try:
+                self._futures[task.task_id] = future
+                sender.say(Submission(task, future, function))
+            except BaseException:  # Ctrl-C: nobody has this future, or is to wait for it
+                self._futures.pop(task.task_id, None)
+                raise
         return future
 
     def _start(self) -> Sender:
@@ -170,6 +197,7 @@ class Executor(concurrent.futures.Executor):
         self._listener.start()
         self._sender = Sender(transport, self.task_group_id, self._end, self._batch_size, self._give_up)
         _open.add(self)
+        _send_at_a_childs_end()
         return self._sender
 
     def _known(self, task: Mapping[str, Any]) -> TaskFuture:
@@ -192,22 +220,20 @@ class Executor(concurrent.futures.Executor):
     def _deliver(self, answers: Sequence[Answer]) -> None:
         for task, payload in answers:
             future = self._futures.get(task["task_id"]) if is_finished(task) else None
-            if future is not None and self._is_of(future, task):
+            if future is not None and future.is_answered_by(task, self.task_group_id):
+                self._settling = future
                 del self._futures[future.task_id]
                 began = time.time_ns()
-                _settle(future, partial(_resolve, future, task, payload or b""))
+                settle(future, partial(resolve, future, task, payload or b""))
                 if (spans := tracing.spans) is not None:
                     spans.hop("result", [future.task_id], began, time.time_ns())
+        self._settling = None
         self._end_if_idle()
-
-    def _is_of(self, future: TaskFuture, task: Mapping[str, Any]) -> bool:
-        """Whether it is the task that was sent; a result may hold code, so no other is opened."""
-        return (task["endpoint_id"], task["batch_id"]) == (future.endpoint_id, self.task_group_id)
 
     def _end(self, future: TaskFuture, error: Exception | None) -> None:
         """A call that was not sent: cancelled before (no error), or refused."""
         if self._futures.pop(future.task_id, None) is not None and error is not None:
-            _settle(future, partial(future.set_exception, error))
+            settle(future, partial(future.set_exception, error))
         self._end_if_idle()
 
     def _give_up(self, error: ComputeError) -> None:
@@ -216,7 +242,7 @@ class Executor(concurrent.futures.Executor):
         for task_id in list(self._futures):
             future = self._futures.pop(task_id, None)
             if future is not None and not future.done():
-                _settle(future, partial(future.set_exception, error))
+                settle(future, partial(future.set_exception, error))
         self._end_if_idle()
 
     def _end_if_idle(self) -> None:
@@ -232,34 +258,25 @@ class Executor(concurrent.futures.Executor):
                 self.client.close()
 
 
-def _settle(future: TaskFuture, resolve: Callable[[], None]) -> None:
-    """Resolve one future; what its callbacks raise ends neither this thread nor what others wait for."""
-    try:
-        resolve()
-    except BaseException as error:  # SystemExit of a callback, too
-        _log.exception("a callback of task %s raised %s", future.task_id, type(error).__name__)
-        if not future.done():
-            future.set_exception(ended("The reading of its outcome", error))
-
-
-def _resolve(future: TaskFuture, task: Mapping[str, Any], payload: bytes) -> None:
-    error = error_of(task, payload)
-    if task["status"] == "cancelled":
-        future.set_cancelled(str(error))
-    elif error is not None:
-        future.set_exception(error)
-    else:
-        try:
-            value = value_of(task, payload)
-        except ComputeError as unread:
-            future.set_exception(unread)
-        else:
-            future.set_result(value)
-
-
 @atexit.register
 def _send_the_rest() -> None:
     """At the program's end, send what was submitted without a shutdown; nobody waits for its results."""
     for executor in list(_open):
         if executor._sender is not None:
             executor._sender.flush(_LAST_WORD)
+
+
+#: The process that has been told to.
+_sending_child = 0
+
+
+def _send_at_a_childs_end() -> None:
+    """A child that multiprocessing has forked ends without exit handlers, but for those it is told itself."""
+    global _sending_child
+    process = sys.modules.get("multiprocessing.process")
+    if process is None or process.parent_process() is None or _sending_child == os.getpid():
+        return
+    _sending_child = os.getpid()
+    from multiprocessing.util import Finalize  # is here already, as this is its child
+
+    Finalize(None, _send_the_rest, exitpriority=100)

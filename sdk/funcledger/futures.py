@@ -1,8 +1,17 @@
 """The future of one task: a standard one that knows its task's id and can ask for it to be cancelled."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future
+from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING, RUNNING
 from typing import Any
+
+from funcledger.errors import ComputeError
+from funcledger.listener import ended
+from funcledger.tasks import error_of, value_of
+
+_log = logging.getLogger(__name__)
+_OVER = (CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED)
 
 
 class TaskFuture(Future[Any]):
@@ -53,3 +62,45 @@ class TaskFuture(Future[Any]):
         """End it cancelled after it was sent."""
         self._was_cancelled = True
         self.set_exception(CancelledError(message))
+
+    def is_answered_by(self, task: Mapping[str, Any], batch_id: str) -> bool:
+        """Whether it is the task that was sent; a result may hold code, so no other is opened."""
+        return (task["endpoint_id"], task["batch_id"]) == (self.endpoint_id, batch_id)
+
+    @property
+    def has_ended(self) -> bool:
+        """As ``done``, without its lock."""
+        return self._state in _OVER
+
+    def leave_to_parent(self, ask_to_cancel: Callable[["TaskFuture"], None]) -> None:
+        """In a forked child: the parent has sent it or will, and runs the callbacks that it has so far."""
+        self._ask_to_cancel = ask_to_cancel
+        self._done_callbacks: list[Callable[[Future[Any]], object]] = []
+        if self._state == PENDING:
+            self._state = RUNNING
+
+
+def settle(future: TaskFuture, resolve: Callable[[], None]) -> None:
+    """Resolve one future; what its callbacks raise ends neither this thread nor what others wait for."""
+    try:
+        resolve()
+    except BaseException as error:  # SystemExit of a callback, too
+        _log.exception("a callback of task %s raised %s", future.task_id, type(error).__name__)
+        if not future.done():
+            future.set_exception(ended("The reading of its outcome", error))
+
+
+def resolve(future: TaskFuture, task: Mapping[str, Any], payload: bytes) -> None:
+    """End a future as its task has ended."""
+    error = error_of(task, payload)
+    if task["status"] == "cancelled":
+        future.set_cancelled(str(error))
+    elif error is not None:
+        future.set_exception(error)
+    else:
+        try:
+            value = value_of(task, payload)
+        except ComputeError as unread:
+            future.set_exception(unread)
+        else:
+            future.set_result(value)

@@ -38,7 +38,9 @@ class Listener:
         deliver: Callable[[Sequence[Answer]], None],
         give_up: Callable[[ComputeError], None],
         begun: Callable[[Sequence[str]], None] = lambda _: None,
+        after: str | None = None,
     ) -> None:
+        """``after`` is the resume token of what has been delivered before."""
         self._transport = transport
         self._batch_id = batch_id
         self._deliver = deliver
@@ -46,7 +48,8 @@ class Listener:
         self._begun = begun
         self._stopped = Event()
         self._stream: FrameStream | None = None
-        self._after: str | None = None
+        #: The resume token of what has been delivered.
+        self.after = after
         self._thread = Thread(target=self._run, name=f"funcledger-results-{batch_id}", daemon=True)
 
     def start(self) -> None:
@@ -78,7 +81,7 @@ class Listener:
     def _read(self) -> bool:
         """Deliver what one stream brings; whether it brought anything."""
         # In a header: an address could not hold it where there are a thousand partitions.
-        headers = {"Last-Event-ID": self._after} if self._after else {}
+        headers = {"Last-Event-ID": self.after} if self.after else {}
         self._stream = self._transport.stream("/v1/results/stream", {"batch_id": self._batch_id}, headers)
         heard = False
         if self._stopped.is_set():
@@ -96,4 +99,4 @@ class Listener:
         self._deliver([answer for answer in answers if answer[1] is not None])
         if left_out:
             self._deliver(Results(self._transport).fetch(left_out, 0))
-        self._after = head["resume"]
+        self.after = head["resume"]

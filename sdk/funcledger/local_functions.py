@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable
 from threading import Lock
 from typing import Any
 
+from funcledger.forks import renewed_in_children
 from funcledger.functions import description_of, serialise_function
 from funcledger_payloads import FunctionPayload
 from funcledger_schemas.ids import new_id
@@ -52,9 +53,14 @@ class LocalFunctions:
         self._by_content: dict[str, LocalFunction] = {}
         self._by_definition: dict[Hashable, LocalFunction] = {}
         self._seen_large: dict[str, None] = {}
-        self._lock = Lock()
+        self.renew()
+        renewed_in_children(self)
         #: The function that is likely to come again, found without a look-up.
         self._last: _Known | None = None
+
+    def renew(self) -> None:
+        """In a forked child: the lock may be held by a thread that is not there."""
+        self._lock = Lock()
 
     def of(self, fn: Callable[..., Any]) -> tuple[LocalFunction, bytes | None]:
         """The function under the id it has or gets on the server; and its form now, where that is another.

@@ -3,12 +3,14 @@
 It costs less than httpx2's own transport, which a single task there and back feels: see docs/decisions/0007.
 """
 
+import os
 import socket
 from collections.abc import Iterator, Sequence
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any
 from urllib.request import getproxies
+from weakref import WeakSet
 
 import httpx2
 
@@ -35,6 +37,8 @@ class PlainTransport(httpx2.BaseTransport):
         self._address = (address.host, address.port or 80)
         self._socket_path = socket_path
         self._idle: list[socket.socket] = []
+        #: All that are open, also those that are being used.
+        self._open: WeakSet[socket.socket] = WeakSet()
         self._closed = False
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -61,6 +65,14 @@ class PlainTransport(httpx2.BaseTransport):
         while self._idle:
             self._idle.pop().close()
 
+    def leave_to_parent(self) -> None:
+        """In a forked child: every connection is the parent's, which only closes them if the child does."""
+        self._closed = True
+        self._idle.clear()
+        for connection in list(self._open):
+            if (descriptor := connection.detach()) >= 0:
+                os.close(descriptor)
+
     def _take_idle(self) -> socket.socket | None:
         while self._idle:
             try:
@@ -74,11 +86,13 @@ class PlainTransport(httpx2.BaseTransport):
 
     def _connect(self, timeout: dict[str, Any]) -> socket.socket:
         try:
-            return self._connected(timeout.get("connect"))
+            connection = self._connected(timeout.get("connect"))
         except TimeoutError as error:
             raise httpx2.ConnectTimeout(str(error)) from error
         except OSError as error:
             raise httpx2.ConnectError(error.strerror or str(error)) from error
+        self._open.add(connection)
+        return connection
 
     def _connected(self, seconds: float | None) -> socket.socket:
         if self._socket_path is not None:
@@ -96,10 +110,12 @@ class PlainTransport(httpx2.BaseTransport):
             for piece in message:
                 connection.sendall(piece)
             answer.begin()
-        except (OSError, HTTPException) as error:
+        except BaseException as error:  # Ctrl-C, too: what comes on this connection is nobody's any more
             answer.close()
             connection.close()
-            raise _translated(error) from error
+            if isinstance(error, OSError | HTTPException):
+                raise _translated(error) from error
+            raise
         body = _Body(self, connection, answer)
         return httpx2.Response(answer.status, headers=answer.getheaders(), stream=body, extensions={
             "network_stream": _Network(connection)

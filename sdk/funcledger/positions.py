@@ -14,6 +14,11 @@ class Seen:
         self._text: str | None = ""
         self._lock = Lock()
 
+    def renew(self) -> None:
+        """In a forked child: the lock may be held by a thread that is not there, in the middle of it."""
+        self._lock = Lock()
+        self._text = None
+
     def merge(self, token: str | None) -> None:
         """Having seen what ``token`` says as well."""
         if not token:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from funcledger.errors import TaskNotFound, TaskPending
+from funcledger.errors import ServiceUnavailable, TaskNotFound, TaskPending
 from funcledger.names import Id, as_id
 from funcledger.tasks import TaskInfo, info, is_finished, outcome
 from funcledger_schemas import tracing
@@ -82,6 +82,7 @@ class Results:
 
         Raises:
             TaskNotFound: naming those that do not exist.
+            ServiceUnavailable: the answer is about others.
         """
         body = {"task_ids": task_ids, "wait": round(wait, 3)}
         head, answers = read_results(
@@ -92,6 +93,8 @@ class Results:
         if unknown:
             more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
             raise TaskNotFound(f"There is no task {', '.join(unknown[:3])}{more}.")
+        if {task["task_id"] for task, _ in answers} != set(task_ids):
+            raise ServiceUnavailable("The server's answer is about other tasks than it was asked about.")
         return answers
 
     def search(self, limit: int, **filters: str | None) -> Iterator[dict[str, Any]]:

@@ -186,15 +186,20 @@ class Sender:
         return True
 
     def _cancel(self, futures: Sequence[TaskFuture]) -> None:
-        tasks = [
-            {"task_id": future.task_id, "endpoint_id": future.endpoint_id, "batch_id": self._batch_id}
-            for future in futures
-        ]
-        try:
-            self._transport.request("POST", "/v1/tasks/cancel", json={"tasks": tasks})
-        except ComputeError:
-            return  # a request to cancel promises nothing: the futures end as their tasks do
+        ask_to_cancel(self._transport, self._batch_id, futures)
 
     def _fail(self, submissions: Sequence[Submission], error: Exception) -> None:
         for submission in submissions:
             self._failed(submission.future, error)
+
+
+def ask_to_cancel(transport: "Transport", batch_id: str, futures: Sequence[TaskFuture]) -> None:
+    """Ask for these tasks to be cancelled."""
+    tasks = [
+        {"task_id": future.task_id, "endpoint_id": future.endpoint_id, "batch_id": batch_id}
+        for future in futures
+    ]
+    try:
+        transport.request("POST", "/v1/tasks/cancel", json={"tasks": tasks})
+    except ComputeError:
+        return  # a request to cancel promises nothing: the futures end as their tasks do

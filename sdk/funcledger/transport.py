@@ -16,12 +16,15 @@ import httpx2
 import tenacity
 
 from funcledger.errors import ComputeError, ServiceUnavailable, TooManyRequests
+from funcledger.forks import renewed_in_children
 from funcledger.plain import PlainTransport, is_direct
 from funcledger.positions import HEADER, Seen
 from funcledger.problems import error_of
 from funcledger.settings import Server
-from funcledger.streams import FrameStream
+from funcledger.streams import FrameStream, answer_to, read
 from funcledger_schemas.frames import MEDIA_TYPE
+from funcledger_schemas.request_ids import HEADER as REQUEST
+from funcledger_schemas.request_ids import RequestIds
 
 #: How long, in seconds, a request is repeated to a server that has answered before, and to one that has not.
 PATIENCE = 60.0
@@ -81,8 +84,28 @@ class Transport:
         self._room_timeout = room_timeout
         self._reached = False
         self._task_fields: frozenset[str] | None = None
+        self._ids = RequestIds()
         self._headers = {"Authorization": f"Bearer {server.token}", "Accept-Encoding": "identity"}
-        self._http = httpx2.Client(**_way_to(server))
+        self._http: httpx2.Client | None = None
+        self._plain: PlainTransport | None = None
+        self._connections()
+        renewed_in_children(self)
+
+    def renew(self) -> None:
+        """In a forked child: connections of its own, made when they are needed."""
+        self.seen.renew()
+        self._ids = RequestIds()
+        if self._http is not None and not self._http.is_closed:
+            if self._plain is not None:
+                self._plain.leave_to_parent()
+            self._http = None
+
+    def another(self) -> "Transport":
+        """To the same server, with connections of its own."""
+        other = Transport(self.server, patience=self._patience, room_timeout=self._room_timeout)
+        other.seen.merge(self.seen.token)
+        other._headers = self._headers
+        return other
 
     def request(
         self,
@@ -136,8 +159,8 @@ class Transport:
     def stream(self, path: str, params: Mapping[str, Any], headers: Mapping[str, str]) -> FrameStream:
         """One attempt at a stream of frames, opened when it is iterated over."""
         request = self._build("GET", path, params, SILENCE)
-        request.headers.update({**headers, **self._position()})
-        return FrameStream(self._http, request, self._unreachable)
+        request.headers.update(headers)
+        return FrameStream(self._connections(), request, self._unreachable)
 
     def forget_token(self) -> None:
         """Send no token from now on."""
@@ -145,7 +168,15 @@ class Transport:
 
     def close(self) -> None:
         """Close every connection."""
-        self._http.close()
+        self._connections().close()
+
+    def _connections(self) -> httpx2.Client:
+        """Those of this process."""
+        http = self._http
+        if http is None:  # two threads may both come here: what one of them makes is used once
+            self._plain, options = _way_to(self.server)
+            http = self._http = httpx2.Client(transport=self._plain, **options)
+        return http
 
     def _build(
         self,
@@ -158,14 +189,16 @@ class Transport:
     ) -> httpx2.Request:
         """Built here and not by httpx2's client, which parses every address anew: that can be felt."""
         url = httpx2.URL(self.server.url + path, params=params) if params else _url(self.server.url + path)
-        headers = self._headers if content is None else {**self._headers, "Content-Type": kind}
+        headers = {**self._headers, **self._about_attempt()}
+        if content is not None:
+            headers["Content-Type"] = kind
         timeout = {"connect": 5.0, "read": read, "write": 30.0, "pool": 30.0}
         return httpx2.Request(method, url, headers=headers, content=content, extensions={"timeout": timeout})
 
     def _attempt(self, request: httpx2.Request) -> httpx2.Response:
-        request.headers.update(self._position())
         try:
-            answer = self._http.send(request)
+            answer = answer_to(request, self._connections())
+            read(answer)
         except httpx2.TransportError as error:
             # Whoever cut a connection was there to take it: a server that was killed may soon be back.
             self._reached = self._reached or isinstance(error, _CUT)
@@ -197,13 +230,18 @@ class Transport:
             reraise=True,
         )
         try:
-            return retrying(self._attempt, request)
+            return retrying(self._attempt_again, request)
         except _TryAgain as last:
             raise last.error from last.__cause__
 
-    def _position(self) -> dict[str, str]:
-        token = self.seen.token
-        return {HEADER: token} if token else {}
+    def _attempt_again(self, request: httpx2.Request) -> httpx2.Response:
+        request.headers.update(self._about_attempt())
+        return self._attempt(request)
+
+    def _about_attempt(self) -> dict[str, str]:
+        """Its name, and what has been seen before it."""
+        token, name = self.seen.token, self._ids.new()
+        return {REQUEST: name, HEADER: token} if token else {REQUEST: name}
 
     def _unreachable(self, error: Exception) -> ServiceUnavailable:
         reason = str(error) or type(error).__name__
@@ -230,9 +268,9 @@ def _seconds(text: str | None) -> float | None:
     return float(text) if text and text.isascii() and text.isdigit() else None
 
 
-def _way_to(server: Server) -> dict[str, Any]:
+def _way_to(server: Server) -> tuple[PlainTransport | None, dict[str, Any]]:
     """How httpx2 is to reach the server: no proxy of the environment knows the way to this machine."""
     here = httpx2.URL(server.url).host in ("127.0.0.1", "localhost", "::1")
     if server.socket is not None or is_direct(server.url, here=here):
-        return {"transport": PlainTransport(server.url, server.socket)}
-    return {"trust_env": not here}
+        return PlainTransport(server.url, server.socket), {}
+    return None, {"trust_env": not here}

@@ -11,7 +11,12 @@ from pathlib import Path
 import pytest
 from tests.golden import payload_samples
 from tests.golden.payload_samples import Sample, opened, recorded
-from tests.support.travelling import Elsewhere, other_pythons, packages_for_another_python
+from tests.support.travelling import (
+    Elsewhere,
+    another_python,
+    other_pythons,
+    packages_for_another_python,
+)
 
 from funcledger_payloads import VersionMismatch, load, load_function
 from funcledger_payloads.container import HERE
@@ -20,12 +25,11 @@ pytestmark = [pytest.mark.law(15), pytest.mark.fault(33)]
 
 RECORDED = list(recorded())
 OTHERS = other_pythons()
-MISSING = "no other Python from 3.11 on is on this machine: name one with FUNCLEDGER_OTHER_PYTHON"
 
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return packages_for_another_python(tmp_path_factory.mktemp("packages") / "lib")
+    return packages_for_another_python(tmp_path_factory.mktemp("packages") / "lib", *OTHERS)
 
 
 def check(writer: str, reader: str, sample: Sample, found: str) -> None:
@@ -38,6 +42,10 @@ def check(writer: str, reader: str, sample: Sample, found: str) -> None:
     assert re.search(rf"{versions[0]} .*{versions[1]}: run both sides under the same minor", found), found
     kind = "TaskExecutionFailed" if sample.kind == "exception" else "VersionMismatch"
     assert found.startswith(kind), sample.name
+
+
+def test_there_is_another_python_to_try_them_with() -> None:
+    another_python()
 
 
 def test_every_supported_python_is_among_them() -> None:
@@ -57,7 +65,7 @@ def test_what_holds_code_says_so_and_what_holds_none_does_not() -> None:
         assert plain or str(sample.code).startswith(f"{writer} cloudpickle-")
 
 
-@pytest.mark.parametrize("version", OTHERS or [pytest.param("none", marks=pytest.mark.skip(reason=MISSING))])
+@pytest.mark.parametrize("version", OTHERS)
 def test_it_is_opened_or_refused_by_another_python(version: str, packages: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(packages)}
     program = [OTHERS[version], payload_samples.__file__, "check"]
@@ -68,7 +76,7 @@ def test_it_is_opened_or_refused_by_another_python(version: str, packages: Path)
         check(writer, f"cpython-{version}", sample, found)
 
 
-@pytest.mark.parametrize("version", OTHERS or [pytest.param("none", marks=pytest.mark.skip(reason=MISSING))])
+@pytest.mark.parametrize("version", OTHERS)
 def test_calls_to_a_worker_of_another_python_run_or_are_refused(version: str, packages: Path) -> None:
     """What is written here today, and what comes back."""
     named = rf"Python {sys.version_info[0]}\.{sys.version_info[1]} .*Python {version}"

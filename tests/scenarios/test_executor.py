@@ -2,6 +2,8 @@
 
 import asyncio
 import concurrent.futures
+import functools
+import multiprocessing
 import subprocess
 import sys
 import textwrap
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 from tests.support.axes import Running
 from tests.support.deadlines import scaled
+from tests.support.forking import forked
 from tests.support.poll import until_sync
 
 from funcledger import Client, Executor, errors
@@ -213,3 +216,51 @@ def test_an_executor_without_an_endpoint_or_with_an_unknown_one_says_so(client: 
         executor.submit(squared, 1)
     with Executor("nowhere", client) as executor, pytest.raises(errors.EndpointNotFound, match="nowhere"):
         executor.submit(squared, 1)
+
+
+@pytest.mark.law(14)
+@pytest.mark.fault(31)
+def test_forked_children_submit_and_read_what_the_parent_submitted(
+    client: Client, executor: Executor
+) -> None:
+    """Each answer is its own, in every process; a child that shuts down ends nothing of the parent."""
+    early = [executor.submit(squared, n) for n in range(20)]
+    assert [future.result(scaled(30)) for future in early] == [n * n for n in range(20)]
+    naps = [executor.submit(nap, seconds) for seconds in (0.2, 0.3)]
+
+    def child(number: int) -> tuple[list[float], list[float], set[int]]:
+        own = [executor.submit(squared, number * 100 + n) for n in range(20)]
+        read = [client.get_result(future.task_id) for future in early]
+        executor.shutdown()
+        done, _ = concurrent.futures.wait(naps, scaled(30))
+        return read, sorted(future.result() for future in done), {future.result() for future in own}
+
+    answers = [forked(functools.partial(child, number)) for number in range(4)]
+    assert [future.result(scaled(30)) for future in naps] == [0.2, 0.3]
+    assert executor.submit(squared, 3).result(scaled(30)) == 9
+    for number, answer in enumerate(answers):
+        own = {(number * 100 + n) ** 2 for n in range(20)}
+        assert answer() == ([n * n for n in range(20)], [0.2, 0.3], own)
+
+
+@pytest.mark.fault(31, 36)
+@pytest.mark.filterwarnings(
+    "ignore:This process:DeprecationWarning"
+)  # fork beside threads: what this is about
+def test_a_child_of_multiprocessing_that_just_ends_has_still_submitted(
+    client: Client, executor: Executor
+) -> None:
+    fork = multiprocessing.get_context("fork")
+    reading, writing = fork.Pipe(duplex=False)
+
+    def child() -> None:
+        writing.send([executor.submit(squared, n).task_id for n in range(20)])
+
+    process = fork.Process(target=child)
+    process.start()
+    process.join(scaled(20))
+    assert process.exitcode == 0
+    found = [client.get_result(task_id, timeout=scaled(20)) for task_id in reading.recv()]
+    assert found == [n * n for n in range(20)]
+    reading.close()
+    writing.close()

@@ -169,7 +169,7 @@ def test_the_sdk_is_understood_at_a_thousand_partitions(server: Standalone) -> N
         batch = "019f0000-0000-7000-8000-000000000001"
         resumed = {"Last-Event-ID": f"{base};{spans}"}
         stream = transport.stream("/v1/results/stream", {"batch_id": batch}, resumed)
-        answer = transport._http.send(stream._request, stream=True)
+        answer = transport._connections().send(stream._request, stream=True)
         assert answer.status_code == 200
         answer.close()
     assert len(token) + len(base) + len(spans) < LIMITS.head

@@ -1,5 +1,6 @@
 """Another process that opens what was written here, as a worker does, under this Python or another."""
 
+import functools
 import importlib
 import json
 import os
@@ -7,13 +8,14 @@ import pickle
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from packaging.requirements import Requirement
+from tests.support import parts
 
 from funcledger_payloads import ExceptionPayload, dump_arguments, dump_function, load, load_exception
 
@@ -87,13 +89,16 @@ class Elsewhere:
         return load(*parts)
 
 
-def packages_for_another_python(directory: Path) -> Path:
-    """A directory with what the SDK and a worker's payloads stand on: all of it is Python, and so for any."""
+def packages_for_another_python(directory: Path, *versions: str) -> Path:
+    """A directory with what the SDK and a worker's payloads stand on: all of it is Python, and so for any.
+
+    It is what the hashed locks brought here, without a network; ``versions`` are those that use it.
+    """
     directory.mkdir(exist_ok=True)
     for package in ("funcledger", "funcledger_payloads", "funcledger_schemas"):
         place = Path(importlib.import_module(package).__file__ or "").parent
         shutil.copytree(place, directory / package, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in _brought_by("funcledger", set()) - {"funcledger"}:
+    for name in _brought_by("funcledger", versions, set()) - {"funcledger"}:
         distribution = metadata.distribution(name)
         tops = {
             file.parts[0] for file in distribution.files or () if file.parts[0] not in ("..", "__pycache__")
@@ -107,17 +112,26 @@ def packages_for_another_python(directory: Path) -> Path:
     return directory
 
 
-def _brought_by(name: str, found: set[str]) -> set[str]:
-    """The distributions that this one needs, itself included."""
+def _brought_by(name: str, versions: Sequence[str], found: set[str]) -> set[str]:
+    """The distributions that this one needs under any of these Pythons, itself included."""
     if name not in found:
         found.add(name)
         for text in metadata.requires(name) or ():
             needed = Requirement(text)
-            if needed.marker is None or needed.marker.evaluate({"extra": ""}):
-                _brought_by(needed.name, found)
+            pythons = [{"extra": "", "python_version": v, "python_full_version": f"{v}.0"} for v in versions]
+            if needed.marker is None or any(needed.marker.evaluate(python) for python in pythons):
+                _brought_by(needed.name, versions, found)
     return found
 
 
+def another_python() -> tuple[str, str]:
+    """Version and path of one of them; where there is none, the test ends, and in CI fails."""
+    if not (found := other_pythons()):
+        parts.absent("another Python", "install one from 3.11 on, or name it with FUNCLEDGER_OTHER_PYTHON")
+    return next(iter(found.items()))
+
+
+@functools.cache
 def other_pythons() -> dict[str, str]:
     """Interpreters of other minor versions on this machine: version -> path.
 

@@ -1,6 +1,7 @@
 """The log over HTTP on bad lines: what it does by itself, and what it tells the agent."""
 
 import asyncio
+import json
 import math
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -11,13 +12,17 @@ from tests.support.cutting import CuttingProxy, cutting
 from tests.support.deadlines import scaled
 from tests.support.endpoints import TestEndpoint, gateway_over, memory_log, say
 from tests.support.poll import until
+from tests.support.scripted import Asked, Reply, scripted
 from tests.support.server import serving
 
 from funcledger_event_log import http_errors
 from funcledger_event_log.endpoint_port import CredentialRefused, Fenced
+from funcledger_event_log.endpoint_wire import pack_feed
 from funcledger_event_log.http import HttpEndpointLog
 from funcledger_event_log.memory import MemoryLog
 from funcledger_event_log.port import LogFull, LogUnavailable, OutcomeUnknown
+from funcledger_event_log.records import Record
+from funcledger_schemas.envelope import Brief
 from funcledger_schemas.events import Event
 from funcledger_web.problems import Problem
 from funcledger_web.tokens import ENDPOINT_PREFIX, new_token
@@ -180,3 +185,41 @@ def test_a_proxys_answer_says_nothing_of_the_credential_nor_of_the_outcome(statu
 def test_only_what_was_never_sent_is_known_to_have_done_nothing() -> None:
     assert type(http_errors.of_failure(httpx2.ConnectError("no"))) is LogUnavailable
     assert type(http_errors.of_failure(httpx2.ReadTimeout("late"))) is OutcomeUnknown
+
+
+@pytest.mark.law(14)
+async def test_an_answer_to_another_request_is_not_taken_and_its_connection_not_used_again() -> None:
+    peers: list[str] = []
+
+    def answer(asked: Asked, number: int) -> Reply:
+        peers.append(asked.peer)
+        name = asked.headers["Funcledger-Request"] if number not in (1, 3) else "somebody-else-7"
+        return Reply(body=b'{"tasks": 5, "results": 6}', headers={"Funcledger-Request": name})
+
+    with scripted(answer) as server:
+        agent = HttpEndpointLog(server.url, "fle_x")
+        assert await agent.ends() == (5, 6)
+        with pytest.raises(LogUnavailable, match="to another request"):
+            await agent.ends()
+        assert await agent.ends() == (5, 6)
+        with pytest.raises(OutcomeUnknown, match="to another request"):
+            await agent.append([TestEndpoint().submitted()])
+        await agent.close()
+    assert peers[0] == peers[1] != peers[2] == peers[3]
+
+
+@pytest.mark.law(14)
+async def test_records_that_were_not_asked_for_are_not_taken() -> None:
+    identity = {"endpoint_id": TestEndpoint().endpoint_id, "name": "lab", "owner": "ada", "partition": 1}
+    record = Record("tasks", 1, 7, 0, b"", Brief("funcledger.events.TaskSubmitted:1"), b"")
+
+    def answer(asked: Asked, _: int) -> Reply:
+        if asked.path.endswith("/identity"):
+            return Reply(body=json.dumps(identity).encode())
+        return Reply(body=pack_feed([record], delimited=True))
+
+    with scripted(answer) as server:
+        agent = HttpEndpointLog(server.url, "fle_x")
+        with pytest.raises(LogUnavailable, match="not asked for"):
+            await agent.fetch([5])
+        await agent.close()

@@ -219,3 +219,17 @@ async def test_a_token_without_the_scope_is_refused(app: FastAPI) -> None:
     async with client_of(app, token=ENDPOINT) as endpoint, client_of(app, token=ADA) as ada:
         assert (await endpoint.post("/numbers", json={"numbers": []})).status_code == 403
         assert (await ada.post("/numbers", json={"numbers": []})).status_code == 200
+
+
+@pytest.mark.law(14)
+async def test_an_answer_says_which_request_it_is_to_also_where_it_refuses(app: FastAPI) -> None:
+    async with client_of(app) as client:
+        for path in ("/version", "/nowhere"):
+            answer = await client.get(path, headers={"Funcledger-Request": "ada-7"})
+            assert answer.headers["Funcledger-Request"] == "ada-7"
+        for name in ("", "x" * 65, "a\tb"):
+            answer = await client.get("/version", headers={"Funcledger-Request": name})
+            assert "Funcledger-Request" not in answer.headers
+    async with client_of(app, "nobody") as client:
+        answer = await client.get("/version", headers={"Funcledger-Request": "bob-1"})
+        assert (answer.status_code, answer.headers["Funcledger-Request"]) == (401, "bob-1")

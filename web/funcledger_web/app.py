@@ -23,6 +23,7 @@ from funcledger_web.json_values import ValuesLimit
 from funcledger_web.limits import GRACE, BodyLimit, HeldBodies
 from funcledger_web.metrics import Measure, RequestMetrics
 from funcledger_web.rates import RateLimit, Rates
+from funcledger_web.request_ids import RequestNames
 
 
 def application(
@@ -53,6 +54,7 @@ def application(
     """
     metrics = metrics or RequestMetrics(CollectorRegistry())
     middleware = [
+        Middleware(RequestNames),
         Middleware(Measure, metrics=metrics),
         Middleware(KnownHosts, allowed=allowed_hosts),
         Middleware(Gate, authenticator=authenticator),

@@ -7,8 +7,8 @@ import pytest
 from tests.support.poll import until_sync
 
 from funcledger import errors
-from funcledger.executor import Executor, _settle
-from funcledger.futures import TaskFuture
+from funcledger.executor import Executor
+from funcledger.futures import TaskFuture, settle
 from funcledger.listener import Listener
 from funcledger.sender import Sender, Submission
 from funcledger.submission import NewTask
@@ -56,7 +56,7 @@ def test_a_sender_that_ends_gives_the_reason_and_nobody_waits_for_it() -> None:
 def test_a_callback_that_exits_ends_nothing_but_itself(caplog: pytest.LogCaptureFixture) -> None:
     future = TaskFuture(new_id(), lambda _: None)
     future.add_done_callback(lambda _: (_ for _ in ()).throw(SystemExit(3)))
-    _settle(future, lambda: future.set_result(5))
+    settle(future, lambda: future.set_result(5))
     assert future.result(0) == 5
     assert "a callback of task" in caplog.text
 

@@ -11,7 +11,7 @@ from tests.support.scripted import Asked, Reply, scripted
 from funcledger import errors
 from funcledger.listener import Listener
 from funcledger.plain import is_direct
-from funcledger.results import Answer
+from funcledger.results import Answer, Results
 from funcledger.settings import Server
 from funcledger.submission import NewTask, send, submit
 from funcledger.transport import Transport
@@ -249,3 +249,44 @@ def test_plain_http_is_direct_unless_there_is_a_proxy_between(monkeypatch: pytes
     monkeypatch.setenv("http_proxy", "http://proxy:3128")
     assert not is_direct("http://lab:8642", here=False)
     assert is_direct("http://127.0.0.1:8642", here=True)
+
+
+@pytest.mark.law(14)
+def test_an_answer_to_another_request_is_not_taken_and_its_connection_not_used_again() -> None:
+    peers: list[str] = []
+
+    def answer(asked: Asked, number: int) -> Reply:
+        peers.append(asked.peer)
+        name = asked.headers["Funcledger-Request"] if number != 1 else "somebody-else-7"
+        return Reply(body=b'{"number": %d}' % number, headers={"funcledger-request": name})
+
+    with scripted(answer) as server:
+        transport = transport_to(server.url)
+        assert [transport.get("/v1/x")["number"] for _ in range(3)] == [0, 2, 3]
+        transport.close()
+    assert peers[0] == peers[1] != peers[2] == peers[3]
+    assert len({asked.headers["Funcledger-Request"] for asked in server.asked}) == 4
+
+
+@pytest.mark.law(14)
+def test_answers_that_stay_somebody_elses_are_told_with_both_names() -> None:
+    with scripted(lambda *_: Reply(headers={"Funcledger-Request": "other"})) as server:
+        transport = transport_to(server.url, patience=0.2)
+        with pytest.raises(
+            errors.ServiceUnavailable, match=r"to another request \(other, not [0-9a-f]+-\d+\)"
+        ):
+            transport.get("/v1/x")
+        stream = transport.stream("/v1/results/stream", {"batch_id": BATCH}, {})
+        with pytest.raises(errors.ServiceUnavailable, match="to another request"):
+            next(iter(stream))
+        transport.close()
+
+
+@pytest.mark.law(14)
+def test_results_of_other_tasks_than_were_asked_for_are_not_taken() -> None:
+    task = {"task_id": new_id(), "status": "success", "payload_format": "json", "size": 1}
+    with scripted(lambda *_: Reply(body=pack({"tasks": [task]}, [b"5"]))) as server:
+        transport = transport_to(server.url)
+        with pytest.raises(errors.ServiceUnavailable, match="about other tasks"):
+            Results(transport).value(new_id())
+        transport.close()
