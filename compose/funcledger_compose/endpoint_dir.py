@@ -16,6 +16,7 @@ import msgspec
 
 from funcledger.private_files import keep_directory_private, read_private
 from funcledger_compose.files import write_private
+from funcledger_endpoint.local.directories import Keep
 from funcledger_schemas import local_socket
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
@@ -33,7 +34,7 @@ url = "{url}"
 # What runs the tasks: "local" is one process for each worker on this machine.
 engine = "local"
 
-# How many tasks run at the same time.
+# How many tasks run at the same time; 0: one for each core.
 workers = {workers}
 
 # Seconds that running tasks may take to finish when the endpoint is stopped; then they are cut off
@@ -49,6 +50,11 @@ walltime = 0
 # Variables of the agent's environment that tasks see, beside those that cannot hold a secret (docs/limits.md
 # lists them): such as ["MY_LAB_DATA"].
 environment = []
+
+# Each task begins in an empty directory, which is removed with all it has left there when it ends. Kept, below
+# "tasks/kept" beside this file, are those of tasks that fail ("on-failure"), or all ("always"); nobody removes
+# them but you.
+keep_task_directories = "never"
 
 # debug, info, warning or error.
 log_level = "info"
@@ -66,6 +72,9 @@ partition = {partition}
 
 #: What ``url`` says for the server of the data directory that the endpoint's directory is in.
 LOCAL = "local"
+
+#: More than any machine has use for.
+MOST_WORKERS = 4096
 
 
 class EndpointDirError(Exception):
@@ -86,7 +95,8 @@ class EndpointSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown
     endpoint_id: str
     url: str
     engine: str = "local"
-    workers: int = 1
+    #: How many tasks run at the same time; 0 is one for each core.
+    workers: Annotated[int, msgspec.Meta(ge=0, le=MOST_WORKERS)] = 1
     drain: float = 30.0
     #: What each worker may take: bytes or a size, processes and threads, seconds of a call; 0 is no limit.
     memory: int | str = 0
@@ -94,6 +104,8 @@ class EndpointSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown
     walltime: float = 0.0
     #: Names of variables that workers get of the agent's environment, beside the harmless ones.
     environment: tuple[Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...] = ()
+    #: Of which tasks the directories are kept.
+    keep_task_directories: Keep = "never"
     log_level: str = "info"
     direct: Direct | None = None
 
@@ -115,6 +127,8 @@ class EndpointDir:
         self.path = root / name
         self.config = self.path / "config.toml"
         self.log_file = self.path / "endpoint.log"
+        #: Where workers make the directories of their calls.
+        self.tasks = self.path / "tasks"
         self._credential = self.path / "credential"
         self._promise = self.path / "registering"
         self._lock = self.path / "agent.lock"

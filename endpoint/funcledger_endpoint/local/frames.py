@@ -12,6 +12,8 @@ from funcledger_endpoint.report import Report
 
 CALL, FUNCTION = 1, 2
 READY, REPORT, SKIPPED = 1, 2, 3
+#: It ends once it has reported the call it is at, since that has left behind what cannot be put back.
+LEAVING = 4
 
 #: Most one message may take: a payload at its limit, texts, and room to spare.
 MESSAGE_LIMIT = 16 * 1024 * 1024
@@ -60,7 +62,7 @@ def pack_function(number: int, content_hash: str, payload: bytes) -> bytes:
 
 
 def pack_number(kind: int, number: int = 0) -> bytes:
-    """A message that is no more than a number: READY, or SKIPPED a call."""
+    """A message that is no more than a number: READY, LEAVING, or SKIPPED a call."""
     return _NUMBER.pack(_NUMBER.size - _LENGTH, kind, number)
 
 

@@ -1,5 +1,6 @@
 """One call: open the arguments, call the function, close the value or the exception; never raises."""
 
+from contextvars import copy_context
 from time import perf_counter, process_time
 from types import CoroutineType
 from typing import Any
@@ -49,7 +50,8 @@ def perform(functions: Functions, call: Call, limits: WorkerLimits) -> Report:
         return Report("ArgumentsNotLoaded", message=_said(error))
     began, cpu_began = perf_counter(), process_time()
     try:
-        value = function(*args, **kwargs)
+        # In a context of its own: the precision of decimal numbers, for one, is not the next call's.
+        value = copy_context().run(function, *args, **kwargs)
         if type(value) is CoroutineType:
             value = _run_to_its_end(value)
     except BaseException as error:  # SystemExit and KeyboardInterrupt are outcomes too, not this worker's end
