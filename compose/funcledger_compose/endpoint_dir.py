@@ -51,9 +51,9 @@ walltime = 0
 # lists them): such as ["MY_LAB_DATA"].
 environment = []
 
-# Each task begins in an empty directory, which is removed with all it has left there when it ends. Kept, below
-# "tasks/kept" beside this file, are those of tasks that fail ("on-failure"), or all ("always"); nobody removes
-# them but you.
+# Each task begins in an empty directory, which is removed with all it has left there when it ends. Those of
+# tasks that fail ("on-failure"), or of all ("always"), are kept in tasks/kept beside this file, until you
+# remove them.
 keep_task_directories = "never"
 
 # debug, info, warning or error.

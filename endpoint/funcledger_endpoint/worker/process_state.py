@@ -8,7 +8,6 @@ import select
 import signal
 import sys
 import warnings
-from io import BufferedReader, BufferedWriter, FileIO, TextIOWrapper
 from typing import Any, TextIO, cast
 
 from funcledger_endpoint.worker.changes import Changes
@@ -153,10 +152,9 @@ def standard_stream(descriptor: int, encoding: str) -> TextIO:
     """A stream such that what functions print stands in the log at once, also when the worker dies."""
     mode = "w" if descriptor else "r"
     errors = "backslashreplace" if descriptor else "strict"
-    raw = FileIO(descriptor, mode, closefd=False)
-    raw.name = f"<{_STREAMS[descriptor]}>"  # as Python names its own
-    buffer = BufferedWriter(raw) if descriptor else BufferedReader(raw)
-    return TextIOWrapper(buffer, encoding, errors, line_buffering=True)
+    stream: Any = open(descriptor, mode, 1, encoding=encoding, errors=errors, closefd=False)  # noqa: SIM115
+    stream.buffer.raw.name = f"<{_STREAMS[descriptor]}>"  # as Python names its own
+    return cast("TextIO", stream)
 
 
 def _is_usable(stream: TextIO) -> bool:
