@@ -5,7 +5,7 @@ import gc
 import resource
 import sys
 from pathlib import Path
-from resource import setrlimit  # ours: the module's own is watched later, for what calls change
+from resource import setrlimit  # before calls of it are watched
 
 from funcledger_endpoint.local.limits import RESERVE, Limits, memory_in_force
 

@@ -8,7 +8,7 @@ import time
 from funcledger_endpoint.local import frames
 from funcledger_endpoint.local.cell import Cell
 from funcledger_endpoint.report import Report
-from funcledger_endpoint.worker.call import perform
+from funcledger_endpoint.worker.call import SHORT, perform
 from funcledger_endpoint.worker.functions import Functions
 from funcledger_endpoint.worker.limits import WorkerLimits
 from funcledger_endpoint.worker.process_state import ProcessState
@@ -17,8 +17,6 @@ from funcledger_endpoint.worker.threads import Threads
 from funcledger_schemas.frames import Splitter
 
 _READ = 1 << 20
-#: Seconds in which no call can open, make or close a file.
-_SHORT = 2e-6
 
 
 class Loop:
@@ -80,7 +78,7 @@ class Loop:
 
     def _put_back(self, number: int, report: Report) -> str:
         """Have the next call find what this one found; what is in the way of that, or nothing."""
-        short = report.run_time < _SHORT and not report.kind
+        short = report.run_time < SHORT and not report.kind
         if self._state.changed(short=short):
             if unfit := self._state.put_back():
                 return unfit

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from os import fchdir  # before calls of it are watched
 from pathlib import Path
 
 from funcledger_endpoint.local.directories import Keep, kept_name, remove_tree
@@ -40,7 +41,7 @@ class TaskDirectory:
         # A time that no change of it can have: the system's may stand still for 10 ms.
         os.utime(self._fd, ns=_NEVER_CHANGED)
         self._as_made = self._seen()
-        os.fchdir(self._fd)
+        fchdir(self._fd)
 
     def _seen(self) -> tuple[int, ...]:
         about = os.fstat(self._fd)
@@ -56,7 +57,7 @@ class TaskDirectory:
 
     def return_to(self) -> None:
         """Go back there."""
-        os.fchdir(self._fd)
+        fchdir(self._fd)
 
     def leave(self, call: int, *, failed: bool) -> None:
         """Keep it for the agent to put away by the number of the call, or remove it; then enter a new one.
