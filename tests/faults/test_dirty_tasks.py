@@ -1,10 +1,14 @@
 """FAULTS 34: whatever a task leaves behind in its worker, the tasks after it see none of it."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.support.endpoint import Endpoint
+from tests.support.poll import until
+
+from funcledger_endpoint.local.directories import Keep
 
 pytestmark = pytest.mark.fault(34)
 
@@ -226,3 +230,106 @@ async def test_what_a_task_leaves_behind_no_other_task_sees() -> None:
                 assert seen(one) == seen(clean), dirty.__name__
             assert (found[0]["pid"] == worker) == (dirty in PUT_BACK), dirty.__name__
             worker = found[0]["pid"]
+
+
+def lives_in_a_library(path: str) -> tuple[Any, ...]:
+    """Imports a module as libraries are that set things up for themselves, with a thread of their own."""
+    import os
+    import sys
+    import warnings
+
+    sys.path.insert(0, path)
+    import library_of_the_test  # type: ignore[import-not-found]
+
+    sys.path.remove(path)
+    os.environ["BY_THE_TASK"] = "1"
+    warnings.simplefilter("error")
+    return os.getpid(), library_of_the_test.__file__
+
+
+def asks_the_library() -> tuple[Any, ...]:
+    import os
+    import signal
+    import sys
+    import threading
+    import warnings
+
+    return (
+        os.getpid(),
+        os.environ.get("BY_THE_LIBRARY"),
+        os.environ.get("BY_THE_TASK"),
+        [str(shown[1].pattern) for shown in warnings.filters if shown[1] is not None][:1],
+        any(shown[0] == "error" for shown in warnings.filters),
+        getattr(signal.getsignal(signal.SIGUSR2), "__module__", None),
+        [thread.name for thread in threading.enumerate()][1:],
+        sys.getrecursionlimit(),
+    )
+
+
+LIBRARY = """
+import os, signal, sys, threading, warnings
+os.environ["BY_THE_LIBRARY"] = "2"
+warnings.filterwarnings("ignore", message="of the library")
+with warnings.catch_warnings():
+    warnings.simplefilter("error")
+def handle(*_): pass
+signal.signal(signal.SIGUSR2, handle)
+sys.setrecursionlimit(5000)
+def look():
+    threading.Event().wait()
+threading.Thread(target=look, daemon=True, name="looks").start()
+"""
+
+
+async def test_what_a_module_does_when_it_is_imported_stays_as_the_module_does(tmp_path: Path) -> None:
+    (tmp_path / "library_of_the_test.py").write_text(LIBRARY)
+    endpoint = await Endpoint.create()
+    async with endpoint.agent(1):
+        pid, _ = await endpoint.value(await endpoint.submit(lives_in_a_library, str(tmp_path)))
+        for _ in range(2):
+            found = await endpoint.value(await endpoint.submit(asks_the_library))
+            assert found == (
+                pid,
+                "2",
+                None,
+                ["of the library"],
+                False,
+                "library_of_the_test",
+                ["looks"],
+                5000,
+            )
+
+
+def leaves_a_file(fails: bool, dies: bool = False) -> str:
+    import os
+    import pathlib
+
+    pathlib.Path("out.csv").write_text("1,2")
+    if dies:
+        os._exit(1)
+    if fails:
+        raise ValueError("after it has written")
+    return os.getcwd()
+
+
+async def in_directories(keep: Keep, root: Path, *calls: tuple[bool, bool]) -> list[str]:
+    """The ids of the tasks, which have ended, as have their workers."""
+    endpoint = await Endpoint.create()
+    async with endpoint.agent(1, directories=root, keep=keep):
+        tasks = [await endpoint.submit(leaves_a_file, *call, max_attempts=1) for call in calls]
+        await endpoint.outcomes(tasks)
+        await endpoint.value(await endpoint.submit(surroundings))
+    return tasks
+
+
+@pytest.mark.parametrize(("keep", "kept"), [("never", []), ("on-failure", [1, 2]), ("always", [0, 1, 2])])
+async def test_directories_of_tasks_are_removed_or_kept_by_the_tasks_id(
+    keep: Keep, kept: list[int], tmp_path: Path
+) -> None:
+    """Also those of a worker that dies, and what an agent left that was killed."""
+    left_by_an_agent = tmp_path / "running" / "earlier" / "1"
+    left_by_an_agent.mkdir(parents=True)
+    tasks = await in_directories(keep, tmp_path, (False, False), (True, False), (True, True))
+    found = sorted(file.relative_to(tmp_path) for file in tmp_path.rglob("*.csv"))
+    assert found == sorted(Path("kept", tasks[n], "out.csv") for n in kept)
+    await until(lambda: not any((tmp_path / "running").iterdir()))

@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import threading
+import weakref
 from pathlib import Path
 from typing import Literal
 
@@ -24,9 +25,9 @@ class Directories:
 
     def __init__(self, root: Path | None = None, keep: Keep = "never") -> None:
         self.keep: Keep = keep
-        self._temporary = None if root else Path(tempfile.mkdtemp(prefix="funcledger-"))
-        where = root or self._temporary
-        assert where is not None
+        where = root or Path(tempfile.mkdtemp(prefix="funcledger-"))
+        #: Removes a temporary root, at the latest with the program.
+        self.end = weakref.finalize(self, lambda: None if root else remove_tree(where))
         self._running, self._kept = where / "running", where / "kept"
 
     def begin(self) -> None:
@@ -67,11 +68,6 @@ class Directories:
     def _remove(self, where: Path) -> None:
         """In a thread, since a task may leave very much."""
         threading.Thread(target=remove_tree, args=(where,), name="remove-directories").start()
-
-    def end(self) -> None:
-        """The engine has stopped."""
-        if self._temporary is not None:
-            remove_tree(self._temporary)
 
 
 def kept_name(call: int) -> str:
