@@ -322,6 +322,10 @@ async def in_directories(keep: Keep, root: Path, *calls: tuple[bool, bool]) -> l
     return tasks
 
 
+def files(folder: Path) -> list[str]:
+    return sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if not file.is_dir())
+
+
 @pytest.mark.parametrize(("keep", "kept"), [("never", []), ("on-failure", [1, 2]), ("always", [0, 1, 2])])
 async def test_directories_of_tasks_are_removed_or_kept_by_the_tasks_id(
     keep: Keep, kept: list[int], tmp_path: Path
@@ -330,6 +334,5 @@ async def test_directories_of_tasks_are_removed_or_kept_by_the_tasks_id(
     left_by_an_agent = tmp_path / "running" / "earlier" / "1"
     left_by_an_agent.mkdir(parents=True)
     tasks = await in_directories(keep, tmp_path, (False, False), (True, False), (True, True))
-    found = sorted(file.relative_to(tmp_path) for file in tmp_path.rglob("*.csv"))
-    assert found == sorted(Path("kept", tasks[n], "out.csv") for n in kept)
-    await until(lambda: not any((tmp_path / "running").iterdir()))
+    assert files(tmp_path / "kept") == sorted(f"{tasks[n]}/out.csv" for n in kept)
+    await until(lambda: files(tmp_path / "running") == [])
