@@ -74,7 +74,7 @@ class Services:
         made: list[Role] = [known] if known else []
         if known and "command-api" in roles:
             backlog = Backlog(log, tasks=settings.backlog_tasks, size=settings.backlog_bytes)
-            made.append(CommandApi(log, known, backlog))
+            made.append(CommandApi(log, known, backlog, list(users.values())))
         if known and saved and "gateway" in roles:
             made.append(Gateway(log, saved, known, await EpochTail.over(log, saved), waits))
         hurry: Callable[[bool], None] = unheard

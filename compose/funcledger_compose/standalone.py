@@ -15,6 +15,7 @@ from funcledger_compose.services import Services
 from funcledger_compose.serving import Server, Signals, address, configure, first, listen, say, uvicorn_loop
 from funcledger_compose.settings import Settings
 from funcledger_compose.startup_errors import startup_errors
+from funcledger_compose.users import users_of
 from funcledger_web.auth import Principal
 from funcledger_web.tokens import digest
 
@@ -47,7 +48,7 @@ async def _serve(settings: Settings, *, endpoint: bool) -> None:
         stack.callback(data.withdraw)
         stack.callback(here.close)
         store = await backends.store(data.read_models)
-        users = {digest(data.token()): Principal("user", OWNER)}
+        users = users_of(settings) | {digest(data.token()): Principal("user", OWNER)}
         services = await Services.over(log, store, settings, users=users, projector=backends.projector)
         stack.push_async_callback(services.stop)
         await _run(
