@@ -3,6 +3,7 @@
 import fcntl
 import os
 import re
+import shlex
 import shutil
 import signal
 import time
@@ -16,10 +17,12 @@ import msgspec
 
 from funcledger.private_files import keep_directory_private, read_private
 from funcledger_compose.files import write_private
+from funcledger_compose.settings import MOST_WORKERS
 from funcledger_endpoint.local.directories import Keep
 from funcledger_schemas import local_socket
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
+#: What a server takes for a name, and what earlier versions took here.
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9 ._-]{0,98}[A-Za-z0-9._-])?\Z")
 
 _TEMPLATE = """\
 # An endpoint of funcledger. Change what you like, then: funcledger endpoint restart {name}
@@ -73,9 +76,6 @@ partition = {partition}
 #: What ``url`` says for the server of the data directory that the endpoint's directory is in.
 LOCAL = "local"
 
-#: More than any machine has use for.
-MOST_WORKERS = 4096
-
 
 class EndpointDirError(Exception):
     """Raised when an endpoint's directory cannot be used; the message says what to do."""
@@ -120,8 +120,8 @@ class EndpointDir:
     def __init__(self, root: Path, name: str) -> None:
         if not _NAME.match(name):
             raise EndpointDirError(
-                f"{name!r} is not a name for an endpoint: use up to 64 letters, digits, dots, dashes and "
-                "underscores, beginning with a letter or digit."
+                f"{name!r} is not a name for an endpoint: use up to 100 letters, digits, spaces, dots, "
+                "dashes and underscores, beginning and ending with a letter or digit."
             )
         self.name = name
         self.path = root / name
@@ -170,7 +170,9 @@ class EndpointDir:
         """Write settings and credential; ``direct`` for an endpoint that goes straight to the log."""
         self._make()
         write_private(self._credential, credential + "\n")
-        text = _TEMPLATE.format(name=self.name, endpoint_id=endpoint_id, url=url, workers=workers)
+        text = _TEMPLATE.format(
+            name=shlex.quote(self.name), endpoint_id=endpoint_id, url=url, workers=workers
+        )
         if direct is not None:
             text += _DIRECT.format(name=direct.name, owner=direct.owner, partition=direct.partition)
         write_private(self.config, text)
@@ -193,7 +195,7 @@ class EndpointDir:
         if not self.configured:
             raise EndpointDirError(
                 f"there is no endpoint {self.name!r} here ({self.config} is missing). "
-                f"Configure it: funcledger endpoint configure {self.name}"
+                f"Configure it: funcledger endpoint configure {shlex.quote(self.name)}"
             )
         try:
             return msgspec.convert(tomllib.loads(self.config.read_text()), EndpointSettings)
@@ -213,7 +215,7 @@ class EndpointDir:
         except OSError as error:
             raise EndpointDirError(
                 f"the credential of {self.name!r} cannot be read: {error}. "
-                f"Configure the endpoint again: funcledger endpoint configure {self.name}"
+                f"Configure the endpoint again: funcledger endpoint configure {shlex.quote(self.name)}"
             ) from error
 
     def remove(self) -> None:
@@ -233,7 +235,7 @@ class EndpointDir:
             except OSError:
                 raise EndpointDirError(
                     f"endpoint {self.name!r} is already running here (process {self.pid() or 'unknown'}). "
-                    f"Stop it first: funcledger endpoint stop {self.name}"
+                    f"Stop it first: funcledger endpoint stop {shlex.quote(self.name)}"
                 ) from None
             file.truncate(0)
             file.write(str(os.getpid()))

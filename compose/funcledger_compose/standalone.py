@@ -16,6 +16,7 @@ from funcledger_compose.serving import Server, Signals, address, configure, firs
 from funcledger_compose.settings import Settings
 from funcledger_compose.startup_errors import startup_errors
 from funcledger_compose.users import users_of
+from funcledger_endpoint.local.environment import cores
 from funcledger_web.auth import Principal
 from funcledger_web.tokens import digest
 
@@ -98,7 +99,7 @@ def _say_ready(url: str, local: LocalEndpoint | None) -> None:
     if local is not None:
         known = local.settings
         lines += [
-            f"Endpoint {NAME!r} ({known.endpoint_id}) has {known.workers} workers. Try in Python:",
+            f"Endpoint {NAME!r} ({known.endpoint_id}) has {known.workers or cores()} workers. Try in Python:",
             "",
             "    from funcledger import Executor",
             f"    with Executor(endpoint_id={NAME!r}) as executor:",

@@ -77,8 +77,8 @@ class Transport:
     ) -> None:
         self.server = server
         self.seen = Seen()
-        self._patience = patience
-        self._room_timeout = room_timeout
+        self.patience = patience
+        self.room_timeout = room_timeout
         self._reached = False
         self._task_fields: frozenset[str] | None = None
         self._headers = {"Authorization": f"Bearer {server.token}", "Accept-Encoding": "identity"}
@@ -183,8 +183,8 @@ class Transport:
         self, request: httpx2.Request, failed: _TryAgain, sleep: Callable[[float], None]
     ) -> httpx2.Response:
         """Repeat a request whose first attempt failed; few need it, and making ready for it takes time."""
-        patience = self._patience if self._reached else min(FIRST_PATIENCE, self._patience)
-        stop = _Stop(patience, self._room_timeout)
+        patience = self.patience if self._reached else min(FIRST_PATIENCE, self.patience)
+        stop = _Stop(patience, self.room_timeout)
         pause = failed.retry_after or _FIRST_PAUSE * random.random()  # noqa: S311  # jitter, not a secret
         if stop.after(failed, pause):
             raise failed.error from failed.__cause__
