@@ -87,7 +87,6 @@ def die(token: int, side: str, how: int) -> None:
 def soil(token: int, side: str, how: int) -> int:
     """Leave something behind in the worker; the alarm is far off, since it may be frozen for a while."""
     import os
-    import shutil
     import signal
     import sys
     import tempfile
@@ -100,7 +99,7 @@ def soil(token: int, side: str, how: int) -> int:
         os.chdir(tempfile.mkdtemp())
         os.rmdir(os.getcwd())
     elif how == 1:
-        shutil.rmtree(os.getcwd())
+        os.rmdir(os.getcwd())
     elif how == 2:
         for stream in (sys.stdout, sys.stderr, sys.stdin):
             stream.close()
