@@ -1,9 +1,9 @@
 """What every command does: wait until it knows what its client has seen, then append, and say how it went."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Header
 from starlette.requests import Request
@@ -15,6 +15,7 @@ from funcledger_event_log.records import NewRecord, Token
 from funcledger_schemas.envelope import Headers
 from funcledger_schemas.limits import RECORD_LIMIT
 from funcledger_web import catalogue
+from funcledger_web.auth import Principal
 from funcledger_web.catalogue import Catalogue
 from funcledger_web.handlers import invalid_field
 from funcledger_web.problems import Problem
@@ -29,7 +30,14 @@ _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 class Commands:
     """The log to append to, and the catalogue to decide from, which ``tail`` keeps up to date."""
 
-    def __init__(self, log: EventLog, catalogue: Catalogue, tail: Tail) -> None:
+    def __init__(
+        self, log: EventLog, catalogue: Catalogue, tail: Tail, users: Collection[Principal] | None = None
+    ) -> None:
+        """``users`` are all that there are; None where that is not known."""
+        self._names = {
+            "user": None if users is None else {user.id for user in users},
+            "group": None if users is None else {group for user in users for group in user.groups},
+        }
         self.log = log
         self.catalogue = catalogue
         self._tail = tail
@@ -57,6 +65,17 @@ class Commands:
         with _telling():
             if not await self._tail.catch_up(PATIENCE):
                 raise _behind(self._tail.position, Token())
+
+    def check_exists(self, kind: Literal["user", "group"], name: str, field: str) -> None:
+        """That something may be shared with this user or group.
+
+        Raises:
+            Problem: 422, there is nobody of that name.
+        """
+        names = self._names[kind]
+        if names is not None and name not in names:
+            told = f"there is no {kind} {name!r} on this server, so nothing was shared"
+            raise invalid_field(field, f"{told}: ask its operator for the right name")
 
     async def append(self, records: Sequence[NewRecord]) -> Token:
         """Append; the token of somebody who has seen these records. Durable when it returns (law 1).

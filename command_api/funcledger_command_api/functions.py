@@ -42,6 +42,8 @@ def router(commands: Commands) -> APIRouter:
     async def register(request: Request, who: Writer, seen: Seen = None) -> Response:
         await commands.catch_up(seen)
         asked, payload = _read(request, await request.body())
+        if asked.group is not None:
+            commands.check_exists("group", asked.group, "group")
         event = _registered(asked, payload, who)
         known = commands.catalogue.functions.get(event.function_id)
         if known is None:

@@ -36,7 +36,7 @@ def router(commands: Commands) -> APIRouter:
         request: Request, function_id: Id, kind: Kind, grantee: Name, who: FunctionWriter, seen: Seen = None
     ) -> Response:
         await commands.catch_up(seen)
-        _check_room(request, await own_function(commands, who, function_id))
+        _check(commands, request, await own_function(commands, who, function_id), kind, grantee)
         told = FunctionShared if request.method == "PUT" else FunctionUnshared
         share = {"grantee_kind": kind, "grantee": grantee}
         token = await tell(commands, request, who, told, function_id=function_id, **share)
@@ -48,7 +48,7 @@ def router(commands: Commands) -> APIRouter:
         request: Request, endpoint_id: Id, kind: Kind, grantee: Name, who: EndpointWriter, seen: Seen = None
     ) -> Response:
         await commands.catch_up(seen)
-        _check_room(request, await own_endpoint(commands, who, endpoint_id))
+        _check(commands, request, await own_endpoint(commands, who, endpoint_id), kind, grantee)
         told = EndpointShared if request.method == "PUT" else EndpointUnshared
         share = {"grantee_kind": kind, "grantee": grantee}
         token = await tell(commands, request, who, told, endpoint_id=endpoint_id, **share)
@@ -57,12 +57,15 @@ def router(commands: Commands) -> APIRouter:
     return routes
 
 
-def _check_room(request: Request, shared: Resource) -> None:
-    """Refuse one share too many: every change writes all of them.
+def _check(commands: Commands, request: Request, shared: Resource, kind: Kind, grantee: str) -> None:
+    """Refuse a share with nobody, and one share too many: every change writes all of them.
 
     Raises:
         Problem: 422.
     """
-    if request.method == "PUT" and len(shared.users) + len(shared.groups) >= SHARES_LIMIT:
+    if request.method != "PUT":
+        return
+    commands.check_exists(kind, grantee, "grantee")
+    if len(shared.users) + len(shared.groups) >= SHARES_LIMIT:
         message = f"{shared.name!r} is shared with {SHARES_LIMIT} users and groups, which is the limit"
         raise invalid_field("grantee", f"{message}: share it with a group, or take back other shares")

@@ -20,6 +20,7 @@ from funcledger_compose.worker_limits import limits_of
 from funcledger_endpoint.agent import FENCED_EXIT_CODE, Agent
 from funcledger_endpoint.engine import Engine
 from funcledger_endpoint.local.engine import LocalEngine
+from funcledger_endpoint.local.environment import cores
 from funcledger_endpoint.settings import AgentSettings
 from funcledger_event_log import plain
 from funcledger_event_log.direct import DirectEndpointLog
@@ -89,7 +90,13 @@ def _engine(settings: EndpointSettings, where: EndpointDir) -> Engine:
         )
     limits = limits_of(settings, where)
     return LocalEngine(
-        settings.workers, output=where.log_file, limits=limits, alone=True, environment=settings.environment
+        settings.workers or cores(),
+        output=where.log_file,
+        limits=limits,
+        alone=True,
+        environment=settings.environment,
+        directories=where.tasks,
+        keep=settings.keep_task_directories,
     )
 
 

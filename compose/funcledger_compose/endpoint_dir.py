@@ -3,6 +3,7 @@
 import fcntl
 import os
 import re
+import shlex
 import shutil
 import signal
 import time
@@ -16,9 +17,12 @@ import msgspec
 
 from funcledger.private_files import keep_directory_private, read_private
 from funcledger_compose.files import write_private
+from funcledger_compose.settings import MOST_WORKERS
+from funcledger_endpoint.local.directories import Keep
 from funcledger_schemas import local_socket
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
+#: What a server takes for a name, and what earlier versions took here.
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9 ._-]{0,98}[A-Za-z0-9._-])?\Z")
 
 _TEMPLATE = """\
 # An endpoint of funcledger. Change what you like, then: funcledger endpoint restart {name}
@@ -33,7 +37,7 @@ url = "{url}"
 # What runs the tasks: "local" is one process for each worker on this machine.
 engine = "local"
 
-# How many tasks run at the same time.
+# How many tasks run at the same time; 0: one for each core.
 workers = {workers}
 
 # Seconds that running tasks may take to finish when the endpoint is stopped; then they are cut off
@@ -49,6 +53,11 @@ walltime = 0
 # Variables of the agent's environment that tasks see, beside those that cannot hold a secret (docs/limits.md
 # lists them): such as ["MY_LAB_DATA"].
 environment = []
+
+# Each task begins in an empty directory, which is removed with all it has left there when it ends. Those of
+# tasks that fail ("on-failure"), or of all ("always"), are kept in tasks/kept beside this file, until you
+# remove them.
+keep_task_directories = "never"
 
 # debug, info, warning or error.
 log_level = "info"
@@ -86,7 +95,8 @@ class EndpointSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown
     endpoint_id: str
     url: str
     engine: str = "local"
-    workers: int = 1
+    #: How many tasks run at the same time; 0 is one for each core.
+    workers: Annotated[int, msgspec.Meta(ge=0, le=MOST_WORKERS)] = 1
     drain: float = 30.0
     #: What each worker may take: bytes or a size, processes and threads, seconds of a call; 0 is no limit.
     memory: int | str = 0
@@ -94,6 +104,8 @@ class EndpointSettings(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown
     walltime: float = 0.0
     #: Names of variables that workers get of the agent's environment, beside the harmless ones.
     environment: tuple[Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...] = ()
+    #: Of which tasks the directories are kept.
+    keep_task_directories: Keep = "never"
     log_level: str = "info"
     direct: Direct | None = None
 
@@ -108,13 +120,15 @@ class EndpointDir:
     def __init__(self, root: Path, name: str) -> None:
         if not _NAME.match(name):
             raise EndpointDirError(
-                f"{name!r} is not a name for an endpoint: use up to 64 letters, digits, dots, dashes and "
-                "underscores, beginning with a letter or digit."
+                f"{name!r} is not a name for an endpoint: use up to 100 letters, digits, spaces, dots, "
+                "dashes and underscores, beginning and ending with a letter or digit."
             )
         self.name = name
         self.path = root / name
         self.config = self.path / "config.toml"
         self.log_file = self.path / "endpoint.log"
+        #: Where workers make the directories of their calls.
+        self.tasks = self.path / "tasks"
         self._credential = self.path / "credential"
         self._promise = self.path / "registering"
         self._lock = self.path / "agent.lock"
@@ -156,7 +170,9 @@ class EndpointDir:
         """Write settings and credential; ``direct`` for an endpoint that goes straight to the log."""
         self._make()
         write_private(self._credential, credential + "\n")
-        text = _TEMPLATE.format(name=self.name, endpoint_id=endpoint_id, url=url, workers=workers)
+        text = _TEMPLATE.format(
+            name=shlex.quote(self.name), endpoint_id=endpoint_id, url=url, workers=workers
+        )
         if direct is not None:
             text += _DIRECT.format(name=direct.name, owner=direct.owner, partition=direct.partition)
         write_private(self.config, text)
@@ -179,7 +195,7 @@ class EndpointDir:
         if not self.configured:
             raise EndpointDirError(
                 f"there is no endpoint {self.name!r} here ({self.config} is missing). "
-                f"Configure it: funcledger endpoint configure {self.name}"
+                f"Configure it: funcledger endpoint configure {shlex.quote(self.name)}"
             )
         try:
             return msgspec.convert(tomllib.loads(self.config.read_text()), EndpointSettings)
@@ -199,7 +215,7 @@ class EndpointDir:
         except OSError as error:
             raise EndpointDirError(
                 f"the credential of {self.name!r} cannot be read: {error}. "
-                f"Configure the endpoint again: funcledger endpoint configure {self.name}"
+                f"Configure the endpoint again: funcledger endpoint configure {shlex.quote(self.name)}"
             ) from error
 
     def remove(self) -> None:
@@ -219,7 +235,7 @@ class EndpointDir:
             except OSError:
                 raise EndpointDirError(
                     f"endpoint {self.name!r} is already running here (process {self.pid() or 'unknown'}). "
-                    f"Stop it first: funcledger endpoint stop {self.name}"
+                    f"Stop it first: funcledger endpoint stop {shlex.quote(self.name)}"
                 ) from None
             file.truncate(0)
             file.write(str(os.getpid()))

@@ -1,6 +1,6 @@
 """The services a deployment is made of, each with the parts it runs and the routes it answers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from typing import Protocol
 
@@ -21,6 +21,7 @@ from funcledger_query_api import schema_registry
 from funcledger_query_api.api import QuerySide
 from funcledger_read_models.port import ReadModelStore, StoreError
 from funcledger_web import catalogue as catalogues
+from funcledger_web.auth import Principal
 from funcledger_web.catalogue import Catalogue
 from funcledger_web.rates import Waits
 
@@ -90,9 +91,9 @@ class Known(Role):
 class CommandApi(Role):
     """Register, submit, cancel."""
 
-    def __init__(self, log: EventLog, known: Known, backlog: Backlog) -> None:
+    def __init__(self, log: EventLog, known: Known, backlog: Backlog, users: Collection[Principal]) -> None:
         super().__init__(backlog)
-        self._routers = commands.routers(log, known.catalogue, known.tail, backlog)
+        self._routers = commands.routers(log, known.catalogue, known.tail, backlog, users)
 
     def routers(self) -> list[APIRouter]:
         """As the role says."""

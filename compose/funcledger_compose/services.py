@@ -75,7 +75,7 @@ class Services:
         made: list[Role] = [known] if known else []
         if known and "command-api" in roles:
             backlog = Backlog(log, tasks=settings.backlog_tasks, size=settings.backlog_bytes)
-            made.append(CommandApi(log, known, backlog))
+            made.append(CommandApi(log, known, backlog, list(users.values())))
         if known and saved and "gateway" in roles:
             epochs = await EpochTail.over(log, saved)
             # The query side follows all of `tasks`, so beside it the gateway need not remember for itself.

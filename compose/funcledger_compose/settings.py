@@ -23,6 +23,8 @@ from funcledger_schemas.limits import (
 )
 
 PREFIX = "FUNCLEDGER_"
+#: More workers than any machine has use for.
+MOST_WORKERS = 4096
 #: The least that a limit may be.
 _LEAST = {
     "request_burst": 1,
@@ -200,8 +202,11 @@ def _checked(settings: Settings) -> Settings:
         raise SettingsError(f"port must be between 0 and 65535, not {settings.port}")
     if not 1 <= settings.partitions <= 10_000:
         raise SettingsError(f"partitions must be between 1 and 10,000, not {settings.partitions}")
-    if settings.workers < 0:
-        raise SettingsError(f"workers must not be negative, not {settings.workers}")
+    if not 0 <= settings.workers <= MOST_WORKERS:
+        raise SettingsError(
+            f"workers must be between 0, which is one for each core, and {MOST_WORKERS}, "
+            f"not {settings.workers}"
+        )
     if settings.kafka_replication is not None and settings.kafka_replication < 1:
         raise SettingsError(f"kafka_replication must be at least 1, not {settings.kafka_replication}")
     for name, least in _LEAST.items():

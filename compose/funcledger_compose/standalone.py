@@ -15,6 +15,8 @@ from funcledger_compose.services import Services
 from funcledger_compose.serving import Server, Signals, address, configure, first, listen, say, uvicorn_loop
 from funcledger_compose.settings import Settings
 from funcledger_compose.startup_errors import startup_errors
+from funcledger_compose.users import users_of
+from funcledger_endpoint.local.environment import cores
 from funcledger_web.auth import Principal
 from funcledger_web.tokens import digest
 
@@ -47,7 +49,7 @@ async def _serve(settings: Settings, *, endpoint: bool) -> None:
         stack.callback(data.withdraw)
         stack.callback(here.close)
         store = await backends.store(data.read_models)
-        users = {digest(data.token()): Principal("user", OWNER)}
+        users = users_of(settings) | {digest(data.token()): Principal("user", OWNER)}
         services = await Services.over(log, store, settings, users=users, projector=backends.projector)
         stack.push_async_callback(services.stop)
         await _run(
@@ -97,7 +99,7 @@ def _say_ready(url: str, local: LocalEndpoint | None) -> None:
     if local is not None:
         known = local.settings
         lines += [
-            f"Endpoint {NAME!r} ({known.endpoint_id}) has {known.workers} workers. Try in Python:",
+            f"Endpoint {NAME!r} ({known.endpoint_id}) has {known.workers or cores()} workers. Try in Python:",
             "",
             "    from funcledger import Executor",
             f"    with Executor(endpoint_id={NAME!r}) as executor:",

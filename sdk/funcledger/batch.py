@@ -5,8 +5,13 @@ from typing import Any, NamedTuple
 
 from funcledger.errors import InvalidRequest
 from funcledger.names import Id, as_id
-from funcledger.submission import NewTask, TaskOptions, check_serializer, serialise
+from funcledger.submission import NewTask, check_serializer, serialise
+from funcledger.task_settings import TaskSettings
 from funcledger_schemas.ids import new_id
+
+_UNSET = dict.fromkeys(
+    ("walltime", "memory", "max_attempts", "expires_in", "resource_specification", "user_endpoint_config")
+)
 
 
 class Call(NamedTuple):
@@ -18,18 +23,32 @@ class Call(NamedTuple):
     payload: bytes
 
 
-class Batch:
-    """Calls gathered for one submission; their arguments are serialised as they are added."""
+class Batch(TaskSettings):
+    """Calls gathered for one submission; their arguments are serialised as they are added.
+
+    How they are run can be set until they are submitted.
+    """
+
+    _fields = TaskSettings._fields | {"task_group_id", "calls"}
 
     def __init__(
         self,
         task_group_id: Id | None = None,
-        options: TaskOptions | None = None,
         serializer: str | None = None,
+        **settings: Any,
     ) -> None:
         self.task_group_id = new_id() if task_group_id is None else as_id(task_group_id, "task_group_id")
-        self.options = options or TaskOptions()
+        self._set(**_UNSET | settings)
         self.calls: list[Call] = []
+        self.serializer = serializer
+
+    @property
+    def serializer(self) -> str | None:
+        """What writes the arguments of calls that are added."""
+        return self._serializer
+
+    @serializer.setter
+    def serializer(self, serializer: str | None) -> None:
         self._serializer = check_serializer(serializer)
 
     def __len__(self) -> int:

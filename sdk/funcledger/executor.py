@@ -21,7 +21,8 @@ from funcledger.local_functions import LocalFunction, LocalFunctions
 from funcledger.names import Id, as_id
 from funcledger.results import Answer
 from funcledger.sender import Cancellation, Sender, Submission
-from funcledger.submission import MOST_TASKS, NewTask, TaskOptions, check_serializer, resources, serialise
+from funcledger.submission import MOST_TASKS, NewTask, check_serializer, serialise
+from funcledger.task_settings import TaskSettings, refuse
 from funcledger.tasks import is_finished
 from funcledger_schemas import tracing
 from funcledger_schemas.ids import new_id
@@ -31,19 +32,22 @@ _LAST_WORD = 10.0
 _open: "WeakSet[Executor]" = WeakSet()
 
 
-class Executor(concurrent.futures.Executor):
+class Executor(TaskSettings, concurrent.futures.Executor):
     """Runs calls on an endpoint, given by id or name.
 
     ``submit`` serialises and returns at once; calls go out together, as many as have gathered. What runs is
     what stands in the program when ``submit`` is called: the function is sent once, and with a call what has
     changed since of what it refers to. ``serializer`` "cloudpickle" or "dill" says who writes code; "json"
     has arguments be such that other languages can read them. ``walltime`` and ``expires_in`` are in seconds;
-    ``memory``, which a call and all it starts may take, in bytes or as a size such as "2GB".
+    ``memory``, which a call and all it starts may take, in bytes or as a size such as "2GB". All of these can
+    also be set later, for what is submitted then; the client and the task group, before the first submission.
 
     A process forked from this one may go on with it, with threads and a stream of its own. Futures from
     before the fork end there too; the callbacks that they have run in the parent, and ``shutdown`` leaves
     them to it.
     """
+
+    _fields = TaskSettings._fields | {"endpoint_id", "label"}
 
     def __init__(
         self,
@@ -61,35 +65,46 @@ class Executor(concurrent.futures.Executor):
         memory: int | str | None = None,
         max_attempts: int | None = None,
         expires_in: int | None = None,
+        container_id: object = None,
+        amqp_port: object = None,
+        api_burst_limit: object = None,
+        api_burst_window_s: object = None,
     ) -> None:
-        del result_serializers  # results say themselves how to be read
-        self.endpoint_id = endpoint_id
-        self.task_group_id = new_id() if task_group_id is None else as_id(task_group_id, "task_group_id")
-        self.label = label
-        self.options = TaskOptions(
-            walltime,
-            max_attempts,
-            expires_in,
-            resources(resource_specification, memory),
-            user_endpoint_config,
+        refuse(
+            result_serializers=result_serializers,
+            container_id=container_id,
+            amqp_port=amqp_port,
+            api_burst_limit=api_burst_limit,
+            api_burst_window_s=api_burst_window_s,
         )
-        self.client = client or Client()
+        self._sender: Sender | None = None
+        self.endpoint_id = endpoint_id
+        self.task_group_id = new_id() if task_group_id is None else task_group_id
+        self.label = label
+        self._set(
+            walltime=walltime,
+            memory=memory,
+            max_attempts=max_attempts,
+            expires_in=expires_in,
+            resource_specification=resource_specification,
+            user_endpoint_config=user_endpoint_config,
+        )
+        self.serializer = serializer
+        self.batch_size = batch_size
+        self._client = client or Client()
         self._owns_client = client is None
-        self._serializer = check_serializer(serializer)
-        self._batch_size = max(1, min(batch_size, MOST_TASKS))
-        self._functions = LocalFunctions(None if serializer == "json" else serializer)
         self._closed = False
         self._begin()
         renewed_in_children(self)
 
     def _begin(self) -> None:
         """Nothing has been submitted by this process."""
+        self._sender = None
         self._futures: dict[str, TaskFuture] = {}
         #: The future that is being resolved, and no longer among the others.
         self._settling: TaskFuture | None = None
         self._all_done = Condition()
         self._opening = Lock()
-        self._sender: Sender | None = None
         self._listener: Listener | None = None
         #: Why no result will come any more.
         self._broken: ComputeError | None = None
@@ -106,6 +121,52 @@ class Executor(concurrent.futures.Executor):
 
     def __repr__(self) -> str:
         return f"Executor({self.label or self.endpoint_id!r}, task_group_id={self.task_group_id!r})"
+
+    @property
+    def client(self) -> Client:
+        """What it asks the server with."""
+        return self._client
+
+    @client.setter
+    def client(self, client: Client) -> None:
+        self._check_unused("client")
+        self._client, self._owns_client = client, False
+
+    @property
+    def task_group_id(self) -> str:
+        """The group of its tasks, by which another program finds them."""
+        return self._task_group_id
+
+    @task_group_id.setter
+    def task_group_id(self, task_group_id: Id) -> None:
+        self._check_unused("task_group_id")
+        self._task_group_id = as_id(task_group_id, "task_group_id")
+
+    @property
+    def serializer(self) -> str | None:
+        """What writes functions and arguments."""
+        return self._serializer
+
+    @serializer.setter
+    def serializer(self, serializer: str | None) -> None:
+        self._serializer = check_serializer(serializer)
+        self._functions = LocalFunctions(None if serializer == "json" else serializer)
+
+    @property
+    def batch_size(self) -> int:
+        """Most tasks in one request; no more than a server takes, whatever was asked for."""
+        return self._batch_size
+
+    @batch_size.setter
+    def batch_size(self, batch_size: int) -> None:
+        if batch_size < 1:
+            raise InvalidRequest(f"batch_size must be at least 1, not {batch_size}.")
+        self._check_unused("batch_size")
+        self._batch_size = min(batch_size, MOST_TASKS)
+
+    def _check_unused(self, name: str) -> None:
+        if self._sender is not None:
+            raise InvalidRequest(f"{name} must be set before the executor's first submission.")
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> TaskFuture:
         """Call ``fn(*args, **kwargs)`` on the endpoint; its future.
@@ -124,8 +185,9 @@ class Executor(concurrent.futures.Executor):
         """Call a function that is registered already."""
         return self._enqueue(as_id(function_id, "function_id"), args or (), kwargs or {}, None)
 
-    def register_function(self, fn: Callable[..., Any], **about: Any) -> str:
+    def register_function(self, fn: Callable[..., Any], function_id: object = None, **about: Any) -> str:
         """Register a function, as ``Client.register_function`` does; its id."""
+        refuse(function_id=function_id)
         return self.client.register_function(fn, **about)
 
     def reload_tasks(self, task_group_id: Id | None = None) -> list[TaskFuture]:
@@ -138,7 +200,7 @@ class Executor(concurrent.futures.Executor):
                 raise InvalidRequest(
                     "reload_tasks with another task group must come before the first submission."
                 )
-            self.task_group_id = as_id(task_group_id, "task_group_id")
+            self.task_group_id = str(task_group_id)
         futures = [self._known(task) for task in self.client.results.batch(self.task_group_id)]
         with self._opening:
             if self._sender is None:

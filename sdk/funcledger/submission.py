@@ -80,14 +80,15 @@ _WRITERS: dict[str | None, Dump] = {
 }
 
 
-def check_serializer(serializer: str | None) -> str | None:
-    """The serializer, if there is one of this name.
+def check_serializer(serializer: str | None, *, code: bool = False) -> str | None:
+    """The serializer, if there is one of this name; with ``code``, one that writes functions.
 
     Raises:
         InvalidRequest: there is none.
     """
-    if serializer not in _WRITERS:
-        known = ", ".join(repr(name) for name in _WRITERS if name)
+    names = [name for name in _WRITERS if name != "json" or not code]
+    if serializer not in names:
+        known = ", ".join(repr(name) for name in names if name)
         raise InvalidRequest(f"There is no serializer {serializer!r}: use one of {known}, or None.")
     return serializer
 

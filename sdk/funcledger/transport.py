@@ -80,8 +80,8 @@ class Transport:
     ) -> None:
         self.server = server
         self.seen = Seen()
-        self._patience = patience
-        self._room_timeout = room_timeout
+        self.patience = patience
+        self.room_timeout = room_timeout
         self._reached = False
         self._task_fields: frozenset[str] | None = None
         self._ids = RequestIds()
@@ -102,7 +102,7 @@ class Transport:
 
     def another(self) -> "Transport":
         """To the same server, with connections of its own."""
-        other = Transport(self.server, patience=self._patience, room_timeout=self._room_timeout)
+        other = Transport(self.server, patience=self.patience, room_timeout=self.room_timeout)
         other.seen.merge(self.seen.token)
         other._headers = self._headers
         return other
@@ -216,8 +216,8 @@ class Transport:
         self, request: httpx2.Request, failed: _TryAgain, sleep: Callable[[float], None]
     ) -> httpx2.Response:
         """Repeat a request whose first attempt failed; few need it, and making ready for it takes time."""
-        patience = self._patience if self._reached else min(FIRST_PATIENCE, self._patience)
-        stop = _Stop(patience, self._room_timeout)
+        patience = self.patience if self._reached else min(FIRST_PATIENCE, self.patience)
+        stop = _Stop(patience, self.room_timeout)
         pause = failed.retry_after or _FIRST_PAUSE * random.random()  # noqa: S311  # jitter, not a secret
         if stop.after(failed, pause):
             raise failed.error from failed.__cause__

@@ -9,7 +9,8 @@ from tests.chaos.auditor.evidence import Call, shown
 
 #: How many of a thousand calls are of this sort.
 _PROPORTIONS = {
-    "double": 559, "nap": 290, "complain": 100, "reverse": 20, "cancelled": 20, "die": 10, "fell": 1,
+    "double": 529, "nap": 290, "complain": 100, "reverse": 20, "cancelled": 20, "die": 10, "soil": 30,
+    "fell": 1,
 }  # fmt: skip
 
 
@@ -59,6 +60,9 @@ class Menu:
 
     def _die(self, token: int) -> tuple[Any, ...]:
         return "die", (self._chance.randrange(4),), "dies", "WorkerDied"
+
+    def _soil(self, token: int) -> tuple[Any, ...]:
+        return "soil", (self._chance.randrange(7),), "value", shown(2 * token)
 
     def _fell(self, token: int) -> tuple[Any, ...]:
         return "fell", (), "fells", "TaskLost"

@@ -1,4 +1,7 @@
-"""What the load calls: each call first writes one line to the side file, so that no run goes unseen."""
+"""What the load calls: each call first writes one line to the side file, so that no run goes unseen.
+
+Then it looks for what others may have left in its worker, and does not give its value if there is anything.
+"""
 
 from collections.abc import Callable
 
@@ -11,6 +14,29 @@ def _mark(side: str, token: int) -> None:
     descriptor = os.open(side, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.write(descriptor, line.encode())
     os.close(descriptor)
+    _check_clean()
+
+
+def _check_clean() -> None:
+    import os
+    import signal
+    import sys
+    import threading
+    import warnings
+
+    for descriptor, stream in enumerate((sys.stdin, sys.stdout, sys.stderr)):
+        os.fstat(descriptor)
+        stream.flush()
+    found = {
+        "files": os.listdir(os.getcwd()),
+        "variables": [name for name in os.environ if name == "LEFT_BEHIND"],
+        "filters": [one for one in warnings.filters if one[0] == "error"],
+        "alarm": [left for left in signal.getitimer(signal.ITIMER_REAL) if left],
+        "handlers": [signal.getsignal(signal.SIGALRM)] if callable(signal.getsignal(signal.SIGALRM)) else [],
+        "threads": threading.enumerate()[1:],
+    }
+    if any(found.values()):
+        raise RuntimeError(f"found what another call has left: {found}")
 
 
 def double(token: int, side: str) -> int:
@@ -58,6 +84,41 @@ def die(token: int, side: str, how: int) -> None:
     ctypes.string_at(0)
 
 
+def soil(token: int, side: str, how: int) -> int:
+    """Leave something behind in the worker; the alarm is far off, since it may be frozen for a while."""
+    import os
+    import signal
+    import sys
+    import tempfile
+    import threading
+    import time
+    import warnings
+
+    _mark(side, token)
+    if how == 0:
+        os.chdir(tempfile.mkdtemp())
+        os.rmdir(os.getcwd())
+    elif how == 1:
+        os.rmdir(os.getcwd())
+    elif how == 2:
+        for stream in (sys.stdout, sys.stderr, sys.stdin):
+            stream.close()
+        os.close(1)
+    elif how == 3:
+        signal.signal(signal.SIGALRM, lambda *_: sys.exit(1))
+        signal.alarm(20)
+    elif how == 4:
+        os.environ["LEFT_BEHIND"] = "1"
+        del os.environ["PATH"]
+        warnings.simplefilter("error")
+    elif how == 5:
+        threading.Thread(target=time.sleep, args=(600,)).start()
+    else:
+        with open("left behind", "w") as file:
+            file.write(side)
+    return 2 * token
+
+
 def fell(token: int, side: str) -> None:
     """Kill the agent, if that is still this worker's parent."""
     import os
@@ -72,4 +133,4 @@ def fell(token: int, side: str) -> None:
     time.sleep(60)
 
 
-FUNCTIONS: tuple[Callable[..., object], ...] = (double, nap, complain, reverse, die, fell)
+FUNCTIONS: tuple[Callable[..., object], ...] = (double, nap, complain, reverse, die, soil, fell)

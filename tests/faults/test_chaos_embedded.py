@@ -1,4 +1,4 @@
-"""FAULTS 1, 2, 5, 8, 10, 11, 23, 24 and 29 at random: one minute of ``make chaos`` on the embedded log."""
+"""FAULTS 1, 2, 5, 8, 10, 11, 23, 24, 29 and 34 at random: a minute of ``make chaos`` on the embedded log."""
 
 from pathlib import Path
 

@@ -215,6 +215,18 @@ def test_the_history_of_a_task_is_read_from_the_log(client: Client) -> None:
     assert all({"topic", "partition", "offset", "timestamp"} <= entry.keys() for entry in history)
 
 
+def test_calls_are_understood_by_the_keywords_of_the_original_service(client: Client) -> None:
+    function = client.register_function(tripled, "three times as much")
+    about = client.get_function(function)
+    assert (about["name"], about["description"]) == ("tripled", "three times as much")
+    batch = client.create_batch()
+    batch.add(function_id=function, args=(2,))
+    (task,) = client.batch_run(endpoint_id="lab", batch=batch)["tasks"][function]
+    assert client.get_batch_result(task_id_list=[task], timeout=scaled(30))[task]["result"] == 6
+    lab = client.get_endpoint_metadata(endpoint_uuid="lab")["endpoint_id"]
+    assert client.get_endpoint_status(endpoint_uuid=lab)["status"] == "online"
+
+
 def test_functions_are_found_read_and_deleted(client: Client) -> None:
     source = "def cubed(x):\n    '''Third power.'''\n    return x ** 3\n"
     function = client.register_source_code(source, "cubed", description="third power of a number")

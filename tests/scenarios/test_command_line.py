@@ -1,5 +1,6 @@
 """What the command line says and how it ends, on a real server."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +8,11 @@ import pytest
 from tests.support.axes import Running
 from tests.support.deadlines import scaled
 from tests.support.poll import until_sync
-from tests.support.standalone import Standalone, standalone
+from tests.support.standalone import Standalone
+
+from funcledger import Client, errors
+
+ADA = "flu_" + "a" * 43
 
 
 def squared(x: int) -> int:
@@ -16,8 +21,13 @@ def squared(x: int) -> int:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
-    with standalone(tmp_path_factory.mktemp("server") / "data", "--workers", "1") as started:
-        yield started
+    made = Standalone(tmp_path_factory.mktemp("server") / "data", "--workers", "1")
+    made.more = {"FUNCLEDGER_TOKENS": f"ada={ADA}"}
+    made.start()
+    try:
+        yield made
+    finally:
+        made.stop()
 
 
 def test_a_listing_of_tasks_tells_how_long_each_ran(running: Running, tmp_path: Path) -> None:
@@ -81,3 +91,33 @@ def test_an_endpoint_whose_credential_nobody_accepts_is_not_said_to_be_started(s
     log = server.folder / "endpoints" / "gone" / "endpoint.log"
     assert f"endpoint gone did not start. Its log says why: {log}" in done.stderr.replace("\n", "")
     assert "the server refuses this endpoint's credential" in log.read_text()
+
+
+def test_users_with_a_token_are_let_in_and_things_are_shared_with_them_and_nobody_else(
+    server: Standalone,
+) -> None:
+    with server.client() as owner, Client(server.url, ADA) as ada:
+        with pytest.raises(errors.EndpointNotFound):
+            ada.get_endpoint_status("local")
+        local = owner.get_endpoint_metadata("local")["endpoint_id"]
+        for nobody in ({"user": "nobody"}, {"group": "ada"}):
+            with pytest.raises(errors.InvalidRequest, match="on this server, so nothing was shared"):
+                owner.share_endpoint(local, **nobody)
+        owner.share_endpoint(local, user="ada")
+        assert ada.get_result(ada.run(3, endpoint_id=local, function_id=ada.register_function(squared))) == 9
+
+
+def test_commands_that_are_printed_for_a_name_with_a_space_work(server: Standalone, tmp_path: Path) -> None:
+    """And the credential opens the endpoint that it belongs to, under no other name."""
+    printed = server.cli("endpoint", "register", "my lab").stdout.splitlines()
+    credential = next(line.split("=")[1] for line in printed if "FUNCLEDGER_CREDENTIAL=" in line)
+    words = shlex.split(next(line for line in printed if " configure " in line))
+    assert words[:4] == ["funcledger", "endpoint", "configure", "my lab"]
+    there = {"FUNCLEDGER_DATA_DIR": str(tmp_path / "elsewhere"), "FUNCLEDGER_CREDENTIAL": credential}
+    done = server.cli("endpoint", "configure", "other", "--url", server.url, **there)
+    assert done.returncode == 1
+    assert "of the endpoint 'my lab', not of 'other'" in done.stderr.replace("\n", " ")
+    done = server.cli("endpoint", "configure", "my lab", "--url", server.url, **there)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "elsewhere" / "endpoints" / "my lab" / "config.toml").exists()
+    assert "funcledger endpoint start 'my lab'" in done.stdout

@@ -5,11 +5,13 @@ import hashlib
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from tests.support.deadlines import scaled
 
 from funcledger_endpoint.agent import Agent
+from funcledger_endpoint.local.directories import Keep
 from funcledger_endpoint.local.engine import LocalEngine
 from funcledger_endpoint.local.limits import Limits
 from funcledger_endpoint.settings import AgentSettings
@@ -196,9 +198,11 @@ class Endpoint:
         *,
         patience: float = 0.3,
         limits: Limits | None = None,
+        directories: Path | None = None,
+        keep: Keep = "never",
     ) -> AsyncGenerator["Running"]:
         """An agent that serves this endpoint; it is stopped in good order at the end, if it still runs."""
-        engine = LocalEngine(workers, patience=patience, limits=limits)
+        engine = LocalEngine(workers, patience=patience, limits=limits, directories=directories, keep=keep)
         agent = Agent(self.view(), engine, settings or AgentSettings(drain=5.0))
         running = Running(agent, engine, asyncio.create_task(agent.run()))
         try:

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from funcledger_compose import agent_process
 from funcledger_compose.endpoint_dir import EndpointDir, EndpointDirError
 from funcledger_compose.worker_limits import limits_of
+from funcledger_endpoint.local.environment import cores, worker_environment
 from funcledger_endpoint.local.limits import Limits
 
 
@@ -52,3 +54,39 @@ def test_a_limit_that_cannot_be_used_is_named(
     assert f"{where.config}: {name}" in str(caught.value)
     with pytest.raises(EndpointDirError, match=f"FUNCLEDGER_ENDPOINT_{name.upper()}: .*{sentence}"):
         limits_of(where.settings(), where, {f"FUNCLEDGER_ENDPOINT_{name.upper()}": str(value)})
+
+
+def test_no_workers_are_one_for_each_core_and_other_numbers_are_refused(
+    where: EndpointDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent_process, "LocalEngine", lambda workers, **_: workers)
+    where.change(workers=0)
+    made: Any = agent_process._engine(where.settings(), where)
+    assert made == cores()
+    for wrong in (-1, 5000):
+        where.change(workers=wrong)
+        with pytest.raises(EndpointDirError, match=r"workers"):
+            where.settings()
+
+
+def test_directories_are_kept_of_tasks_that_there_are(where: EndpointDir) -> None:
+    assert where.settings().keep_task_directories == "never"
+    where.change(keep_task_directories="sometimes")
+    with pytest.raises(EndpointDirError, match="sometimes"):
+        where.settings()
+
+
+@pytest.mark.parametrize(
+    ("environ", "workers", "threads"),
+    [
+        ({}, 1, {"OMP_NUM_THREADS": str(cores()), "MKL_NUM_THREADS": str(cores())}),
+        ({}, 10_000, {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}),
+        ({"MKL_NUM_THREADS": "5"}, 10_000, {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "5"}),
+        ({"OMP_NUM_THREADS": "3"}, 10_000, {"OMP_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": None}),
+    ],
+)
+def test_each_worker_has_its_share_of_the_cores_unless_the_environment_says_otherwise(
+    environ: dict[str, str], workers: int, threads: dict[str, str | None]
+) -> None:
+    found = worker_environment(environ, (), workers)
+    assert {name: found.get(name) for name in threads} == threads

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +13,7 @@ import typer
 from funcledger_compose.cli.output import plain_errors, say, show_fields, show_json, show_table
 from funcledger_compose.endpoint_dir import LOCAL, Direct, EndpointDir, EndpointDirError
 from funcledger_compose.main import fail, require
-from funcledger_compose.settings import load
+from funcledger_compose.settings import MOST_WORKERS, load
 
 if TYPE_CHECKING:
     from funcledger_event_log.endpoint_port import Identity
@@ -22,7 +23,8 @@ app = typer.Typer(help="Set up, start and watch endpoints.", no_args_is_help=Tru
 Name = Annotated[str, typer.Argument(help="The endpoint's name.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Workers = Annotated[
-    int, typer.Option(min=0, max=4096, help="How many tasks run at the same time; 0: one for each core.")
+    int,
+    typer.Option(min=0, max=MOST_WORKERS, help="How many tasks run at the same time; 0: one for each core."),
 ]
 
 #: Seconds in which an agent whose settings or credential nobody accepts has ended again, or its log says that
@@ -47,8 +49,8 @@ def register(
         made = Client().register_endpoint(name, description=description)
     typer.echo(f"Endpoint {name} is registered as {made['endpoint_id']}. On its machine:\n")
     typer.echo(f"  export FUNCLEDGER_CREDENTIAL={made['credential']}")
-    typer.echo(f"  funcledger endpoint configure {name} --url <address of the server> --workers 4")
-    typer.echo(f"  funcledger endpoint start {name}\n\nThe credential is not shown again.")
+    typer.echo(f"  funcledger endpoint configure {quote(name)} --url <address of the server> --workers 4")
+    typer.echo(f"  funcledger endpoint start {quote(name)}\n\nThe credential is not shown again.")
 
 
 @app.command()
@@ -87,9 +89,16 @@ def configure(
         address = find_address(url, credential) or LOCAL
         secret = credential or Client(url=url).register_endpoint(name)["credential"]
         known = _identity(where, address, secret)
+        if known.name != name:
+            raise EndpointDirError(
+                f"this credential is that of the endpoint {known.name!r}, not of {name!r}. Configure it by "
+                f"its own name: funcledger endpoint configure {quote(known.name)}"
+            )
         straight = Direct(name=known.name, owner=known.owner, partition=known.partition) if direct else None
         where.configure(known.endpoint_id, address, secret, workers or os.cpu_count() or 1, straight)
-    typer.echo(f"Configured {name}. Settings: {where.config}\nStart it: funcledger endpoint start {name}")
+    typer.echo(
+        f"Configured {name}. Settings: {where.config}\nStart it: funcledger endpoint start {quote(name)}"
+    )
 
 
 def _identity(where: EndpointDir, url: str, credential: str) -> "Identity":
@@ -229,7 +238,9 @@ def delete(
     with plain_errors():
         where = EndpointDir(root(), name)
         if where.pid() is not None:
-            raise EndpointDirError(f"{name} is running here; stop it first: funcledger endpoint stop {name}")
+            raise EndpointDirError(
+                f"{name} is running here; stop it first: funcledger endpoint stop {quote(name)}"
+            )
         Client().delete_endpoint(name)
         if where.path.exists():
             where.remove()

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from funcledger_endpoint.engine import Listener, Loss
+from funcledger_endpoint.local.directories import Directories, Keep
 from funcledger_endpoint.local.environment import worker_environment
 from funcledger_endpoint.local.family import tasks_of_user
 from funcledger_endpoint.local.limits import Limits
@@ -34,7 +35,8 @@ class LocalEngine:
     What functions print goes to ``output`` (a file that is appended to), or where this process prints.
     A process being ended has ``patience`` seconds between SIGTERM and SIGKILL. ``alone`` says that this
     process has no children but the workers: then nothing that a task started gets away from it (on Linux).
-    ``environment`` names variables that workers see beside the harmless ones.
+    ``environment`` names variables that workers see beside the harmless ones. ``directories`` is where calls
+    begin, each in an empty one, and ``keep`` says of which calls what they have left there is kept.
     """
 
     name = "local"
@@ -48,8 +50,11 @@ class LocalEngine:
         limits: Limits | None = None,
         alone: bool = False,
         environment: Collection[str] = (),
+        directories: Path | None = None,
+        keep: Keep = "never",
     ) -> None:
-        seen = partial(worker_environment, os.environ, environment)
+        seen = partial(worker_environment, os.environ, environment, workers)
+        self._directories = Directories(directories, keep)
         self._limits = limits = limits or Limits()
         self._output = output.open("ab", buffering=0) if output else None
         self._pace = Pace()
@@ -57,6 +62,7 @@ class LocalEngine:
             Slot(
                 f"local-{n}", self._pace, self._gone,
                 output=self._output, patience=patience, limits=limits, environment=seen,
+                directories=self._directories,
             )
             for n in range(workers)
         ]  # fmt: skip
@@ -83,6 +89,7 @@ class LocalEngine:
     def start(self, listener: Listener) -> None:
         """As the port says."""
         self._listener = listener
+        self._directories.begin()
         if (now := tasks_of_user()) and self._limits.processes is not None:
             # Counted by user, and not by worker: so it only keeps a bomb from outrunning the next look.
             self._tasks_of_user = now + self.workers * self._limits.processes
@@ -189,5 +196,6 @@ class LocalEngine:
             slot.end(Loss("TaskLost", "the endpoint was stopped while the task ran"))
         if self._left:
             await self._stopped.wait()
+        await asyncio.to_thread(self._directories.end)
         if self._output is not None:
             self._output.close()

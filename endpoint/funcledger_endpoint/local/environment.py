@@ -4,6 +4,7 @@ An agent is started from shells and service managers whose environment holds tok
 and of this endpoint itself, under names nobody can list. So what goes on is listed, not what does not.
 """
 
+import os
 import re
 from collections.abc import Collection, Mapping
 
@@ -29,13 +30,33 @@ _FAMILIES = re.compile(
 )
 #: Within a family there may be one after all, such as SLURM_JWT or PBS_JOBCOOKIE.
 _SECRET = re.compile("TOKEN|SECRET|PASS|CREDENTIAL|KEY|JWT|COOKIE|AUTH|SESSION", re.IGNORECASE)
+#: How many threads numeric libraries start.
+_THREADS = (
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS",
+)  # fmt: skip
 #: Without these many tasks could reach nothing; one with an account in it stays here.
 _PROXIES = frozenset({"http_proxy", "https_proxy", "ftp_proxy", "all_proxy"})
 
 
-def worker_environment(environ: Mapping[str, str], named: Collection[str] = ()) -> dict[str, str]:
-    """The part of an agent's environment that its workers get; ``named`` are variables to add by name."""
-    return {name: value for name, value in environ.items() if name in named or _is_harmless(name, value)}
+def worker_environment(
+    environ: Mapping[str, str], named: Collection[str] = (), workers: int = 0
+) -> dict[str, str]:
+    """The part of an agent's environment that its workers get; ``named`` are variables to add by name.
+
+    Of so many workers each has its share of the cores for the threads of numeric libraries, unless the
+    agent's environment says otherwise: as many threads in each as there are cores only hinder one another.
+    """
+    found = {name: value for name, value in environ.items() if name in named or _is_harmless(name, value)}
+    if workers and "OMP_NUM_THREADS" not in found:  # which all of these go by, where their own is not set
+        share = str(max(1, cores() // workers))
+        found = dict.fromkeys(_THREADS, share) | found
+    return found
+
+
+def cores() -> int:
+    """Of the machine, as far as this process may use them."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _is_harmless(name: str, value: str) -> bool:

@@ -17,6 +17,8 @@ from funcledger_endpoint.report import Report
 
 CALL, FUNCTION = 1, 2
 READY, REPORT, SKIPPED = 1, 2, 3
+#: It ends once it has reported the call it is at, since that has left behind what cannot be put back.
+LEAVING = 4
 
 #: Texts shorter than this are kept, for the next report that says the same.
 _SHORT = 64
@@ -81,7 +83,7 @@ def pack_function(number: int, content_hash: str, payload: bytes) -> bytes:
 
 
 def pack_number(kind: int, number: int = 0, key: int = 0) -> bytes:
-    """A message that is no more than a call's number and key: READY (of none), or SKIPPED a call."""
+    """A message that is no more than a call's number and key: READY (of none), LEAVING, or SKIPPED a call."""
     return _NUMBER.pack(_NUMBER.size - _LENGTH, kind, number, key)
 
 

@@ -9,6 +9,7 @@ from typing import IO
 from funcledger_endpoint.engine import Listener, Loss
 from funcledger_endpoint.local import frames
 from funcledger_endpoint.local.account import Account
+from funcledger_endpoint.local.directories import Directories
 from funcledger_endpoint.local.given import Given
 from funcledger_endpoint.local.limits import Limits, memory_asked, memory_in_force, walltime_in_force
 from funcledger_endpoint.local.pace import Pace
@@ -41,18 +42,22 @@ class Slot:
         patience: float,
         limits: Limits,
         environment: Callable[[], Mapping[str, str]],
+        directories: Directories,
     ) -> None:
         self.name = name
         self.queue: deque[tuple[int, Task, int]] = deque()
         #: A careful task that waits for its TaskStarted to be durable.
         self.held: Task | None = None
         self._pace, self._on_gone, self._output, self._patience = pace, on_gone, output, patience
-        self._limits, self._environment = limits, environment
+        self._limits, self._environment, self._directories = limits, environment, directories
+        self._keeps = directories.keep != "never"
         self._listener: Listener
         self._process: WorkerProcess | None = None
         self._account: Account
         self._scales = Scales(limits)
         self._ready = False
+        #: Whether the process ends by itself after its next report.
+        self._leaving = False
         #: Why the process is being ended, while it is.
         self._ending: Loss | None = None
         self._gathered: list[bytes] = []
@@ -68,7 +73,8 @@ class Slot:
         self._given.clear()
         self._number = self._recalled = 0
         self._process = WorkerProcess(
-            self._heard, self._gone, self._output, environment=self._environment(),
+            self._heard, self._gone, self._output,
+            environment=self._environment(), directories=self._directories,
             memory=self._limits.memory or 0, tasks_of_user=tasks_of_user,
         )  # fmt: skip
         self._account = Account(self._process.cell, time.monotonic_ns())
@@ -230,6 +236,8 @@ class Slot:
                 self._skipped(*frames.read_number(message))
             elif kind == frames.READY and not self._ready and frames.read_number(message) == (0, 0):
                 self._ready = True
+            elif kind == frames.LEAVING and self.queue:
+                self._leave(*frames.read_number(message))
             else:
                 raise frames.BadMessage(f"a worker's message of unknown kind {kind}")
         self._listener.room()
@@ -244,9 +252,20 @@ class Slot:
         _, task, _ = self.queue.popleft()
         self._waiting_bytes -= len(task.call.payload)
         self._pace.note(task.call.function_hash, report.run_time)
+        if self._keeps and self._process is not None:
+            self._directories.put_away(self._process.mark, number, task.task_id)
         self._announce(task)
         self._listener.finished(task, report)
         self._passed(number)
+        if self._leaving and self._process is not None:
+            self._process.end(self._patience)
+
+    def _leave(self, number: int, key: int) -> None:
+        """The process ends after this report."""
+        if self.queue[0][0] != number:
+            raise frames.BadMessage(f"it leaves with call {number}, which is not the one it is at")
+        self._check_key(key)
+        self._ready, self._leaving = False, True
 
     def _check_key(self, key: int) -> None:
         number, _, given = self.queue[0]
@@ -272,14 +291,18 @@ class Slot:
         self._process, self._ready, self._ending, self._recalled = None, False, None, 0
         self.queue, self.held, self._waiting_bytes = deque(), None, 0
         self._gathered.clear()
+        lost = None
         if queue and self._had_begun(process, *queue[0][:2]):
             number, task, _ = queue.popleft()
+            lost = task.task_id
             self._announce(task)
             why = ending or Loss("WorkerDied", self._died(task, ended, process.lie))
             running = self._account.running(number, time.monotonic_ns())
             self._listener.lost(task, why._replace(run_time=running, peak_memory=ended.peak_memory))
+        self._directories.ended(process.mark, lost)
         if queue:
             self._listener.returned([task for _, task, _ in queue])
+        self._leaving = False
         self._on_gone(self, ended, self._account.known > 0)
 
     def _had_begun(self, process: WorkerProcess, number: int, task: Task) -> bool:
@@ -291,9 +314,9 @@ class Slot:
         except frames.BadMessage as error:
             process.lie = process.lie or str(error)
             begun = self._account.known
-        if number <= begun or task.disturbed:
+        if number <= begun or (task.disturbed and not self._leaving):
             return True
-        task.disturbed = True
+        task.disturbed = task.disturbed or not self._leaving
         return False
 
     def _died(self, task: Task, ended: Exit, lie: str) -> str:

@@ -15,6 +15,7 @@ from typing import IO, NamedTuple
 
 from funcledger_endpoint.local import family, frames
 from funcledger_endpoint.local.cell import Cell
+from funcledger_endpoint.local.directories import Directories
 from funcledger_endpoint.local.strangers import MARK
 from funcledger_schemas.frames import FrameError, Splitter
 from funcledger_schemas.ids import new_id
@@ -57,8 +58,8 @@ class WorkerProcess:
 
     ``on_messages`` gets what it says, ``on_exit`` is told once when it is gone and all it said has been
     passed on; both from the event loop. ``output`` is the file that its functions print to, ``environment``
-    all that it is given. ``memory``, in bytes, and ``tasks_of_user`` are what the worker has the kernel hold
-    it to, 0 for no limit.
+    all that it is given, ``directories`` where its calls begin. ``memory``, in bytes, and ``tasks_of_user``
+    are what the worker has the kernel hold it to, 0 for no limit.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class WorkerProcess:
         output: IO[bytes] | int | None = None,
         *,
         environment: Mapping[str, str],
+        directories: Directories,
         memory: int = 0,
         tasks_of_user: int = 0,
     ) -> None:
@@ -92,8 +94,9 @@ class WorkerProcess:
         self.lie = ""
         self._inherited = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         try:
+            where = directories.of_worker(self.mark), directories.keep
             self._process = _spawn(
-                (*theirs, memory, tasks_of_user), theirs, output, {**environment, MARK: self.mark}
+                (*theirs, memory, tasks_of_user, *where), theirs, output, {**environment, MARK: self.mark}
             )
         finally:
             for end in theirs:
@@ -196,7 +199,7 @@ _ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": str(16 << 20), "MALLOC_TRIM_THRESHOLD_"
 
 
 def _spawn(
-    arguments: Sequence[int],
+    arguments: Sequence[object],
     theirs: Sequence[int],
     output: IO[bytes] | int | None,
     environment: Mapping[str, str],

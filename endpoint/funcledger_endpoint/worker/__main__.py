@@ -1,15 +1,20 @@
-"""Runs a worker: ``python -m funcledger_endpoint.worker`` with its four descriptors, and its limits.
+"""Runs a worker: ``python -m funcledger_endpoint.worker`` with its four descriptors, limits and directory.
 
-These are bytes of memory, and processes and threads of this user on the machine; 0 is no limit.
+The limits are bytes of memory, and processes and threads of this user on the machine; 0 is no limit. In the
+directory it makes those of its calls; a word after it says of which calls it keeps them.
 """
 
 import os
 import sys
+from pathlib import Path
+from typing import get_args
 
+from funcledger_endpoint.local.directories import Keep
 from funcledger_endpoint.local.limits import Limits
 from funcledger_endpoint.worker.guard import die_with
 from funcledger_endpoint.worker.limits import WorkerLimits, expendable
 from funcledger_endpoint.worker.loop import Loop
+from funcledger_endpoint.worker.task_directory import TaskDirectory
 
 
 def main() -> None:
@@ -24,8 +29,13 @@ def main() -> None:
     # Lines that functions print stand in the log at once, also when the worker dies.
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+    directory = TaskDirectory(Path(sys.argv[7]), _keep(sys.argv[8]))
     sys.argv[1:] = []
-    Loop(jobs, reports, cell, limits).run()
+    Loop(jobs, reports, cell, limits, directory).run()
+
+
+def _keep(given: str) -> Keep:
+    return next(known for known in get_args(Keep) if known == given)
 
 
 if __name__ == "__main__":

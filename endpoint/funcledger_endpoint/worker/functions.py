@@ -23,8 +23,10 @@ class Functions:
 
     @staticmethod
     def warm_up() -> None:
-        """Import what loading the first function will need, while there is nothing to do."""
-        from funcledger_payloads import by_value  # noqa: F401  # slow, so not before the worker says it is ready
+        """Import what the first function will need, pools of its own too, while there is nothing to do."""
+        from funcledger_payloads.pools import carry_code  # slow, so not before the worker says it is ready
+
+        carry_code()
 
     def add(self, function: frames.Function) -> None:
         """Take note of a body, in place of the one that had its number; it is opened by the first call."""

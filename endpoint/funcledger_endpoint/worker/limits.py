@@ -5,6 +5,7 @@ import gc
 import resource
 import sys
 from pathlib import Path
+from resource import setrlimit  # before calls of it are watched
 
 from funcledger_endpoint.local.limits import RESERVE, Limits, memory_in_force
 
@@ -25,10 +26,10 @@ class WorkerLimits:
         self._soft = self._hard
         if limits.memory:
             self._hard = _lower(self._hard, limits.memory + RESERVE)
-            resource.setrlimit(_MEMORY, (_lower(self._hard, limits.memory), self._hard))
+            setrlimit(_MEMORY, (_lower(self._hard, limits.memory), self._hard))
         if tasks_of_user:
             hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
-            resource.setrlimit(resource.RLIMIT_NPROC, (_lower(hard, tasks_of_user),) * 2)
+            setrlimit(resource.RLIMIT_NPROC, (_lower(hard, tasks_of_user),) * 2)
         self._limit, self._whose = memory_in_force(limits, 0)
         self._met = False
 
@@ -37,14 +38,14 @@ class WorkerLimits:
         limit, self._whose = memory_in_force(self._limits, memory)
         if limit != self._limit or self._met:
             self._limit, self._met = limit, False
-            resource.setrlimit(_MEMORY, (_lower(self._hard, limit or _INFINITY), self._hard))
+            setrlimit(_MEMORY, (_lower(self._hard, limit or _INFINITY), self._hard))
 
     def explain(self, error: BaseException) -> None:
         """If it is for want of memory, have it say which limit was met; and make room for sending it."""
         if not isinstance(error, MemoryError) or not self._limit:
             return
         self._met = True
-        resource.setrlimit(_MEMORY, (_lower(self._hard, self._limit + RESERVE), self._hard))
+        setrlimit(_MEMORY, (_lower(self._hard, self._limit + RESERVE), self._hard))
         sentence = f"out of memory: {self._whose}"
         if error.args:
             error.add_note(sentence)

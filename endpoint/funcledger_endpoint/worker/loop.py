@@ -1,14 +1,19 @@
 """The worker's loop: read calls from the agent's pipe, make them one after another, report each at once."""
 
+import contextlib
 import gc
 import os
 import time
 
 from funcledger_endpoint.local import frames
 from funcledger_endpoint.local.cell import Cell
-from funcledger_endpoint.worker.call import perform
+from funcledger_endpoint.report import Report
+from funcledger_endpoint.worker.call import SHORT, perform
 from funcledger_endpoint.worker.functions import Functions
 from funcledger_endpoint.worker.limits import WorkerLimits
+from funcledger_endpoint.worker.process_state import ProcessState
+from funcledger_endpoint.worker.task_directory import TaskDirectory
+from funcledger_endpoint.worker.threads import Threads
 from funcledger_schemas.frames import Splitter
 
 _READ = 1 << 20
@@ -17,12 +22,17 @@ _READ = 1 << 20
 class Loop:
     """One worker; the first arguments are descriptors it has inherited."""
 
-    def __init__(self, calls: int, reports: int, cell: int, limits: WorkerLimits) -> None:
+    def __init__(
+        self, calls: int, reports: int, cell: int, limits: WorkerLimits, directory: TaskDirectory
+    ) -> None:
         self._calls = calls
         self._reports = reports
         self._cell = Cell(cell)
         self._functions = Functions()
         self._limits = limits
+        self._directory = directory
+        self._state: ProcessState
+        self._threads: Threads
         self._splitter = Splitter(frames.MESSAGE_LIMIT)
         self._pid = os.getpid()
 
@@ -33,6 +43,7 @@ class Loop:
         # What was made until here stays: no collection during a task needs to look at it.
         gc.collect()
         gc.freeze()
+        self._state, self._threads = ProcessState(), Threads()
         while data := os.read(self._calls, _READ):
             for message in self._splitter.feed(data):
                 self._handle(message)
@@ -53,11 +64,37 @@ class Loop:
         report = perform(self._functions, call, self._limits)
         if os.getpid() != self._pid:
             os._exit(0)  # the function forked, and its child came back here: the parent speaks
-        self._send(frames.pack_report(call.number, call.key, report))
-        if self._limits.exhausted:
+        # Before it is reported, so that whatever still happens to this process is this call's affair.
+        unfit = self._put_back(call.number, report)
+        if not unfit and self._threads.left:
+            unfit = self._threads.settle() or self._put_back(call.number, report)
+        if not unfit and self._limits.exhausted:
+            unfit = "a call that was out of memory has left too much of it taken"
+        if unfit:
+            _stderr(f"Worker process {self._pid} is replaced: {unfit}.\n")
+            leaving = frames.pack_number(frames.LEAVING, call.number, call.key)
+            self._send(leaving + frames.pack_report(call.number, call.key, report))
             os._exit(0)  # the next worker begins with nothing
+        self._send(frames.pack_report(call.number, call.key, report))
+
+    def _put_back(self, number: int, report: Report) -> str:
+        """Have the next call find what this one found; what is in the way of that, or nothing."""
+        short = report.run_time < SHORT and not report.kind
+        if self._state.changed(short=short):
+            if unfit := self._state.put_back():
+                return unfit
+            self._directory.return_to()
+        if not short and self._directory.used:
+            self._directory.leave(number, failed=bool(report.kind))
+        return ""
 
     def _send(self, message: bytes) -> None:
         written = os.write(self._reports, message)
         while written < len(message):
             written += os.write(self._reports, memoryview(message)[written:])
+
+
+def _stderr(text: str) -> None:
+    """To the log, whatever a call has made of the stream."""
+    with contextlib.suppress(OSError):
+        os.write(2, text.encode(errors="backslashreplace"))

@@ -9,11 +9,14 @@ from funcledger.functions import Functions
 from funcledger.results import Results
 from funcledger.settings import find_server
 from funcledger.sharing import Shares
+from funcledger.task_settings import Settable, refuse
 from funcledger_schemas import tracing
 
 
-class Connection:
+class Connection(Settable):
     """One server, and what asks it for functions, endpoints, results and shares."""
+
+    _fields = frozenset({"transport", "functions", "endpoints", "results", "shares"})
 
     def __init__(
         self,
@@ -35,6 +38,24 @@ class Connection:
         self.results = Results(self.transport)
         self.shares = Shares(self.transport)
 
+    @property
+    def patience(self) -> float:
+        """Seconds that a request is repeated while the server cannot be reached."""
+        return self.transport.patience
+
+    @patience.setter
+    def patience(self, seconds: float) -> None:
+        self.transport.patience = seconds
+
+    @property
+    def room_timeout(self) -> float | None:
+        """Seconds that the server may ask for pauses; None for ever."""
+        return self.transport.room_timeout
+
+    @room_timeout.setter
+    def room_timeout(self, seconds: float | None) -> None:
+        self.transport.room_timeout = seconds
+
     def __enter__(self) -> Self:
         return self
 
@@ -44,8 +65,9 @@ class Connection:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.transport.server.url!r})"
 
-    def version_check(self) -> dict[str, str]:
+    def version_check(self, endpoint_version: object = None) -> dict[str, str]:
         """The versions of this SDK and of the server."""
+        refuse(endpoint_version=endpoint_version)
         from importlib.metadata import version
 
         return {"sdk": version("funcledger"), "server": str(self.transport.get("/version")["version"])}

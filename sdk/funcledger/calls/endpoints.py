@@ -5,6 +5,7 @@ from typing import Any
 
 from funcledger.calls.connection import Connection
 from funcledger.names import Id
+from funcledger.task_settings import either, refuse_others
 
 
 class EndpointCalls(Connection):
@@ -14,13 +15,17 @@ class EndpointCalls(Connection):
         """The endpoints you may use; with role "owner" only your own."""
         return self.endpoints.list(role)
 
-    def get_endpoint_status(self, endpoint_id: Id) -> dict[str, Any]:
+    def get_endpoint_status(
+        self, endpoint_id: Id | None = None, *, endpoint_uuid: Id | None = None
+    ) -> dict[str, Any]:
         """``status`` is "online" or "offline"; ``logs[0]`` and ``details`` say how busy it is."""
-        return self.endpoints.status(endpoint_id)
+        return self.endpoints.status(either("endpoint_id", endpoint_id, "endpoint_uuid", endpoint_uuid))
 
-    def get_endpoint_metadata(self, endpoint_id: Id) -> dict[str, Any]:
+    def get_endpoint_metadata(
+        self, endpoint_id: Id | None = None, *, endpoint_uuid: Id | None = None
+    ) -> dict[str, Any]:
         """All that is known of an endpoint."""
-        return self.endpoints.get(endpoint_id)
+        return self.endpoints.get(either("endpoint_id", endpoint_id, "endpoint_uuid", endpoint_uuid))
 
     def register_endpoint(
         self,
@@ -30,8 +35,13 @@ class EndpointCalls(Connection):
         *,
         description: str | None = None,
         public: bool = False,
+        **original: Any,
     ) -> dict[str, Any]:
-        """Register an endpoint: its id, name, and the credential for its agent, which is shown only now."""
+        """Register an endpoint: its id, name, and the credential for its agent, which is shown only now.
+
+        Further keywords of the original service are refused with the reason, but for what holds anyway.
+        """
+        refuse_others("register_endpoint", original)
         return self.endpoints.register(
             name, endpoint_id, metadata=metadata, description=description, public=public
         )

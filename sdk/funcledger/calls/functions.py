@@ -1,11 +1,15 @@
 """What a client can be asked about functions."""
 
 from collections.abc import Callable, Mapping
+from types import NoneType
 from typing import Any
 
 from funcledger.calls.connection import Connection
+from funcledger.errors import InvalidRequest
 from funcledger.functions import description_of, serialise_function
 from funcledger.names import Id, as_id
+from funcledger.submission import check_serializer
+from funcledger.task_settings import refuse
 
 
 class FunctionCalls(Connection):
@@ -14,21 +18,24 @@ class FunctionCalls(Connection):
     def register_function(
         self,
         function: Callable[..., Any],
-        function_name: str | None = None,
-        container_uuid: object = None,
         description: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         public: bool = False,
         group: str | None = None,
-        searchable: object = None,
         *,
+        function_name: str | None = None,
+        container_uuid: object = None,
+        searchable: object = None,
         serializer: str | None = None,
     ) -> str:
         """Store a function with all it refers to; its id. The description defaults to the docstring.
 
-        ``serializer`` "cloudpickle" or "dill" says who writes it; None takes what can.
-        ``container_uuid`` and ``searchable`` are accepted as older programs pass them, and mean nothing.
+        ``function_name`` defaults to its own. ``serializer`` "cloudpickle" or "dill" says who writes it; None
+        takes what can. ``container_uuid`` and ``searchable`` are of the original service, and refused.
         """
+        refuse(container_uuid=container_uuid, searchable=searchable)
+        _check_kinds(description, metadata, public, group)
+        check_serializer(serializer, code=True)
         return self.functions.register(
             serialise_function(function, serializer),
             name=function_name,
@@ -75,3 +82,22 @@ class FunctionCalls(Connection):
     def unshare_function(self, function_id: Id, *, user: str | None = None, group: str | None = None) -> None:
         """Take that back."""
         self.shares.remove("functions", as_id(function_id, "function_id"), user, group)
+
+
+def _check_kinds(description: object, metadata: object, public: object, group: object) -> None:
+    """Who counts arguments as older versions have them would make a function public by its description.
+
+    Raises:
+        InvalidRequest: one is of another kind.
+    """
+    for name, given, kinds in (
+        ("description", description, (str, NoneType)),
+        ("metadata", metadata, (Mapping, NoneType)),
+        ("public", public, bool),
+        ("group", group, (str, NoneType)),
+    ):
+        if not isinstance(given, kinds):
+            raise InvalidRequest(
+                f"{name} of a function cannot be {str(given)[:80]!r}: give it, and what else there is to "
+                "say of the function, by keyword."
+            )

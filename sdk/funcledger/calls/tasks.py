@@ -7,7 +7,8 @@ from funcledger.batch import Batch
 from funcledger.calls.connection import Connection
 from funcledger.errors import InvalidRequest
 from funcledger.names import Id, as_id
-from funcledger.submission import NewTask, TaskOptions, resources, serialise, submit
+from funcledger.submission import NewTask, serialise, submit
+from funcledger.task_settings import either, refuse
 from funcledger.tasks import TaskInfo, info
 from funcledger_schemas.ids import new_id
 
@@ -31,6 +32,7 @@ class TaskCalls(Connection):
         user_endpoint_config: dict[str, Any] | None = None,
         result_serializers: Sequence[str] | None = None,
         *,
+        create_websocket_queue: bool | None = None,
         serializer: str | None = None,
         walltime: float | None = None,
         memory: int | str | None = None,
@@ -41,32 +43,35 @@ class TaskCalls(Connection):
 
         Times are in seconds; ``memory`` is in bytes or a size such as "2GB", for the call and all it starts.
         """
-        del result_serializers  # results say themselves how to be read
-        options = TaskOptions(
-            walltime,
-            max_attempts,
-            expires_in,
-            resources(resource_specification, memory),
-            user_endpoint_config,
+        refuse(result_serializers=result_serializers, create_websocket_queue=create_websocket_queue or None)
+        return Batch(
+            task_group_id,
+            serializer,
+            walltime=walltime,
+            memory=memory,
+            max_attempts=max_attempts,
+            expires_in=expires_in,
+            resource_specification=resource_specification,
+            user_endpoint_config=user_endpoint_config,
         )
-        return Batch(task_group_id, options, serializer)
 
-    def batch_run(self, *given: Any) -> Any:
+    def batch_run(self, *given: Any, endpoint_id: Id | None = None, batch: Batch | None = None) -> Any:
         """Submit a batch: ``batch_run(batch)`` gives the task ids in order.
 
         ``batch_run(endpoint_id, batch)`` gives a dict: request_id, task_group_id, endpoint_id, and tasks
         as {function_id: [task_id, ...]}.
         """
-        batch = given[-1] if given else None
-        if not isinstance(batch, Batch) or len(given) > 2:
+        given = (*([] if endpoint_id is None else [endpoint_id]), *given, *([] if batch is None else [batch]))
+        calls = given[-1] if given else None
+        if not isinstance(calls, Batch) or len(given) > 2:
             raise InvalidRequest("batch_run takes (batch) or (endpoint_id, batch).")
         if len(given) == 1:
-            return [task.task_id for task in self._submit_batch(batch, None)]
+            return [task.task_id for task in self._submit_batch(calls, None)]
         endpoint = self.endpoints.resolve(given[0])
         by_function: dict[str, list[str]] = {}
-        for task in self._submit_batch(batch, endpoint):
+        for task in self._submit_batch(calls, endpoint):
             by_function.setdefault(task.function_id, []).append(task.task_id)
-        group = batch.task_group_id
+        group = calls.task_group_id
         return {"request_id": group, "task_group_id": group, "endpoint_id": endpoint, "tasks": by_function}
 
     def _submit_batch(self, batch: Batch, endpoint: str | None) -> list[NewTask]:
@@ -85,12 +90,19 @@ class TaskCalls(Connection):
         """Where the task stands, with its ``result`` or ``exception`` once finished. Raises for neither."""
         return next(iter(self.results.infos([task_id], 0).values()))
 
-    def get_batch_result(self, task_ids: Iterable[Id], timeout: float | None = None) -> dict[str, TaskInfo]:
+    def get_batch_result(
+        self,
+        task_ids: Iterable[Id] | None = None,
+        timeout: float | None = None,
+        *,
+        task_id_list: Iterable[Id] | None = None,
+    ) -> dict[str, TaskInfo]:
         """The same for many, by task id. Waits until all are finished or ``timeout`` seconds have passed.
 
         Failed tasks are among them, and unfinished ones as pending; with 0 it is how things stand now.
         """
-        return self.results.infos(list(task_ids), timeout)
+        wanted = either("task_ids", task_ids, "task_id_list", task_id_list)
+        return self.results.infos(list(wanted), timeout)
 
     def wait(self, task_ids: Iterable[Id], timeout: float | None = None) -> tuple[set[str], set[str]]:
         """Wait until all are finished, or ``timeout`` seconds have passed: the ids (finished, unfinished)."""

@@ -1,0 +1,138 @@
+"""What a user sets, when something is made or later: it has its effect, or is refused with a sentence."""
+
+import json
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from funcledger.errors import InvalidRequest
+from funcledger.submission import TaskOptions, resources
+
+#: What programs of the original service may give, that has no counterpart here, and why.
+_NO_COUNTERPART = {
+    "result_serializers": "results say themselves how they are read",
+    "container_uuid": "functions run in their endpoint's environment",
+    "container_id": "functions run in their endpoint's environment",
+    "searchable": "a function is found by all who may run it, and by nobody else",
+    "create_websocket_queue": "results come over the connection that asks for them",
+    "amqp_port": "results come over the server's own address",
+    "api_burst_limit": "the server says how fast it may be asked",
+    "api_burst_window_s": "the server says how fast it may be asked",
+    "endpoint_version": "server and endpoint say themselves what they cannot do",
+    "multi_user": "who may use an endpoint is said by share_endpoint",
+    "multi_tenant": "who may use an endpoint is said by share_endpoint",
+    "display_name": "an endpoint has its name, and a description",
+    "high_assurance": "there are no policies of sign-in here",
+    "auth_policy": "there are no policies of sign-in here",
+    "subscription_uuid": "there are no subscriptions here",
+    "allowed_functions": "whoever may use an endpoint may run his functions there",
+    "function_id": "call a registered function with submit_to_registered_function",
+}
+
+
+def refuse(**given: object) -> None:
+    """Refuse what has no effect here, unless it says no more than what holds anyway.
+
+    Raises:
+        InvalidRequest: naming it, and why.
+    """
+    for name, value in given.items():
+        holds_anyway = name == "searchable"
+        if value is not None and value is not holds_anyway:
+            raise InvalidRequest(f"{name} has no effect here: {_NO_COUNTERPART[name]}. Leave it out.")
+
+
+def refuse_others(call: str, given: Mapping[str, object]) -> None:
+    """Refuse keywords that a call does not have: with the reason where the original has them.
+
+    Raises:
+        InvalidRequest: of the original's; false and empty values say no more than what holds anyway.
+        TypeError: of others.
+    """
+    for name, value in given.items():
+        if name not in _NO_COUNTERPART:
+            raise TypeError(f"{call}() has no keyword {name!r}")
+        refuse(**{name: value or None})
+
+
+def either(name: str, given: Any, other: str, also: Any) -> Any:
+    """What was given under one of its two names.
+
+    Raises:
+        InvalidRequest: under none, or both.
+    """
+    if (given is None) == (also is None):
+        raise InvalidRequest(f"Give {name}= (or {other}=, which means the same), once.")
+    return also if given is None else given
+
+
+class Setting:
+    """An attribute that takes effect for all that is submitted after it was set."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, of: Any, owner: type) -> Any:
+        if of is None:
+            return self
+        value = of._settings[self._name]
+        return MappingProxyType(value) if isinstance(value, dict) else value
+
+    def __set__(self, of: Any, value: Any) -> None:
+        of._set(**{self._name: value})
+
+
+class Settable:
+    """Refuses to be given attributes that would have no effect; ``_fields`` are plain ones that have one."""
+
+    _fields: frozenset[str] = frozenset()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        known = (
+            name.startswith("_")
+            or name in self._fields
+            or hasattr(getattr(type(self), name, None), "__set__")
+        )
+        if not known and type(self).__module__.startswith("funcledger."):
+            kind = type(self).__name__
+            reason = _NO_COUNTERPART.get(name)
+            if reason is not None:
+                raise InvalidRequest(f"{name} of {kind} has no effect here: {reason}. Leave it out.")
+            raise AttributeError(f"{kind} has no setting {name!r}, so that would have no effect.")
+        super().__setattr__(name, value)
+
+
+class TaskSettings(Settable):
+    """How tasks are run: walltime and expires_in in seconds, memory in bytes or as a size such as "2GB"."""
+
+    walltime, memory, max_attempts, expires_in = Setting(), Setting(), Setting(), Setting()
+    #: Dictionaries that JSON can hold; read-only, to be set as a whole.
+    resource_specification, user_endpoint_config = Setting(), Setting()
+    _fields = frozenset({"options"})
+    _settings: dict[str, Any]
+
+    def _set(self, **changed: Any) -> None:
+        """Set these, and leave the others as they are."""
+        for name in ("resource_specification", "user_endpoint_config"):
+            if changed.get(name) is not None:
+                changed[name] = _as_json(name, changed[name])
+        settings = {**getattr(self, "_settings", {}), **changed}
+        self.options = TaskOptions(
+            settings["walltime"],
+            settings["max_attempts"],
+            settings["expires_in"],
+            resources(settings["resource_specification"], settings["memory"]),
+            settings["user_endpoint_config"],
+        )
+        self._settings = settings
+
+
+def _as_json(name: str, given: Any) -> dict[str, Any]:
+    """A copy, so that what becomes of the original later changes no task's."""
+    if not isinstance(given, Mapping):
+        raise InvalidRequest(f"{name} must be a dictionary, not {type(given).__name__}.")
+    try:
+        copy: dict[str, Any] = json.loads(json.dumps(dict(given)))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidRequest(f"{name} must be a dictionary that JSON can hold: {error}.") from None
+    return copy
