@@ -22,7 +22,7 @@ from tests.support.folding import fold_into
 
 from funcledger_event_log.endpoint_wire import pack_appends
 from funcledger_event_log.memory import MemoryLog
-from funcledger_event_log.records import Record, TopicPartition
+from funcledger_event_log.records import NewRecord, Record, TopicPartition
 from funcledger_read_models.documents import TASK_STATUS, Key
 from funcledger_read_models.memory import MemoryStore
 from funcledger_schemas import events as e
@@ -122,11 +122,12 @@ class Scene:
         end = (await self.log.ends("results"))[1]
         return self.log.take(TopicPartition("results", 1), start, 10_000, 1 << 30) if end > start else []
 
-    async def believed(self) -> set[Key]:
+    async def believed(self, *, early: bool = False) -> set[Key]:
         """The tasks of which read models come to show an outcome."""
         store = MemoryStore()
         tasks = self.log.take(TopicPartition("tasks", 1), 0, 10_000, 1 << 30)
-        await fold_into(store, [tasks, await self.results()])
+        results = await self.results()
+        await fold_into(store, [results, tasks] if early else [tasks, results])
         found: list[Any] = list(await store.find(TASK_STATUS, limit=1000))
         return {TASK_STATUS.key_of(each) for each in found if each.outcome_offset is not None}
 
@@ -191,3 +192,39 @@ def test_an_event_with_fields_that_cannot_be_is_a_problem_or_refused(
         assume(False)
     runner.run(scene.send(frame))
     assert runner.run(scene.believed()) <= {(scene.mine.owner, scene.mine.task_id, scene.liar.endpoint_id)}
+
+
+#: What an agent that writes to the log itself may name: its own task (0), a neighbour's (1), nobody's (2).
+_NAMED = st.fixed_dictionaries(
+    {name: st.integers(0, 2) for name in ("endpoint_id", "owner", "task_id", "batch_id", "submission")}
+)
+
+
+@_FUZZ
+@given(named=st.lists(_NAMED, min_size=1, max_size=5), early=st.booleans())
+def test_what_is_written_past_the_gateway_is_shown_of_what_was_submitted_alone(
+    named: list[dict[str, int]], early: bool
+) -> None:
+    """Of whatever mixture of its own task's names and others', and in whichever order the topics are read."""
+    asyncio.run(_check_direct(named, early))
+
+
+async def _check_direct(named: list[dict[str, int]], early: bool) -> None:
+    scene = Scene(await memory_log(), TestEndpoint(), TestEndpoint(owner="eve"))
+    await say(scene.log, scene.mine, scene.theirs, partition=1)
+    (epoch,) = await say(scene.log, scene.liar.started(), partition=1)
+    mine, theirs = scene.mine, scene.theirs
+    values: dict[str, tuple[Any, ...]] = {
+        name: (getattr(mine, name), getattr(theirs, name), "nobody's")
+        for name in ("endpoint_id", "owner", "task_id", "batch_id")
+    }
+    values["submission"] = (0, 1, 99)
+    for each in named:
+        lie = scene.liar.completed(mine, epoch)
+        lie = msgspec.structs.replace(lie, **{name: values[name][at] for name, at in each.items()})
+        record = NewRecord.of(lie, 1)
+        record.key = scene.liar.endpoint_id.encode()
+        await scene.log.append([record])
+    true = any(not any(each.values()) for each in named)
+    believed = {(mine.owner, mine.task_id, mine.endpoint_id)} if true else set()
+    assert await scene.believed(early=early) == believed

@@ -35,12 +35,14 @@ def noted(note: Path) -> list[int]:
     return [int(line) for line in note.read_text().split()] if note.exists() else []
 
 
-def alive(pids: list[int]) -> list[int]:
-    """Those of the processes that still run."""
+def alive(note: Path) -> list[int]:
+    """Those of the processes in a file that still run; one begun since has been given the id of another."""
     found = []
-    for pid in pids:
+    for pid in noted(note):
         try:
-            if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+            process = psutil.Process(pid)
+            begun_since = process.create_time() > note.stat().st_mtime + 1
+            if process.status() != psutil.STATUS_ZOMBIE and not begun_since:
                 found.append(pid)
         except psutil.NoSuchProcess:
             continue
@@ -52,7 +54,7 @@ def note(tmp_path: Path) -> Any:
     """Where functions leave the ids of what they start; none of it outlives the test."""
     path = tmp_path / "pids"
     yield path
-    for pid in alive(noted(path)):
+    for pid in alive(path):
         os.kill(pid, signal.SIGKILL)
 
 
@@ -81,7 +83,7 @@ async def test_row_29_a_fork_bomb_is_ended_whole(note: Path, sessions: bool) -> 
     assert event.kind == "LimitExceeded"
     assert "this endpoint's limit is 40 (`processes` in its config.toml)" in event.message
     assert len(noted(note)) > 5  # others were ended before they came to it
-    await until(lambda: not alive(noted(note)), 10.0)
+    await until(lambda: not alive(note), 10.0)
 
 
 async def test_row_29_threads_count_like_processes() -> None:
@@ -123,7 +125,7 @@ async def test_row_29_memory_of_all_that_a_call_started_counts_together(note: Pa
         event = await failed(endpoint, bombs.hoard_in_children, 3, 150, str(note))
     assert (event.kind, event.attempt) == ("LimitExceeded", 1)
     assert "of memory; this endpoint's limit is 300 MB" in event.message
-    await until(lambda: not alive(noted(note)), 10.0)
+    await until(lambda: not alive(note), 10.0)
 
 
 def fork_and_share(note: str) -> int:
@@ -182,7 +184,7 @@ async def test_row_29_over_its_time_a_call_is_ended_with_its_children(
     assert names in event.message
     assert event.run_time < 10
     assert len(noted(note)) == 1
-    await until(lambda: not alive(noted(note)), 10.0)
+    await until(lambda: not alive(note), 10.0)
 
 
 def leak(megabytes: int) -> None:

@@ -196,6 +196,8 @@ class LocalEngine:
             slot.end(Loss("TaskLost", "the endpoint was stopped while the task ran"))
         if self._left:
             await self._stopped.wait()
+        if self._strangers is not None:
+            self._strangers.end_all()
         await asyncio.to_thread(self._directories.end)
         if self._output is not None:
             self._output.close()

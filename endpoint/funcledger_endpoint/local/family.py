@@ -85,10 +85,11 @@ def kill(roots: Iterable[int], group: int | None = None) -> None:
 
     First all of them are stopped, in rounds until nobody new is found: whoever runs might start another
     one while the first are killed. Who was told to stop may still be amid a fork, so the last round comes
-    after all have come to rest.
+    after all have come to rest. Children are killed before their parents: where a parent ends whose children
+    are stopped in a process group of their own, the kernel has that group go on.
     """
     roots = list(roots)
-    stopped: set[int] = set()
+    stopped: dict[int, None] = {}
     at_rest = False
     with _before_all_others():
         if group is not None:
@@ -99,7 +100,7 @@ def kill(roots: Iterable[int], group: int | None = None) -> None:
                     break
                 time.sleep(_PAUSE)
             at_rest = all(map(_at_rest, stopped))
-        for pid in stopped:
+        for pid in reversed(stopped):
             _to(pid, signal.SIGKILL)
         if group is not None:
             _to_group(group, signal.SIGKILL)
@@ -126,14 +127,14 @@ def _before_all_others() -> Iterator[None]:
         os.sched_setscheduler(0, *before)
 
 
-def _stop(roots: Iterable[int], stopped: set[int]) -> bool:
+def _stop(roots: Iterable[int], stopped: dict[int, None]) -> bool:
     """Stop these and their descendants, each before its children are looked for; whether any was new."""
     before = len(stopped)
     found = list(roots)
     for pid in found:
         if pid not in stopped:
             _to(pid, signal.SIGSTOP)
-            stopped.add(pid)
+            stopped[pid] = None
         found += children_of(pid)
     return len(stopped) > before
 

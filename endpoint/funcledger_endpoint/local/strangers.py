@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import os
 import sys
+import time
 from collections.abc import Mapping
 
 from funcledger_endpoint.local.family import children_of, kill
@@ -15,6 +16,8 @@ from funcledger_endpoint.local.family import children_of, kill
 #: What says in a process's environment which worker it comes from.
 MARK = "FUNCLEDGER_WORKER"
 _PR_SET_CHILD_SUBREAPER = 36
+#: Rounds of ending what is left, and seconds between them: two seconds, where each is quick.
+_ROUNDS, _PAUSE = 400, 0.005
 
 
 class Strangers:
@@ -50,6 +53,19 @@ class Strangers:
         if doomed:
             kill(doomed)
         return found
+
+    def end_all(self) -> None:
+        """End whatever is left, once there are no workers: then nobody else can be the agent's child.
+
+        An orphan comes to the agent as soon as its parent has ended, so none is missed; and it goes on until
+        there is none, for a while at most.
+        """
+        for _ in range(_ROUNDS):
+            left = [pid for pid in children_of(os.getpid()) if not _reaped(pid)]
+            if not left:
+                return
+            kill(left)
+            time.sleep(_PAUSE)
 
 
 def _reaped(pid: int) -> bool:

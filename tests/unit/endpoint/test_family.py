@@ -112,6 +112,32 @@ def test_each_process_is_stopped_before_its_children_are_looked_for(
         assert (first, last, killed) == ("SIGSTOP", "looked at rest", "SIGKILL")
         assert looks
         assert {look.split()[0] for look in looks} == {"looked"}
+    assert [whom for what, whom in done if what == "SIGKILL"] == list(reversed(parent))
+
+
+_HIDING = """
+import os, subprocess, sys, time
+from funcledger_endpoint.local.strangers import Strangers
+strangers = Strangers()
+inner = "os.setsid(); os.fork() and os._exit(0); os.fork(); print(os.getpid(), flush=True); time.sleep(60)"
+subprocess.Popen([sys.executable, "-c", "import os, time; " + inner], env={}).wait()
+sys.stdin.readline()
+strangers.end_all()
+os._exit(0)
+"""
+
+
+@pytest.mark.attack(29)
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives orphans to the agent")
+def test_an_agent_that_stops_leaves_no_orphan_behind_not_even_one_that_hides() -> None:
+    agent = subprocess.Popen(
+        [sys.executable, "-c", _HIDING], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert agent.stdout is not None
+    orphans = [int(agent.stdout.readline()) for _ in range(2)]
+    assert all(map(psutil.pid_exists, orphans))
+    agent.communicate("now")
+    until_sync(lambda: not any(map(psutil.pid_exists, orphans)))
 
 
 def test_what_is_gone_weighs_nothing(parent: tuple[int, int]) -> None:
