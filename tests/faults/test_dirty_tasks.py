@@ -274,6 +274,7 @@ with warnings.catch_warnings():
 def handle(*_): pass
 signal.signal(signal.SIGUSR2, handle)
 sys.setrecursionlimit(5000)
+os.nice(1)
 def look():
     threading.Event().wait()
 threading.Thread(target=look, daemon=True, name="looks").start()

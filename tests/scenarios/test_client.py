@@ -236,8 +236,8 @@ def test_functions_are_found_read_and_deleted(client: Client) -> None:
     assert function in {each["function_id"] for each in client.get_functions(role="owner")}
     tripled_id = client.register_function(tripled)
     assert client.get_function(tripled_id)["description"] == "Multiply by a global."
-    client.share_function(function, user="bob")
-    client.unshare_function(function, user="bob")
+    client.share_function(function, user="user1")
+    client.unshare_function(function, user="user1")
     client.delete_function(function)
     with pytest.raises(errors.FunctionNotFound, match=function):
         client.run(3, endpoint_id="lab", function_id=function)

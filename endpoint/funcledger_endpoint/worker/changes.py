@@ -71,7 +71,7 @@ class Changes:
                 self._replace(module, name, functools.partial(self._noting, kind))
         for module, name in _FOR_GOOD:
             if hasattr(module, name):
-                self._replace(module, name, functools.partial(self._noting, "forever"))
+                self._replace(module, name, self._noting_for_good)
         for name in ("dup2", "close", "closerange"):
             self._replace(os, name, self._noting_streams)
         for name in ("putenv", "unsetenv"):
@@ -94,6 +94,15 @@ class Changes:
     def _noting(self, kind: str, original: Callable[..., Any]) -> Callable[..., Any]:
         def called(*args: Any, **kwargs: Any) -> Any:
             self.kinds.add(kind)
+            return original(*args, **kwargs)
+
+        return called
+
+    def _noting_for_good(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*args: Any, **kwargs: Any) -> Any:
+            # Of a module it stays: a worker that is replaced would import it again.
+            if not _importing():
+                self.kinds.add("forever")
             return original(*args, **kwargs)
 
         return called
@@ -136,9 +145,10 @@ class Changes:
     def _noting_limit(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def called(which: int, limits: Any) -> None:
             before = resource.getrlimit(which)
-            self.kinds.add("limits")
             original(which, limits)
-            self.limits.setdefault(which, before)
+            if not _importing():
+                self.kinds.add("limits")
+                self.limits.setdefault(which, before)
 
         return called
 
