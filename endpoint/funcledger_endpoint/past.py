@@ -39,16 +39,18 @@ class Past:
 
     def has_ended(self, task: Task) -> bool:
         """Whether the task has, as far as is remembered; so has a copy of a submission that has."""
-        if (outcome := self._outcomes.get(task.key)) is not None:
+        if self._outcomes and (outcome := self._outcomes.get(task.key)) is not None:
             submission, batch_id = outcome
             if _SOMEWHERE < submission < task.offset:
                 return True
             if submission <= task.offset and batch_id == task.batch_id:
                 return True
-        return self._ended.has(task.key[:1], task.task_id)
+        return self._ended.has((task.owner,), task.task_id)
 
     def begun(self, task: Task) -> Life | None:
         """What had become of a task that is taken up now."""
+        if not self._lives:
+            return None
         own = self._lives.pop(task.about, None)
         first_release = self._lives.pop((*task.about[:3], None), None)
         if own is None or first_release is None:
