@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from threading import Condition, Lock
+from threading import Condition, Event, Lock
 from typing import Any
 from weakref import WeakSet
 
@@ -27,6 +27,12 @@ from funcledger_schemas.ids import new_id
 _LAST_WORD = 10.0
 _log = logging.getLogger(__name__)
 _open: "WeakSet[Executor]" = WeakSet()
+#: Set when what the program has left to send is sent, after which nothing more would go out.
+_at_exit = Event()
+_TOO_LATE = (
+    "cannot submit at the program's end: its last calls have been sent. Submit before, in an exit handler "
+    "that is registered after the import of funcledger, or with Client.run, which returns when it is sent."
+)
 
 
 class Executor(concurrent.futures.Executor):
@@ -150,6 +156,8 @@ class Executor(concurrent.futures.Executor):
         future = TaskFuture(task.task_id, self._ask_to_cancel)
         future.endpoint_id = endpoint
         with self._opening:
+            if _at_exit.is_set():
+                raise RuntimeError(_TOO_LATE)
             sender = self._sender or self._start()
             if self._closed:
                 raise RuntimeError("cannot submit after shutdown")
@@ -259,7 +267,17 @@ def _resolve(future: TaskFuture, task: Mapping[str, Any], payload: bytes) -> Non
 
 @atexit.register
 def _send_the_rest() -> None:
-    """At the program's end, send what was submitted without a shutdown; nobody waits for its results."""
+    """At the program's end, send what was submitted without a shutdown; nobody waits for its results.
+
+    Exit handlers that were registered before this one run after it: what these submit is refused.
+    """
+    _at_exit.set()
     for executor in list(_open):
-        if executor._sender is not None:
-            executor._sender.flush(_LAST_WORD)
+        with executor._opening:  # who has not seen the sign has said its call by then
+            sender = executor._sender
+        if sender is not None and not sender.flush(_LAST_WORD):
+            _log.warning(
+                "calls of %r were not sent within %.0f s, and the program ends: they may not run",
+                executor,
+                _LAST_WORD,
+            )
