@@ -13,7 +13,8 @@ from funcledger_endpoint.settings import AgentSettings
 from funcledger_event_log.endpoint_wire import APPEND_HEAD, EVENTS_LIMIT, FETCH_LIMIT
 from funcledger_event_log.sqlite.room import RESERVE
 from funcledger_query_api.parameters import OFFSET_LIMIT, PAGE_LIMIT, WAIT_LIMIT
-from funcledger_query_api.results import BATCHES_LIMIT, IDS_LIMIT
+from funcledger_query_api.results import IDS_LIMIT, NAMED_LIMIT
+from funcledger_query_api.stream import BATCHES_LIMIT
 from funcledger_query_api.subscription import MAX_BYTES, MAX_ITEMS, TOTAL_BYTES
 from funcledger_schemas.limits import (
     BODY_LIMIT,
@@ -62,7 +63,7 @@ SERVER, AGENT, CONNECTION = Settings(data_dir=Path()), AgentSettings(), Connecti
         ("tasks in a request", f"{TASKS_LIMIT:,} | | 422; the SDK sends {MOST_TASKS:,} at a time"),
         ("resource specification", f"{SETTINGS_LIMIT // 1024} KiB of JSON"),
         ("tasks in a request for results", f"{IDS_LIMIT:,} "),
-        ("batches in one stream", f"{BATCHES_LIMIT:,} "),
+        ("batches in one stream", f"{BATCHES_LIMIT:,} ({NAMED_LIMIT:,} "),
         ("a long poll", f"{WAIT_LIMIT:g} s"),
         ("connections in all", f"{SERVER.connections:,}, and fewer"),
         ("connections from one address", f"{SERVER.connections_per_address:,} | `connections_per_address`"),
