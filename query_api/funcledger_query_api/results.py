@@ -55,7 +55,7 @@ class StreamRequest(SentModel):
 
     batch_ids: _Batches
     joining: _Batches
-    after: str = Field("", max_length=100_000)
+    after: str = Field("", max_length=1_000_000)
 
 
 class StreamChange(SentModel):

@@ -8,16 +8,18 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from threading import Condition, Event, Lock
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakSet, finalize
 
 from funcledger.client import Client
 from funcledger.errors import ComputeError, InvalidRequest
 from funcledger.futures import TaskFuture
-from funcledger.listener import Listener, ended
+from funcledger.listener import Follower, Listener, ended
 from funcledger.local_functions import LocalFunction, LocalFunctions
 from funcledger.names import Id, as_id
+from funcledger.references import weakly
 from funcledger.results import Answer
 from funcledger.sender import Cancellation, Sender, Submission
+from funcledger.shared_client import shared_client
 from funcledger.submission import MOST_TASKS, NewTask, TaskOptions, check_serializer, resources, serialise
 from funcledger.tasks import error_of, is_finished, value_of
 from funcledger_schemas import tracing
@@ -27,6 +29,8 @@ from funcledger_schemas.ids import new_id
 _LAST_WORD = 10.0
 _log = logging.getLogger(__name__)
 _open: "WeakSet[Executor]" = WeakSet()
+#: Those that have unfinished futures: they live on when nobody else has them, as of the standard library's.
+_busy: "set[Executor]" = set()
 #: Set when what the program has left to send is sent, after which nothing more would go out.
 _at_exit = Event()
 _TOO_LATE = (
@@ -43,6 +47,10 @@ class Executor(concurrent.futures.Executor):
     changed since of what it refers to. ``serializer`` "cloudpickle" or "dill" says who writes code; "json"
     has arguments be such that other languages can read them. ``walltime`` and ``expires_in`` are in seconds;
     ``memory``, which a call and all it starts may take, in bytes or as a size such as "2GB".
+
+    Executors on one client share its connections and its one stream of results; without a ``client`` all of a
+    program that talk to the same server share one. An executor that is dropped without a shutdown still has
+    its calls run; when they are done, what ran for it ends.
     """
 
     def __init__(
@@ -73,8 +81,7 @@ class Executor(concurrent.futures.Executor):
             resources(resource_specification, memory),
             user_endpoint_config,
         )
-        self.client = client or Client()
-        self._owns_client = client is None
+        self.client = client or shared_client()
         self._serializer = check_serializer(serializer)
         self._batch_size = max(1, min(batch_size, MOST_TASKS))
         self._functions = LocalFunctions(None if serializer == "json" else serializer)
@@ -82,7 +89,9 @@ class Executor(concurrent.futures.Executor):
         self._all_done = Condition()
         self._opening = Lock()
         self._sender: Sender | None = None
-        self._listener: Listener | None = None
+        #: Ends what runs for this executor, once: when it is idle after a shutdown, or collected.
+        self._let_go: finalize[..., Executor] | None = None
+        self._weak_cancel = weakly(self._ask_to_cancel)
         self._closed = False
         #: Why no result will come any more.
         self._broken: ComputeError | None = None
@@ -122,10 +131,12 @@ class Executor(concurrent.futures.Executor):
                     "reload_tasks with another task group must come before the first submission."
                 )
             self.task_group_id = as_id(task_group_id, "task_group_id")
+        _busy.add(self)
         futures = [self._known(task) for task in self.client.results.batch(self.task_group_id)]
         with self._opening:
             if self._sender is None:
                 self._start()
+        self._end_if_idle()
         return futures
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -153,7 +164,7 @@ class Executor(concurrent.futures.Executor):
         payload_format, payload = serialise(args, kwargs, self._serializer, form)
         endpoint = self.client.endpoints.resolve(self.endpoint_id)
         task = NewTask(new_id(), endpoint, function_id, payload_format, payload, self.options)
-        future = TaskFuture(task.task_id, self._ask_to_cancel)
+        future = TaskFuture(task.task_id, self._weak_cancel)
         future.endpoint_id = endpoint
         with self._opening:
             if _at_exit.is_set():
@@ -164,6 +175,7 @@ class Executor(concurrent.futures.Executor):
             if self._broken is not None:
                 raise ComputeError(f"{self._broken} Make a new executor.") from self._broken
             self._futures[task.task_id] = future
+            _busy.add(self)
             sender.say(Submission(task, future, function))
         return future
 
@@ -171,17 +183,21 @@ class Executor(concurrent.futures.Executor):
         """Listen first, then send: so the stream begins where nothing has happened yet."""
         if self._closed:
             raise RuntimeError("cannot submit after shutdown")
-        transport = self.client.transport
-        self._listener = Listener(
-            transport, self.task_group_id, self._deliver, self._give_up, self._note_begun
+        listener, give_up = self.client.listener, weakly(self._give_up)
+        follower = Follower(
+            self.task_group_id, weakly(self._deliver), give_up, weakly(self._note_begun), weakly(self._look)
         )
-        self._listener.start()
-        self._sender = Sender(transport, self.task_group_id, self._end, self._batch_size, self._give_up)
+        number = listener.follow(follower)
+        self._sender = Sender(
+            self.client.transport, self.task_group_id, weakly(self._end), self._batch_size, give_up
+        )
+        self._let_go = finalize(self, _end_threads, listener, number, self._sender)
+        self._let_go.atexit = False
         _open.add(self)
         return self._sender
 
     def _known(self, task: Mapping[str, Any]) -> TaskFuture:
-        future = TaskFuture(task["task_id"], self._ask_to_cancel)
+        future = TaskFuture(task["task_id"], self._weak_cancel)
         future.endpoint_id = task["endpoint_id"]
         future.set_running_or_notify_cancel()
         if task["status"] == "running":
@@ -191,6 +207,9 @@ class Executor(concurrent.futures.Executor):
     def _ask_to_cancel(self, future: TaskFuture) -> None:
         if self._sender is not None:
             self._sender.say(Cancellation(future))
+
+    def _look(self) -> None:
+        """Called now and again by the thread that reads results."""
 
     def _note_begun(self, task_ids: Sequence[str]) -> None:
         for task_id in task_ids:
@@ -230,14 +249,18 @@ class Executor(concurrent.futures.Executor):
     def _end_if_idle(self) -> None:
         if self._futures:
             return
+        _busy.discard(self)
+        if self._futures:  # another thread has submitted just now
+            _busy.add(self)
         with self._all_done:
             self._all_done.notify_all()
-        if self._closed:
-            if self._listener is not None and self._sender is not None:
-                self._listener.stop()
-                self._sender.stop()
-            if self._owns_client:
-                self.client.close()
+        if self._closed and self._let_go is not None:
+            self._let_go()
+
+
+def _end_threads(listener: Listener, number: int, sender: Sender) -> None:
+    listener.leave(number)
+    sender.stop()
 
 
 def _settle(future: TaskFuture, resolve: Callable[[], None]) -> None:

@@ -12,7 +12,7 @@ from funcledger_schemas.frames import Splitter
 
 
 class FrameStream:
-    """Iterate over it for the frames, empty ones (signs of life) left out."""
+    """Iterate over it for the frames; empty ones are signs of life."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class FrameStream:
                     raise error_of(answer.status_code, answer.read())
                 splitter = Splitter()
                 for piece in () if self._interrupted else answer.iter_raw():
-                    yield from filter(None, splitter.feed(piece))
+                    yield from splitter.feed(piece)
         except httpx2.TransportError as error:
             if not self._interrupted:
                 raise self._unreachable(error) from error

@@ -15,12 +15,13 @@ from typing import Any
 import httpx2
 import tenacity
 
-from funcledger.errors import ComputeError, ServiceUnavailable, TooManyRequests
+from funcledger.errors import ClientClosed, ComputeError, ServiceUnavailable, TooManyRequests
 from funcledger.plain import PlainTransport, is_direct
 from funcledger.positions import HEADER, Seen
 from funcledger.problems import error_of
 from funcledger.settings import Server
 from funcledger.streams import FrameStream
+from funcledger.waiting_notice import WaitingNotice
 from funcledger_schemas.frames import MEDIA_TYPE
 
 #: How long, in seconds, a request is repeated to a server that has answered before, and to one that has not.
@@ -53,6 +54,7 @@ class _Stop(tenacity.stop.stop_base):
         self._patience, self._room = patience, room
         self._begun = time.monotonic()
         self._away_since: float | None = None
+        self._notice = WaitingNotice()
 
     def __call__(self, retry_state: tenacity.RetryCallState) -> bool:
         error = retry_state.outcome.exception() if retry_state.outcome else None
@@ -61,6 +63,7 @@ class _Stop(tenacity.stop.stop_base):
     def after(self, failed: _TryAgain, pause: float) -> bool:
         """Whether to give up after this failure, rather than try again after a pause."""
         now = time.monotonic()
+        self._notice.failed(failed.error)
         if isinstance(failed.error, TooManyRequests):
             self._away_since = None
             return self._room is not None and now + pause - self._begun >= self._room
@@ -80,6 +83,8 @@ class Transport:
         self._patience = patience
         self._room_timeout = room_timeout
         self._reached = False
+        #: Whether nothing more may be asked.
+        self.closed = False
         self._task_fields: frozenset[str] | None = None
         self._headers = {"Authorization": f"Bearer {server.token}", "Accept-Encoding": "identity"}
         self._http = httpx2.Client(**_way_to(server))
@@ -133,10 +138,13 @@ class Transport:
             self._task_fields = frozenset(self.get("/version").get("task_fields", ()))
         return self._task_fields
 
-    def stream(self, path: str, params: Mapping[str, Any], headers: Mapping[str, str]) -> FrameStream:
+    def stream(self, method: str, path: str, json: Any) -> FrameStream:
         """One attempt at a stream of frames, opened when it is iterated over."""
-        request = self._build("GET", path, params, SILENCE)
-        request.headers.update({**headers, **self._position()})
+        content = encode(json).encode()
+        request = self._build(method, path, None, SILENCE, content, "application/json")
+        request.headers.update(self._position())
+        if self.closed:
+            raise ClientClosed
         return FrameStream(self._http, request, self._unreachable)
 
     def forget_token(self) -> None:
@@ -144,7 +152,8 @@ class Transport:
         self._headers.pop("Authorization", None)
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; whatever is asked after that is refused."""
+        self.closed = True
         self._http.close()
 
     def _build(
@@ -163,6 +172,8 @@ class Transport:
         return httpx2.Request(method, url, headers=headers, content=content, extensions={"timeout": timeout})
 
     def _attempt(self, request: httpx2.Request) -> httpx2.Response:
+        if self.closed:
+            raise ClientClosed
         request.headers.update(self._position())
         try:
             answer = self._http.send(request)
