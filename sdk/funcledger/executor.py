@@ -234,6 +234,8 @@ class Executor(concurrent.futures.Executor):
     def _end(self, future: TaskFuture, error: Exception | None) -> None:
         """A call that was not sent: cancelled before (no error), or refused."""
         if self._futures.pop(future.task_id, None) is not None and error is not None:
+            if _at_exit.is_set():  # nobody will look at the future any more
+                _log.warning("the call %s was not sent, and the program ends: %s", future.task_id, error)
             _settle(future, partial(future.set_exception, error))
         self._end_if_idle()
 

@@ -94,6 +94,15 @@ class Results:
             raise TaskNotFound(f"There is no task {', '.join(unknown[:3])}{more}.")
         return answers
 
+    def status(self, task_id: Id) -> dict[str, Any]:
+        """All that the server knows of a task, but for its value, which is neither sent nor opened.
+
+        Raises:
+            TaskNotFound: there is no such task.
+        """
+        found: dict[str, Any] = self._transport.get(f"/v1/tasks/{as_id(task_id, 'task_id')}")
+        return found
+
     def search(self, limit: int, **filters: str | None) -> Iterator[dict[str, Any]]:
         """The statuses of up to ``limit`` tasks, newest first."""
         cursor = None

@@ -20,5 +20,6 @@ def shared_client() -> Client:
     client = _clients.get(key)
     if client is None or client.closed:
         client = _clients[key] = Client()
-        finalize(client, client.transport.close)
+        # Not at the program's end: what exit handlers submit is still to be sent.
+        finalize(client, client.transport.close).atexit = False
     return client

@@ -19,8 +19,9 @@ _ERRORS: dict[str | None, type[errors.ComputeError]] = {
     "ArgumentsNotLoaded": errors.DeserializationError,
 }
 _DETAILS = (
-    "endpoint_id", "function_id", "batch_id", "batch_index", "attempts", "kind", "submitted_at", "started_at",
-    "finished_at", "run_time", "cpu_time", "peak_memory", "cancel_requested", "conflict",
+    "endpoint_id", "function_id", "function_name", "batch_id", "batch_index", "attempts", "kind",
+    "error_type", "message", "submitted_at", "started_at", "finished_at", "run_time", "cpu_time",
+    "peak_memory", "cancel_requested", "conflict",
 )  # fmt: skip
 #: What a status says of each detail that the server left out.
 _ABSENT = dict.fromkeys(_DETAILS) | {"cancel_requested": False, "conflict": False}

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 from unittest.mock import patch
 
+import msgspec
 from tests.support.apps import BOB, READER
 from tests.support.apps import ENDPOINT as ENDPOINT_TOKEN
 from tests.support.deadlines import scaled
@@ -66,7 +67,34 @@ async def test_a_task_is_shown_as_it_goes_through_its_life() -> None:
         await side.project()
         shown = await get(side, path)
         assert (shown["status"], shown["pending"], shown["attempts"]) == ("failed", False, 1)
-        assert shown["message"] is None, "what only a result tells"
+        assert (shown["message"], shown["traceback"]) == ("division by zero", "Traceback")
+
+
+async def test_a_listing_tells_why_a_task_failed_and_what_its_function_is_called() -> None:
+    async with query_side() as side:
+        task = Task()
+        long = msgspec.structs.replace(task.failed(), message="x" * 1000 + "\nand more")
+        await side.append(function(), task.submitted())
+        await side.append(task.begun(), long)
+        await side.project()
+        (listed,) = (await get(side, "/v1/tasks"))["tasks"]
+        assert (listed["kind"], listed["error_type"], listed["message"]) == (
+            long.kind, long.error_type, "x" * 200,
+        )  # fmt: skip
+        assert (listed["function_name"], listed["traceback"]) == ("square", None)
+
+
+async def test_a_task_began_at_least_as_long_before_its_end_as_it_ran() -> None:
+    """Although the report of its beginning may come to the log together with its end."""
+    async with query_side() as side:
+        task = Task()
+        await side.append(task.submitted())
+        await side.append(task.begun(), task.completed())
+        await side.project()
+        for path in (f"/v1/tasks/{task.task_id}", "/v1/tasks"):
+            told = await get(side, path)
+            shown = told["tasks"][0] if "tasks" in told else told
+            assert shown["finished_at"] - shown["started_at"] >= 1000 * shown["run_time"] > 0
 
 
 async def test_tasks_are_listed_newest_first_page_by_page_and_filtered() -> None:
