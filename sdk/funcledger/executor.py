@@ -4,6 +4,7 @@ import atexit
 import concurrent.futures
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from threading import Condition, Event, Lock
@@ -15,7 +16,7 @@ from funcledger.errors import ComputeError, InvalidRequest
 from funcledger.futures import TaskFuture
 from funcledger.listener import Follower, Listener, ended
 from funcledger.local_functions import LocalFunction, LocalFunctions
-from funcledger.names import Id, as_id
+from funcledger.names import Id, as_id, new_task_id
 from funcledger.references import weakly
 from funcledger.results import Answer
 from funcledger.sender import Cancellation, Sender, Submission
@@ -93,6 +94,9 @@ class Executor(concurrent.futures.Executor):
         self._let_go: finalize[..., Executor] | None = None
         self._weak_cancel = weakly(self._ask_to_cancel)
         self._closed = False
+        #: Whether anything has come since the last look, and of which endpoints it was asked why not.
+        self._heard = True
+        self._asked_of: set[str] = set()
         #: Why no result will come any more.
         self._broken: ComputeError | None = None
 
@@ -163,7 +167,7 @@ class Executor(concurrent.futures.Executor):
             raise InvalidRequest("The executor has no endpoint: Executor(endpoint_id=...).")
         payload_format, payload = serialise(args, kwargs, self._serializer, form)
         endpoint = self.client.endpoints.resolve(self.endpoint_id)
-        task = NewTask(new_id(), endpoint, function_id, payload_format, payload, self.options)
+        task = NewTask(new_task_id(), endpoint, function_id, payload_format, payload, self.options)
         future = TaskFuture(task.task_id, self._weak_cancel)
         future.endpoint_id = endpoint
         with self._opening:
@@ -209,14 +213,27 @@ class Executor(concurrent.futures.Executor):
             self._sender.say(Cancellation(future))
 
     def _look(self) -> None:
-        """Called now and again by the thread that reads results."""
+        """Called now and again by the thread that reads results: if nothing comes, say why if that is known.
+
+        It is asked once of each endpoint, and again when something has come in between.
+        """
+        waited, self._heard = not self._heard, False
+        if not waited:
+            self._asked_of.clear()
+            return
+        waiting = Counter(future.endpoint_id for future in list(self._futures.values()))
+        for endpoint_id in waiting.keys() - self._asked_of:
+            self._asked_of.add(endpoint_id)
+            _warn_if_offline(self.client.endpoints.get(endpoint_id), waiting[endpoint_id])
 
     def _note_begun(self, task_ids: Sequence[str]) -> None:
         for task_id in task_ids:
             if (future := self._futures.get(task_id)) is not None:
+                self._heard = True
                 future.set_begun()
 
     def _deliver(self, answers: Sequence[Answer]) -> None:
+        self._heard = True
         for task, payload in answers:
             future = self._futures.get(task["task_id"]) if is_finished(task) else None
             if future is not None and self._is_of(future, task):
@@ -263,6 +280,18 @@ class Executor(concurrent.futures.Executor):
 def _end_threads(listener: Listener, number: int, sender: Sender) -> None:
     listener.leave(number)
     sender.stop()
+
+
+def _warn_if_offline(endpoint: Mapping[str, Any], waiting: int) -> None:
+    if endpoint.get("status") != "offline":
+        return
+    seen = endpoint.get("last_seen")
+    when = "has never been seen" if seen is None else f"was last seen {time.time() - seen / 1000:.0f} s ago"
+    _log.warning(
+        "endpoint %s is offline and %s: %d call%s wait%s until its agent is started, on its machine with "
+        "`funcledger endpoint start %s`",
+        endpoint["name"], when, waiting, "s" * (waiting != 1), "s" * (waiting == 1), endpoint["name"],
+    )  # fmt: skip
 
 
 def _settle(future: TaskFuture, resolve: Callable[[], None]) -> None:

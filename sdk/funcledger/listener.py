@@ -1,5 +1,6 @@
 """The results of a client's batches as they land: one background thread that reads one stream."""
 
+import logging
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from itertools import count
@@ -15,11 +16,12 @@ if TYPE_CHECKING:
     from funcledger.streams import FrameStream
     from funcledger.transport import Transport
 
+_log = logging.getLogger(__name__)
 #: Pauses between attempts to open the stream again, in seconds.
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
 #: Seconds between questions to the followers whether they miss something.
-_LOOK = 5.0
+_LOOK = 4.5
 _STREAM = "/v1/results/stream"
 
 
@@ -167,9 +169,15 @@ class Listener:
                 self._notice.succeeded()
             if monotonic() - looked >= _LOOK:
                 looked = monotonic()
-                for follower in list(self._followers.values()):
-                    follower.look()
+                self._look()
         return heard
+
+    def _look(self) -> None:
+        for follower in list(self._followers.values()):
+            try:
+                follower.look()
+            except ComputeError as error:  # what it would have said is a courtesy
+                _log.info("it is not known why nothing comes: %s", error)
 
     def _wanted(self) -> dict[str, object]:
         """What to ask a new stream for: it is of all there is now."""

@@ -177,6 +177,7 @@ def test_tasks_of_a_group_are_taken_up_by_another_executor(client: Client) -> No
         sent(first)
         with Executor("lab", client) as second:
             reloaded = {future.task_id: future for future in second.reload_tasks(first.task_group_id)}
+            assert list(reloaded) == [future.task_id for future in (*futures, running)]
             assert [reloaded[future.task_id].result(timeout=scaled(30)) for future in futures] == [0, 1, 4]
             assert reloaded[running.task_id].result(timeout=scaled(30)) == 0.3
 

@@ -6,7 +6,7 @@ from typing import Any
 from funcledger.batch import Batch
 from funcledger.calls.connection import Connection
 from funcledger.errors import InvalidRequest
-from funcledger.names import Id, as_id
+from funcledger.names import Id, as_id, new_task_id
 from funcledger.submission import NewTask, TaskOptions, resources, serialise, submit
 from funcledger.tasks import TaskInfo, info
 from funcledger_schemas.ids import new_id
@@ -20,7 +20,7 @@ class TaskCalls(Connection):
         function = as_id(function_id, "function_id")
         payload_format, payload = serialise(args, kwargs)
         endpoint = self.endpoints.resolve(endpoint_id)
-        task = NewTask(new_id(), endpoint, function, payload_format, payload)
+        task = NewTask(new_task_id(), endpoint, function, payload_format, payload)
         submit(self.transport, new_id(), [task])
         return task.task_id
 

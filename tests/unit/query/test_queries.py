@@ -243,7 +243,7 @@ async def test_what_is_shared_or_public_is_found_and_may_be_told_apart_from_ones
         assert [each["function_id"] for each in mine["functions"]] == [own]
         searched = await get(side, "/v1/functions", BOB, search="INTEGR")
         assert [each["name"] for each in searched["functions"]] == ["Integrate"]
-        page = await get(side, "/v1/functions", BOB, search="squares", limit=1, offset=2)
+        page = await get(side, "/v1/functions", BOB, search="squares", limit=2, offset=2)
         assert (len(page["functions"]), page["total"]) == (1, 3)
         assert (await get(side, "/v1/endpoints", BOB))["endpoints"][0]["name"] == "cluster"
         body = await side.as_user(BOB).get(f"/v1/functions/{shared}/body")

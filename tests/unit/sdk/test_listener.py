@@ -18,6 +18,7 @@ from funcledger.listener import Follower, Listener
 from funcledger.results import Answer
 from funcledger.settings import Server
 from funcledger.transport import Transport
+from funcledger_schemas.frames import KEEP_ALIVE
 from funcledger_schemas.ids import new_id
 
 
@@ -67,8 +68,12 @@ async def test_batches_of_one_client_share_a_stream_that_ends_with_the_last() ->
 def silent() -> Iterator[Client]:
     """A client of a server whose streams bring nothing."""
 
+    endpoint = {"name": "lab", "status": "offline", "last_seen": 1_000}
+
     def answer(asked: Asked, _: int) -> Reply:
-        return Reply(pieces=[b"\0" * 4] * 3) if asked.path.endswith("stream") else Reply(body=b"{}")
+        if asked.path.endswith("stream"):
+            return Reply(pieces=[KEEP_ALIVE] * 3)
+        return Reply(body=json.dumps(endpoint if asked.path.startswith("/v1/endpoints/") else {}).encode())
 
     with scripted(answer) as server, Client(server.url, "flu_x", patience=0.1) as client:
         yield client
@@ -96,6 +101,20 @@ def test_a_closed_client_says_so_to_who_waits_and_to_who_asks(silent: Client) ->
         silent.get_tasks()
     with pytest.raises(errors.ClientClosed):
         Executor(new_id(), silent).submit_to_registered_function(new_id())
+
+
+def test_who_waits_for_an_endpoint_that_is_offline_is_told_so_once(
+    silent: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("funcledger.listener._LOOK", 0.0)
+    executor = Executor(new_id(), silent)
+    executor.submit_to_registered_function(new_id())
+    until_sync(lambda: "1 call waits until its agent is started" in caplog.text)
+    assert "endpoint lab is offline and was last seen" in caplog.text
+    looked = len(caplog.records)
+    until_sync(lambda: executor._heard is False)
+    executor._look()
+    assert len(caplog.records) == looked
 
 
 @pytest.mark.attack(18)
