@@ -1,7 +1,8 @@
 """Reading tasks and their outcomes."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from funcledger.errors import TaskNotFound, TaskPending
@@ -51,7 +52,17 @@ class Results:
         """
         wanted = [as_id(task_id, "task_id") for task_id in task_ids]
         found = {task["task_id"]: info(task, payload or b"") for task, payload in self._poll(wanted, timeout)}
+        unfinished = {task_id: each for task_id, each in found.items() if each["pending"]}
+        for each in unfinished.values():
+            each.later = partial(self._finish, unfinished)
         return {task_id: found[task_id] for task_id in wanted}
+
+    def _finish(self, unfinished: Mapping[str, TaskInfo]) -> None:
+        """Wait for all of these, and have each tell its outcome."""
+        for task, payload in self._poll(list(unfinished), None):
+            known = unfinished[task["task_id"]]
+            known.update(info(task, payload or b""))
+            known.later = None
 
     def wait(self, task_ids: Sequence[Id], timeout: float | None = None) -> tuple[set[str], set[str]]:
         """The ids (finished, unfinished) once all are finished, or ``timeout`` seconds have passed."""

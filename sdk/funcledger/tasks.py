@@ -1,6 +1,6 @@
 """One task as a user reads it: its status, its outcome, and the tutorial's ``pending``."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from funcledger import errors
@@ -55,8 +55,28 @@ class Pending(str):
         return Pending, (self._pending,)
 
 
+#: What only an outcome tells.
+_OF_OUTCOME = frozenset({"result", "exception", "completion_t"})
+
+
 class TaskInfo(dict[str, Any]):
-    """A task's status; ``pending`` is a :class:`Pending`, and a boolean in JSON."""
+    """A task's status; ``pending`` is a :class:`Pending`, and a boolean in JSON.
+
+    It says how things stood when it was asked for. Whoever reads ``info["result"]`` of a task that was
+    unfinished in a batch then waits for it; ``in``, ``get`` and all else say what is known.
+    """
+
+    #: Waits for the outcome, which it adds here; None where nothing is to be waited for.
+    later: Callable[[], None] | None = None
+
+    def __missing__(self, key: str) -> Any:
+        if key in _OF_OUTCOME and self.later is not None:
+            self.later()
+            return self[key]
+        raise KeyError(key)
+
+    def __reduce__(self) -> tuple[type["TaskInfo"], tuple[dict[str, Any]]]:
+        return TaskInfo, (dict(self),)
 
     def items(self) -> Any:
         """The pairs, as the json module asks for them."""
