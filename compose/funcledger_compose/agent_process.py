@@ -120,7 +120,7 @@ async def _run(where: EndpointDir, settings: EndpointSettings, *, attached: bool
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, agent.stop)
-        watchers = [asyncio.create_task(_show_life(where))]
+        watchers = [asyncio.create_task(_show_life(where)), asyncio.create_task(_tell_contact(where, log))]
         if attached:
             watchers.append(asyncio.create_task(_watch_server(where, settings, agent)))
         try:
@@ -153,6 +153,21 @@ async def _show_life(where: EndpointDir) -> None:
     """So that whoever has started this agent knows when it is stuck, as a task may have stopped it."""
     while True:
         where.show_life()
+        await asyncio.sleep(_LIFE)
+
+
+async def _tell_contact(where: EndpointDir, log: EndpointLog) -> None:
+    """So that whoever has started this agent knows whether it has found its server."""
+    why_not: str | None = ""
+    while why_not is not None:
+        try:
+            await log.identify()
+            why_not = None
+        except CredentialRefused:
+            return  # the agent ends for it, and says so
+        except LogError as error:
+            why_not = str(error)
+        where.tell_contact(why_not)
         await asyncio.sleep(_LIFE)
 
 
