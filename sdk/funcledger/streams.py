@@ -19,7 +19,9 @@ class FrameStream:
         http: httpx2.Client,
         request: httpx2.Request,
         unreachable: Callable[[Exception], ServiceUnavailable],
+        token_from: str,
     ) -> None:
+        self._token_from = token_from
         self._http = http
         self._request = request
         self._unreachable = unreachable
@@ -37,7 +39,7 @@ class FrameStream:
             self._answer = self._http.send(self._request, stream=True)
             with closing(self._answer) as answer:
                 if answer.status_code >= 300:
-                    raise error_of(answer.status_code, answer.read())
+                    raise error_of(answer.status_code, answer.read(), self._token_from)
                 splitter = Splitter()
                 for piece in () if self._interrupted else answer.iter_raw():
                     yield from splitter.feed(piece)

@@ -147,7 +147,10 @@ def error_of(task: Mapping[str, Any], payload: bytes) -> Exception | None:
     kind_of_error = _ERRORS.get(kind)
     if kind_of_error is None:
         name = task.get("error_type") or kind or "failed"
-        return load_exception(ExceptionPayload(name, message, trace, task.get("payload_format"), payload))
+        raised = load_exception(ExceptionPayload(name, message, trace, task.get("payload_format"), payload))
+        if isinstance(raised, ModuleNotFoundError):
+            raised.msg = message  # says where it is missing, which the function could not
+        return raised
     error = kind_of_error(message or kind)
     error.__cause__ = errors.RemoteTraceback(trace) if trace else None
     return error

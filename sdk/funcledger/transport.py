@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from json import dumps as encode
 from typing import Any
+from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 import tenacity
@@ -30,6 +31,7 @@ FIRST_PATIENCE = 3.0
 #: The server sends a sign of life every 5 s; a stream that is silent for longer than this is dead.
 SILENCE = 16.0
 _FIRST_PAUSE = 0.1
+_HERE = ("127.0.0.1", "localhost", "::1")
 _CUT = (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError)
 _AGAIN = frozenset({408, 429, 502, 503, 504})
 _BACKOFF = tenacity.wait_random_exponential(multiplier=0.1, max=5.0)
@@ -145,7 +147,7 @@ class Transport:
         request.headers.update(self._position())
         if self.closed:
             raise ClientClosed
-        return FrameStream(self._http, request, self._unreachable)
+        return FrameStream(self._http, request, self._unreachable, self.server.token_from)
 
     def forget_token(self) -> None:
         """Send no token from now on."""
@@ -185,7 +187,7 @@ class Transport:
         self.seen.merge(answer.headers.get(HEADER))
         if answer.status_code < 300:
             return answer
-        refusal = error_of(answer.status_code, answer.content)
+        refusal = error_of(answer.status_code, answer.content, self.server.token_from)
         if answer.status_code in _AGAIN:
             raise _TryAgain(refusal, _seconds(answer.headers.get("Retry-After")))
         raise refusal
@@ -222,7 +224,8 @@ class Transport:
         where = self.server.url if here is None else f"{self.server.url} (by its socket {here})"
         on = "" if here is None else " on this machine"
         hint = "" if self._reached else f" Is it running{on}? `funcledger up` starts one."
-        return ServiceUnavailable(f"The server at {where} cannot be reached: {reason}.{hint}")
+        hint = _way_hint(self.server, reason) or hint
+        return ServiceUnavailable(f"The server at {where} cannot be reached: {reason.rstrip('.')}.{hint}")
 
 
 @lru_cache(maxsize=64)
@@ -243,7 +246,28 @@ def _seconds(text: str | None) -> float | None:
 
 def _way_to(server: Server) -> dict[str, Any]:
     """How httpx2 is to reach the server: no proxy of the environment knows the way to this machine."""
-    here = httpx2.URL(server.url).host in ("127.0.0.1", "localhost", "::1")
+    here = httpx2.URL(server.url).host in _HERE
     if server.socket is not None or is_direct(server.url, here=here):
         return {"transport": PlainTransport(server.url, server.socket)}
+    if here and server.url.startswith("https:"):
+        return {"trust_env": False, "verify": httpx2.create_ssl_context()}  # it may know SSL_CERT_FILE alone
     return {"trust_env": not here}
+
+
+def _way_hint(server: Server, reason: str) -> str:
+    """What to look at where the way to the server, and not the server, may be wrong."""
+    if "CERTIFICATE_VERIFY_FAILED" in reason:
+        return (
+            " If an authority of your own has signed its certificate, name that one's file in SSL_CERT_FILE."
+        )
+    if "WRONG_VERSION_NUMBER" in reason:
+        return " What answers there speaks no TLS: is it http:// instead of https://?"
+    address = httpx2.URL(server.url)
+    proxies = getproxies()
+    proxy = proxies.get(address.scheme) or proxies.get("all")
+    if proxy is None or server.socket is not None or address.host in _HERE or proxy_bypass(address.host):
+        return ""
+    name = httpx2.URL(proxy).host
+    return (
+        f" The way to it is by the proxy {name}, as the environment says ({address.scheme}_proxy, all_proxy)."
+    )

@@ -44,6 +44,7 @@ def register(
     from funcledger import Client
 
     with plain_errors():
+        EndpointDir(root(), name)  # what is printed is to be typed there, and names a directory
         made = Client().register_endpoint(name, description=description)
     typer.echo(f"Endpoint {name} is registered as {made['endpoint_id']}. On its machine:\n")
     typer.echo(f"  export FUNCLEDGER_CREDENTIAL={made['credential']}")
