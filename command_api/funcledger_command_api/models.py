@@ -73,8 +73,8 @@ def _on_one_line(name: str) -> str:
 def _endpoint_name(name: str) -> str:
     if _ENDPOINT_NAME.match(name) is None:
         raise ValueError(
-            "not a name for an endpoint: use up to 100 letters, digits, spaces, dots, dashes and underscores, with "
-            "a letter or digit first and last"
+            "not a name for an endpoint: use up to 100 letters, digits, spaces, dots, dashes and "
+            "underscores, with a letter or digit first and last"
         )
     return name
 

@@ -205,9 +205,16 @@ def list_endpoints(json: Json = False) -> None:
         show_json(known)
         return
     rows = [
-        (e["name"], e["status"], e["endpoint_id"], e["workers"], "yes" if e["here"] else "") for e in known
+        (e["name"], e["status"], e["endpoint_id"], e["workers"], _waiting(e), "yes" if e["here"] else "")
+        for e in known
     ]
-    show_table(("NAME", "STATUS", "ENDPOINT", "WORKERS", "HERE"), rows, "No endpoints.")
+    show_table(("NAME", "STATUS", "ENDPOINT", "WORKERS", "WAITING", "HERE"), rows, "No endpoints.")
+
+
+def _waiting(entry: dict[str, Any]) -> int | None:
+    """Tasks that wait there: while it is online those that its agent has, else one's own."""
+    waiting: int | None = entry["queued"] if entry["status"] == "online" else entry.get("waiting")
+    return waiting
 
 
 def _row(entry: dict[str, Any], where: EndpointDir | None) -> dict[str, Any]:

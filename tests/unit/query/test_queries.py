@@ -219,9 +219,18 @@ async def test_an_endpoint_tells_how_busy_it_is_while_it_is_online() -> None:
         by_name, by_id = await get(side, "/v1/endpoints/lab"), await get(side, f"/v1/endpoints/{ENDPOINT}")
         assert by_name == by_id
         assert (by_id["status"], by_id["workers"], by_id["idle"], by_id["outstanding"]) == ("online", 4, 3, 3)
+        assert by_id["waiting"] is None
+        done = Task()
+        await side.append(
+            Task().submitted(), Task().submitted(), Task(owner="bob").submitted(), done.submitted()
+        )
+        await side.append(done.begun(), done.completed())
+        await side.project()
         with offline_by_now():
             offline = await get(side, f"/v1/endpoints/{ENDPOINT}")
+            (listed,) = (await get(side, "/v1/endpoints"))["endpoints"]
         assert (offline["status"], offline["busy"], offline["cores"]) == ("offline", None, 8)
+        assert offline["waiting"] == listed["waiting"] == 2, "one's own that have not ended"
 
 
 async def test_what_is_shared_or_public_is_found_and_may_be_told_apart_from_ones_own() -> None:
