@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 #: waits, in seconds.
 MOST_IDS = 1_000
 LONGEST_POLL = 30.0
+#: Seconds that a request is kept from the server by a limit at least, whatever its own timeout is.
+_ROOM = 1.0
 #: Most tasks in one page of a search.
 PAGE = 1000
 
@@ -79,7 +81,9 @@ class Results:
             again = []
             for start in range(0, len(open_ids), MOST_IDS):
                 left = LONGEST_POLL if deadline is None else max(0.0, deadline - time.monotonic())
-                for task, payload in self.fetch(open_ids[start : start + MOST_IDS], min(left, LONGEST_POLL)):
+                room = None if deadline is None else max(left, _ROOM)
+                asked = open_ids[start : start + MOST_IDS]
+                for task, payload in self.fetch(asked, min(left, LONGEST_POLL), room):
                     if payload is None or (not is_finished(task) and left > 0):
                         again.append(task["task_id"])
                     else:
@@ -88,15 +92,16 @@ class Results:
                         yield task, payload
             open_ids = again
 
-    def fetch(self, task_ids: Sequence[str], wait: float) -> list[Answer]:
+    def fetch(self, task_ids: Sequence[str], wait: float, room: float | None = None) -> list[Answer]:
         """One request for at most ``MOST_IDS`` tasks, answered when all are finished or ``wait`` is over.
 
         Raises:
             TaskNotFound: naming those that do not exist.
+            TooManyRequests: a limit was in the way for ``room`` seconds.
         """
         body = {"task_ids": task_ids, "wait": round(wait, 3)}
         head, answers = read_results(
-            self._transport.request("POST", "/v1/results", json=body, wait=wait).content
+            self._transport.request("POST", "/v1/results", json=body, wait=wait, room=room).content
         )
         self._transport.seen.merge(head.get("position"))
         unknown = head.get("unknown") or ()

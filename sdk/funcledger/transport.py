@@ -100,10 +100,12 @@ class Transport:
         frame: bytes | None = None,
         params: Mapping[str, Any] | None = None,
         wait: float = 0.0,
+        room: float | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> httpx2.Response:
         """The server's 2xx answer; ``wait`` is how long, in seconds, it may think before that.
 
+        ``room`` is how long it may ask for pauses, where that is not the client's own ``room_timeout``.
         ``sleep`` is called for the pauses between attempts.
 
         Raises:
@@ -117,7 +119,7 @@ class Transport:
         try:
             return self._attempt(request)
         except _TryAgain as first:
-            return self._again(request, first, sleep)
+            return self._again(request, first, sleep, self._room_timeout if room is None else room)
 
     def get(self, path: str, **params: Any) -> Any:
         """The JSON a GET answers; parameters that are None are left out."""
@@ -193,11 +195,11 @@ class Transport:
         raise refusal
 
     def _again(
-        self, request: httpx2.Request, failed: _TryAgain, sleep: Callable[[float], None]
+        self, request: httpx2.Request, failed: _TryAgain, sleep: Callable[[float], None], room: float | None
     ) -> httpx2.Response:
         """Repeat a request whose first attempt failed; few need it, and making ready for it takes time."""
         patience = self._patience if self._reached else min(FIRST_PATIENCE, self._patience)
-        stop = _Stop(patience, self._room_timeout)
+        stop = _Stop(patience, room)
         pause = failed.retry_after or _FIRST_PAUSE * random.random()  # noqa: S311  # jitter, not a secret
         if stop.after(failed, pause):
             raise failed.error from failed.__cause__

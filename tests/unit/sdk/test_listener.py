@@ -132,6 +132,11 @@ def test_who_waits_for_a_limit_is_told_which(
         with pytest.raises(errors.TooManyRequests):
             client.get_tasks()
         assert f"and trying again: {limit}" in caplog.text
+        with (
+            Client(server.url, "flu_x") as patient,
+            pytest.raises(errors.TooManyRequests, match="200 streams and waits"),
+        ):
+            patient.get_result(new_id(), timeout=0.1)
         caplog.clear()
         client.listener.follow(Follower(new_id(), lambda _: None, lambda _: None))
         until_sync(lambda: f"and trying again: {limit}" in caplog.text)

@@ -19,7 +19,7 @@ class Unfinished(Results):
         self.now = 0.0
         self.asked: list[int] = []
 
-    def fetch(self, task_ids: Any, wait: float) -> list[Answer]:
+    def fetch(self, task_ids: Any, wait: float, room: float | None = None) -> list[Answer]:
         self.asked.append(len(task_ids))
         self.now += wait
         return [({"task_id": each, "status": "running"}, b"") for each in task_ids]
@@ -42,7 +42,7 @@ class EndsWhenWaitedFor(Results):
         super().__init__(None)  # type: ignore[arg-type]
         self.waited = 0
 
-    def fetch(self, task_ids: Any, wait: float) -> list[Answer]:
+    def fetch(self, task_ids: Any, wait: float, room: float | None = None) -> list[Answer]:
         self.waited += wait > 0
         ended = {"status": "success", "payload_format": "pickle", "finished_at": 1000}
         task = ended if wait else {"status": "running"}
