@@ -6,10 +6,12 @@ These are bytes of memory, and processes and threads of this user on the machine
 import os
 import sys
 
+from funcledger_endpoint.local.cell import Cell
 from funcledger_endpoint.local.limits import Limits
 from funcledger_endpoint.worker.guard import die_with
 from funcledger_endpoint.worker.limits import WorkerLimits, expendable
 from funcledger_endpoint.worker.loop import Loop
+from funcledger_endpoint.worker.output import mark_output
 
 
 def main() -> None:
@@ -21,9 +23,8 @@ def main() -> None:
     die_with(life)
     expendable()
     limits = WorkerLimits(Limits(memory=memory or None), tasks_of_user)
-    # Lines that functions print stand in the log at once, also when the worker dies.
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+    numbers = Cell(cell)
+    mark_output(lambda: numbers.begun)
     sys.argv[1:] = []
     Loop(jobs, reports, cell, limits).run()
 
