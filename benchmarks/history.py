@@ -60,7 +60,7 @@ class _Watch:
             batch = self._client.create_batch()
             for _ in range(BATCH):
                 batch.add(endpoint_id=ENDPOINT, function_id=self._function_id)
-            results = self._client.get_batch_result(self._client.batch_run(batch))
+            results = self._client.get_batch_result(self._client.batch_run(batch), wait=True)
             assert len(results) == BATCH, len(results)
 
     def _cpu(self) -> float:

@@ -67,7 +67,7 @@ def batch_noops(client: Client, count: int = NOOPS) -> float:
         batch = client.create_batch()
         for _ in range(count):
             batch.add(endpoint_id=ENDPOINT, function_id=function_id)
-        results = client.get_batch_result(client.batch_run(batch))
+        results = client.get_batch_result(client.batch_run(batch), wait=True)
         assert len(results) == count, len(results)
         assert all(entry["status"] == "success" for entry in results.values())
 

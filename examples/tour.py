@@ -133,7 +133,7 @@ def batch_of_squares(client: Client, endpoint: str) -> None:
     for number in range(10):
         batch.add(number, endpoint_id=endpoint, function_id=function)
     tasks = client.batch_run(batch)
-    results = client.get_batch_result(tasks)
+    results = client.get_batch_result(tasks, wait=True)
     print(f"  {[results[task]['result'] for task in tasks]}")
 
 

@@ -20,6 +20,7 @@ from funcledger_web.json_values import SentModel
 
 #: Most tasks in one request; more go into several.
 TASKS_LIMIT = 32_768
+_ENDPOINT_NAME = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9 ._-]{0,98}[A-Za-z0-9])?$")
 _CONTROL = re.compile(f"[{CONTROLS}]")
 _INT32 = 2**31 - 1
 _UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
@@ -69,6 +70,15 @@ def _on_one_line(name: str) -> str:
     return name
 
 
+def _endpoint_name(name: str) -> str:
+    if _ENDPOINT_NAME.match(name) is None:
+        raise ValueError(
+            "not a name for an endpoint: use up to 100 letters, digits, spaces, dots, dashes and "
+            "underscores, with a letter or digit first and last"
+        )
+    return name
+
+
 def _no_id(name: str) -> str:
     if is_id(name):
         raise ValueError("a name must not look like an id")
@@ -87,7 +97,8 @@ Name = Annotated[
 ]  # fmt: skip
 EndpointName = Annotated[
     str,
-    StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9 ._-]{0,98}[A-Za-z0-9])?$"),
+    Field(json_schema_extra={"pattern": _ENDPOINT_NAME.pattern}),
+    AfterValidator(_endpoint_name),
     AfterValidator(_no_id),
 ]
 Code = Annotated[

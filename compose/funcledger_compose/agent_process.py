@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import sys
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import httpx2
 
@@ -18,6 +18,7 @@ from funcledger_compose.served import Served
 from funcledger_compose.settings import load
 from funcledger_compose.worker_limits import limits_of
 from funcledger_endpoint.agent import FENCED_EXIT_CODE, Agent
+from funcledger_endpoint.bounded_log import BoundedLog
 from funcledger_endpoint.engine import Engine
 from funcledger_endpoint.local.engine import LocalEngine
 from funcledger_endpoint.local.environment import cores
@@ -83,7 +84,7 @@ def _loop_factory() -> "type[asyncio.AbstractEventLoop] | None":
     return found
 
 
-def _engine(settings: EndpointSettings, where: EndpointDir) -> Engine:
+def _engine(settings: EndpointSettings, where: EndpointDir, log_file: BoundedLog) -> Engine:
     if settings.engine != "local":
         raise EndpointDirError(
             f'{where.config}: engine = "{settings.engine}" is not known; there is "local".'
@@ -91,7 +92,7 @@ def _engine(settings: EndpointSettings, where: EndpointDir) -> Engine:
     limits = limits_of(settings, where)
     return LocalEngine(
         settings.workers or cores(),
-        output=where.log_file,
+        output=log_file,
         limits=limits,
         alone=True,
         environment=settings.environment,
@@ -123,11 +124,16 @@ async def _run(where: EndpointDir, settings: EndpointSettings, *, attached: bool
     async with AsyncExitStack() as stack:
         log = await _log_of(settings, where, stack)
         drain = AgentSettings(drain=settings.drain)
-        agent = Served(lambda: Agent(log, _engine(settings, where), drain))
+        log_file = BoundedLog(where.log_file)
+        stack.callback(log_file.close)
+        agent = Served(lambda: Agent(log, _engine(settings, where, log_file), drain))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, agent.stop)
-        watchers = [asyncio.create_task(_show_life(where))]
+        watchers = [
+            asyncio.create_task(_show_life(where, log_file)),
+            asyncio.create_task(_tell_contact(where, log)),
+        ]
         if attached:
             watchers.append(asyncio.create_task(_watch_server(where, settings, agent)))
         try:
@@ -156,10 +162,27 @@ async def _run(where: EndpointDir, settings: EndpointSettings, *, attached: bool
     return 0
 
 
-async def _show_life(where: EndpointDir) -> None:
+async def _show_life(where: EndpointDir, log_file: BoundedLog) -> None:
     """So that whoever has started this agent knows when it is stuck, as a task may have stopped it."""
     while True:
         where.show_life()
+        with suppress(OSError):  # without room on the disk it stays as it is
+            log_file.keep_within()  # what this process logs goes there by its standard streams
+        await asyncio.sleep(_LIFE)
+
+
+async def _tell_contact(where: EndpointDir, log: EndpointLog) -> None:
+    """So that whoever has started this agent knows whether it has found its server."""
+    why_not: str | None = ""
+    while why_not is not None:
+        try:
+            await log.identify()
+            why_not = None
+        except CredentialRefused:
+            return  # the agent ends for it, and says so
+        except LogError as error:
+            why_not = str(error)
+        where.tell_contact(why_not)
         await asyncio.sleep(_LIFE)
 
 

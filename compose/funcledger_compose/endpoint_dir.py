@@ -1,6 +1,7 @@
 """An endpoint's directory on its machine: commented settings, the credential, the log, the running agent."""
 
 import fcntl
+import json
 import os
 import re
 import shlex
@@ -132,6 +133,7 @@ class EndpointDir:
         self._credential = self.path / "credential"
         self._promise = self.path / "registering"
         self._lock = self.path / "agent.lock"
+        self._contact = self.path / "contact.json"
         self._server_socket = root.parent / local_socket.NAME
 
     @classmethod
@@ -254,6 +256,21 @@ class EndpointDir:
         except FileNotFoundError:
             pass
         return None
+
+    def tell_contact(self, why_not: str | None) -> None:
+        """As the running agent: say that it has reached the server, or why it has not yet."""
+        with suppress(FileNotFoundError):
+            write_private(self._contact, json.dumps({"process": os.getpid(), "why_not": why_not}))
+
+    def contact(self, process: int) -> tuple[bool, str]:
+        """Whether the agent with this process id has reached the server; if not, why, once it has tried."""
+        try:
+            said = json.loads(self._contact.read_text())
+        except (FileNotFoundError, ValueError):
+            return False, ""
+        if said["process"] != process:
+            return False, ""
+        return said["why_not"] is None, said["why_not"] or ""
 
     def show_life(self) -> None:
         """As the running agent: say that it is alive."""

@@ -100,7 +100,7 @@ class Agent:
         await recovery.take_over(lambda supersedes: self._started(identity, machine, supersedes))
         # Asked for only now: what comes later can have been begun by nobody else (its events would be void).
         tasks_end, _ = await patiently("asking for the end of tasks", self._log.ends)
-        self._facts = Facts(identity.endpoint_id, recovery.epoch)
+        self._facts = Facts(identity.endpoint_id, recovery.epoch, identity.name)
         self._progress = Progress(recovery.tasks, tasks_end, recovery.mark, recovery.epochs, recovery.end)
         self._suspects.take_over(recovery.deaths, tasks_end)
         self._desk.take_up(self._facts, self._progress, recovery.lives, tasks_end)

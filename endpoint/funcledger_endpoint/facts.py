@@ -19,8 +19,9 @@ _NOTHING = hashlib.sha256(b"").hexdigest()
 class Facts:
     """Makes events of one endpoint and epoch."""
 
-    def __init__(self, endpoint_id: str, epoch: int) -> None:
+    def __init__(self, endpoint_id: str, epoch: int, name: str | None = None) -> None:
         self.endpoint_id = endpoint_id
+        self._name = name or endpoint_id
         self.epoch = epoch
         self.actor = f"endpoint:{endpoint_id}"
 
@@ -62,6 +63,9 @@ class Facts:
                 task.offset,
                 payload_code=report.payload_code or None,
             )
+        if _lacks_module(report):
+            text = f"{report.message} (on the endpoint {self._name}: install it there, where its agent runs)"
+            report = report._replace(message=text)
         said, code = _said(report)
         return TaskFailed(
             *self._of(task),
@@ -97,6 +101,15 @@ class Facts:
     def cancelled(self, task: Task, reason: str) -> TaskCancelled:
         """The task was cancelled."""
         return TaskCancelled(*self._of(task), reason, task.offset)
+
+
+def _lacks_module(report: Report) -> bool:
+    """Whether something is not installed here that the call needs."""
+    if report.kind == "Exception":
+        return report.error_type == "ModuleNotFoundError"
+    return (
+        report.kind in ("FunctionNotLoaded", "ArgumentsNotLoaded") and "ModuleNotFoundError" in report.message
+    )
 
 
 def _said(report: Report) -> tuple[bytes, str]:

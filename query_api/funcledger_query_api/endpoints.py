@@ -1,6 +1,7 @@
 """Routes that find endpoints and tell how they are."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, cast
 
 import msgspec
@@ -9,19 +10,24 @@ from starlette.responses import Response
 
 from funcledger_query_api.access import Candidates, Page, open_to, page_of, those_visible
 from funcledger_query_api.answers import described
+from funcledger_query_api.lookup import is_submitted
 from funcledger_query_api.parameters import EndpointFilters, id_after
 from funcledger_query_api.queries import Queries, SeenHeader
 from funcledger_query_api.stored import parsed
-from funcledger_read_models.documents import ENDPOINT_HEALTH, EndpointHealth
+from funcledger_read_models.documents import ENDPOINT_HEALTH, TASK_STATUS, EndpointHealth, TaskStatus
 from funcledger_read_models.liveness import is_online, last_seen
 from funcledger_read_models.port import ReadModelStore
 from funcledger_schemas.ids import is_id
+from funcledger_schemas.lifecycle import Status
 from funcledger_web.auth import Principal, allow
 from funcledger_web.documentation import problems
 from funcledger_web.problems import Problem
 
 #: Endpoints of one name that are looked at.
 _NAMESAKES = 1000
+#: Most tasks that are counted as waiting, and the statuses of those that do.
+_COUNTED = 10_000
+_UNFINISHED = tuple(status.value for status in Status if not status.finished)
 Reader = Annotated[Principal, allow("endpoints:read")]
 
 
@@ -29,6 +35,7 @@ class EndpointView(msgspec.Struct, kw_only=True, gc=False):
     """An endpoint. Times in ms since 1970, memory in bytes; numbers are the agent's last heartbeat's.
 
     ``outstanding`` is what the agent has in hand, begun or not; numbers of work are null while it is offline.
+    Then ``waiting`` is how many of your own tasks wait for it, counted up to 10,000.
     """
 
     endpoint_id: str
@@ -50,6 +57,7 @@ class EndpointView(msgspec.Struct, kw_only=True, gc=False):
     idle: int | None
     queued: int | None
     outstanding: int | None
+    waiting: int | None
     cores: int | None
     memory_total: int | None
     memory_available: int | None
@@ -80,7 +88,8 @@ def router(queries: Queries) -> APIRouter:
         token = await queries.catch_up(seen)
         page = await _page(queries.store, who, filters)
         position, at = await queries.position(token), queries.log_time()
-        body = EndpointList([_view(each, at) for each in page.found], page.cursor, str(position))
+        waiting = await _waiting(queries.store, who, [each for each in page.found if not is_online(each, at)])
+        body = EndpointList([_view(each, at, waiting) for each in page.found], page.cursor, str(position))
         return queries.answer(body, position)
 
     # A path, so that a name with a slash in it is looked for, and not taken for another address.
@@ -96,7 +105,9 @@ def router(queries: Queries) -> APIRouter:
         if health is None:
             detail = f"There is no endpoint {endpoint} that you may use."
             raise Problem("endpoint-not-found", detail, endpoint=endpoint)
-        return queries.answer(_view(health, queries.log_time()), await queries.position(token))
+        at = queries.log_time()
+        waiting = await _waiting(queries.store, who, [] if is_online(health, at) else [health])
+        return queries.answer(_view(health, at, waiting), await queries.position(token))
 
     return routes
 
@@ -157,7 +168,21 @@ async def _newest(
     return await _visible(store, [cast("EndpointHealth", each).endpoint_id for each in found], who)
 
 
-def _view(health: EndpointHealth, at: int) -> EndpointView:
+async def _waiting(
+    store: ReadModelStore, who: Principal, offline: Sequence[EndpointHealth]
+) -> Mapping[str, int]:
+    """How many tasks of this user wait for each of these endpoints."""
+    if not offline:
+        return {}
+    where: dict[str, str | bool | Collection[str]] = {"status": _UNFINISHED}
+    if len(offline) == 1:
+        where["endpoint_id"] = offline[0].endpoint_id
+    found = await store.find(TASK_STATUS, (who.id,), where, limit=_COUNTED)
+    tasks = [task for task in found if isinstance(task, TaskStatus) and is_submitted(task)]
+    return Counter(task.endpoint_id for task in tasks)
+
+
+def _view(health: EndpointHealth, at: int, waiting: Mapping[str, int]) -> EndpointView:
     online = is_online(health, at)
     workers, busy, queued = (health.workers, health.busy, health.queued) if online else (None, None, None)
     if online and workers is None:
@@ -182,6 +207,7 @@ def _view(health: EndpointHealth, at: int) -> EndpointView:
         idle=None if workers is None else workers - (busy or 0),
         queued=queued,
         outstanding=None if busy is None and queued is None else (busy or 0) + (queued or 0),
+        waiting=None if online else waiting.get(health.endpoint_id, 0),
         cores=health.cores,
         memory_total=health.memory_total,
         memory_available=health.memory_available,

@@ -123,6 +123,16 @@ class OutcomeFeed:
         """The first outcomes from now on of an owner's tasks, by batch id or by task id."""
         return self._readers.joined(self.position, owner, batches, tasks, max_bytes)
 
+    def resubscribe(
+        self, live: Subscription, owner: str, add: Collection[str], remove: Collection[str] = ()
+    ) -> Token:
+        """Add batches to an open subscription, and take others from it.
+
+        Gives the position from which on every first outcome of those that are added is offered.
+        """
+        self._readers.change(live, owner, add, remove)
+        return self.position
+
     @property
     def subscribers(self) -> int:
         """How many read just now."""

@@ -6,6 +6,7 @@ from funcledger_query_api.liveness import offline_among
 from funcledger_query_api.lookup import is_submitted
 from funcledger_query_api.parameters import TaskFilters, cursor_of, key_of
 from funcledger_query_api.queries import Queries
+from funcledger_query_api.telling import add_results
 from funcledger_query_api.views import SentTask, status_view
 from funcledger_read_models.documents import TASK_STATUS, TaskStatus
 from funcledger_schemas.lifecycle import Status
@@ -39,7 +40,13 @@ class TaskList:
         offline = await offline_among(self._queries.store, tasks, self._queries.log_time())
         full = len(found) == self._filters.limit
         cursor = cursor_of(TASK_STATUS.key_of(found[-1])[1:]) if full else None
-        return self._shown(tasks, offline), cursor
+        views = [status_view(task, offline) for task in tasks]
+        failed = [
+            (task, view) for task, view in zip(tasks, views, strict=True) if view.status == Status.FAILED
+        ]
+        await add_results(self._queries.store, failed)
+        wanted = self._filters.status
+        return [view for view in views if wanted is None or view.status == wanted], cursor
 
     def _where(self) -> dict[str, str | bool | Collection[str]]:
         wanted = self._filters.model_dump(
@@ -49,8 +56,3 @@ class TaskList:
         if status is not None:
             wanted["status"] = Status.RECEIVED.value if status in _BY_LIVENESS else status.value
         return wanted
-
-    def _shown(self, tasks: list[TaskStatus], offline: frozenset[str]) -> list[SentTask]:
-        views = [status_view(task, offline) for task in tasks]
-        wanted = self._filters.status
-        return [view for view in views if wanted is None or view.status == wanted]

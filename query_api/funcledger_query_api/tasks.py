@@ -14,7 +14,8 @@ from funcledger_query_api.liveness import offline_among
 from funcledger_query_api.lookup import tasks_of
 from funcledger_query_api.parameters import PathId, TaskFilters, Wait
 from funcledger_query_api.queries import Queries, SeenHeader, token_of
-from funcledger_query_api.views import TaskView, landed_view, listed, status_view
+from funcledger_query_api.telling import add_names, add_results
+from funcledger_query_api.views import TaskView, landed_view, listed, shown, status_view
 from funcledger_query_api.waiting import TaskWait
 from funcledger_read_models.documents import TASK_HISTORY, TaskHistory
 from funcledger_web.auth import Principal, allow
@@ -52,6 +53,7 @@ def router(queries: Queries) -> APIRouter:
     ) -> Response:
         token = await queries.catch_up(seen)
         views, cursor = await TaskList(queries, who.id, filters).page()
+        await add_names(queries.store, views)
         position = await queries.position(token)
         return queries.answer(TaskPage([listed(view) for view in views], cursor, str(position)), position)
 
@@ -91,6 +93,8 @@ async def _status(queries: Queries, waiting: TaskWait, task_id: str, token: Toke
     elif document is not None:
         offline = await offline_among(queries.store, [document], queries.log_time())
         view = status_view(document, offline)
+        await add_results(queries.store, [(document, view)])
     else:
         raise not_found(task_id)
-    return listed(view), await queries.position(token) if waiting.read else token
+    await add_names(queries.store, [view])
+    return shown(view), await queries.position(token) if waiting.read else token

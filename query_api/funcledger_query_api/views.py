@@ -1,7 +1,7 @@
 """Tasks as clients see them, made from documents or from an outcome that has just landed."""
 
+import math
 from collections.abc import Collection
-from typing import Any
 
 import msgspec
 
@@ -14,13 +14,15 @@ from funcledger_schemas.lifecycle import Status, status_of_outcome
 class TaskView(msgspec.Struct, kw_only=True, gc=False):
     """Where one task stands. Times in ms since 1970, durations in seconds, memory in bytes.
 
-    What only a result tells is null in listings; what only the submission tells is null where an outcome
-    came straight from the log.
+    Listings tell of a result its kind, type of error and the first line of its message, and all else that
+    only a result tells is null; what only the submission tells is null where an outcome came straight from
+    the log.
     """
 
     task_id: str
     endpoint_id: str
     function_id: str | None = None
+    function_name: str | None = None
     batch_id: str
     batch_index: int | None = None
     status: str
@@ -52,18 +54,9 @@ class SentTask(TaskView, kw_only=True, gc=False, omit_defaults=True):
     truncated: bool = False
 
 
-_OF_RESULT = frozenset(
-    {
-        "kind",
-        "message",
-        "error_type",
-        "traceback",
-        "cpu_time",
-        "peak_memory",
-        "payload_format",
-        "payload_size",
-    }
-)
+#: What a listing leaves out, and most characters of a message that it tells.
+_OF_RESULT = frozenset({"traceback", "cpu_time", "peak_memory", "payload_format", "payload_size"})
+_FIRST_LINE = 200
 
 
 def shown_status(status: str, endpoint_id: str, offline: Collection[str]) -> Status:
@@ -71,10 +64,20 @@ def shown_status(status: str, endpoint_id: str, offline: Collection[str]) -> Sta
     return Status.WAITING if status == Status.RECEIVED and endpoint_id in offline else Status(status)
 
 
+def _with_room(view: SentTask) -> SentTask:
+    """The view with a beginning that leaves room for the time the call took.
+
+    Both times are those of the log, where the report of a beginning may stand a little after it.
+    """
+    if view.started_at is not None and view.finished_at is not None and view.run_time is not None:
+        view.started_at = min(view.started_at, view.finished_at - math.ceil(view.run_time * 1000))
+    return view
+
+
 def status_view(document: TaskStatus, offline: Collection[str] = ()) -> SentTask:
     """A task by its status alone."""
     status = shown_status(document.status, document.endpoint_id, offline)
-    return SentTask(
+    view = SentTask(
         task_id=document.task_id,
         endpoint_id=document.endpoint_id,
         function_id=document.function_id,
@@ -90,6 +93,7 @@ def status_view(document: TaskStatus, offline: Collection[str] = ()) -> SentTask
         conflict=document.conflict,
         cancel_requested=document.cancel_requested_at is not None,
     )
+    return _with_room(view)
 
 
 def with_result(view: SentTask, result: TaskResult) -> SentTask:
@@ -101,7 +105,7 @@ def with_result(view: SentTask, result: TaskResult) -> SentTask:
     view.error_type, view.traceback = result.error_type, result.traceback
     view.run_time, view.cpu_time, view.peak_memory = result.run_time, result.cpu_time, result.peak_memory
     view.payload_format, view.payload_size = result.payload_format, result.payload_size
-    return view
+    return _with_room(view)
 
 
 def result_view(result: TaskResult) -> SentTask:
@@ -146,12 +150,19 @@ def _with_status(view: SentTask, document: TaskStatus) -> SentTask:
     view.submitted_at, view.started_at = document.submitted_at, document.started_at
     view.conflict = document.conflict
     view.cancel_requested = document.cancel_requested_at is not None
-    return view
+    return _with_room(view)
+
+
+def shown(view: SentTask) -> TaskView:
+    """The view as a status route answers it: all there is but for the payload."""
+    return TaskView(**{name: getattr(view, name) for name in TaskView.__struct_fields__})
 
 
 def listed(view: SentTask) -> TaskView:
-    """The view as listings and status routes answer it: nothing that only a result tells."""
-    fields: dict[str, Any] = {
-        name: None if name in _OF_RESULT else getattr(view, name) for name in TaskView.__struct_fields__
-    }
-    return TaskView(**fields)
+    """The view as listings answer it."""
+    told = shown(view)
+    for name in _OF_RESULT:
+        setattr(told, name, None)
+    if told.message is not None:
+        told.message = next(iter(told.message.splitlines()), "")[:_FIRST_LINE]
+    return told

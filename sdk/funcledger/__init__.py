@@ -8,3 +8,12 @@ from funcledger.executor import Executor
 from funcledger.futures import TaskFuture
 
 __all__ = ["Batch", "Client", "Executor", "TaskFuture", *_errors]
+
+
+def __getattr__(name: str) -> str:
+    """``__version__``, which is looked up when it is asked for."""
+    if name != "__version__":
+        raise AttributeError(f"module 'funcledger' has no attribute {name!r}")
+    from importlib.metadata import version
+
+    return version("funcledger")

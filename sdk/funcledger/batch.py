@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from funcledger.errors import InvalidRequest
-from funcledger.names import Id, as_id
+from funcledger.names import Id, as_id, new_task_id
 from funcledger.submission import NewTask, check_serializer, serialise
 from funcledger.task_settings import TaskSettings
 from funcledger_schemas.ids import new_id
@@ -84,7 +84,7 @@ class Batch(TaskSettings):
                 raise InvalidRequest(
                     f"Call {index} of the batch names no endpoint: use batch_run(endpoint_id, batch)."
                 )
-            made.append(NewTask(new_id(), resolve(where), *call[1:], self.options, index))
+            made.append(NewTask(new_task_id(), resolve(where), *call[1:], self.options, index))
         return made
 
     def _add_to_endpoint(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

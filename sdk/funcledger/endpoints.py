@@ -48,14 +48,18 @@ class Endpoints:
         return [{**endpoint, "uuid": endpoint["endpoint_id"]} for endpoint in found]
 
     def status(self, endpoint: Id) -> dict[str, Any]:
-        """Whether it is online, and how busy, in the tutorial's form (``logs``) and today's (``details``)."""
+        """Whether it is online, and how busy, in the tutorial's form (``logs``) and today's (``details``).
+
+        While it is offline ``pending_tasks`` and ``outstanding_tasks`` are your own that wait for it.
+        """
         known = self.get(endpoint)
+        offline = known.get("status") == "offline"
         details = {
             "total_workers": known.get("workers"),
             "idle_workers": known.get("idle"),
             "busy_workers": known.get("busy"),
-            "pending_tasks": known.get("queued"),
-            "outstanding_tasks": known.get("outstanding"),
+            "pending_tasks": known.get("waiting") if offline else known.get("queued"),
+            "outstanding_tasks": known.get("waiting") if offline else known.get("outstanding"),
             **{name: known.get(name) for name in ("cores", "memory_total", "memory_available", "load")},
         }
         log = {**details, "timestamp": known.get("last_seen")}

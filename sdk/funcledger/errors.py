@@ -38,6 +38,13 @@ class TaskExpired(TaskExecutionFailed):
     """No endpoint ran the task before its time was over."""
 
 
+class ClientClosed(ComputeError, RuntimeError):
+    """The client has been closed, so it asks the server for nothing more."""
+
+    def __init__(self, message: str = "The client has been closed: make a new Client().") -> None:
+        super().__init__(message)
+
+
 class PayloadTooLarge(ComputeError):
     """Something serialised is over the limit; the message has both numbers, in bytes."""
 
@@ -116,6 +123,7 @@ __all__ = [
     "ArgumentsTooLarge",
     "BacklogFull",
     "BatchNotFound",
+    "ClientClosed",
     "ComputeError",
     "Conflict",
     "DeserializationError",

@@ -2,25 +2,29 @@
 
 import atexit
 import concurrent.futures
+import logging
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from threading import Condition, Lock
+from threading import Condition, Event, Lock
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakSet, finalize
 
 from funcledger.client import Client
 from funcledger.errors import ComputeError, InvalidRequest
 from funcledger.forks import renewed_in_children
 from funcledger.futures import TaskFuture, resolve, settle
 from funcledger.inherited import InheritedFutures
-from funcledger.listener import Listener
+from funcledger.listener import Follower, Listener
 from funcledger.local_functions import LocalFunction, LocalFunctions
-from funcledger.names import Id, as_id
+from funcledger.names import Id, as_id, new_task_id
+from funcledger.references import weakly
 from funcledger.results import Answer
 from funcledger.sender import Cancellation, Sender, Submission
+from funcledger.shared_client import shared_client
 from funcledger.submission import MOST_TASKS, NewTask, check_serializer, serialise
 from funcledger.task_settings import TaskSettings, refuse
 from funcledger.tasks import is_finished
@@ -29,7 +33,16 @@ from funcledger_schemas.ids import new_id
 
 #: How long, in seconds, the end of a program waits for the last submissions to go out.
 _LAST_WORD = 10.0
+_log = logging.getLogger(__name__)
 _open: "WeakSet[Executor]" = WeakSet()
+#: Those that have unfinished futures: they live on when nobody else has them, as of the standard library's.
+_busy: "set[Executor]" = set()
+#: Set when what the program has left to send is sent, after which nothing more would go out.
+_at_exit = Event()
+_TOO_LATE = (
+    "cannot submit at the program's end: its last calls have been sent. Submit before, in an exit handler "
+    "that is registered after the import of funcledger, or with Client.run, which returns when it is sent."
+)
 
 
 class Executor(TaskSettings, concurrent.futures.Executor):
@@ -41,6 +54,10 @@ class Executor(TaskSettings, concurrent.futures.Executor):
     has arguments be such that other languages can read them. ``walltime`` and ``expires_in`` are in seconds;
     ``memory``, which a call and all it starts may take, in bytes or as a size such as "2GB". All of these can
     also be set later, for what is submitted then; the client and the task group, before the first submission.
+
+    Executors on one client share its connections and its one stream of results; without a ``client`` all of a
+    program that talk to the same server share one. An executor that is dropped without a shutdown still has
+    its calls run; when they are done, what ran for it ends.
 
     A process forked from this one may go on with it, with threads and a stream of its own. Futures from
     before the fork end there too; the callbacks that they have run in the parent, and ``shutdown`` leaves
@@ -91,9 +108,9 @@ class Executor(TaskSettings, concurrent.futures.Executor):
         )
         self.serializer = serializer
         self.batch_size = batch_size
-        self._client = client or Client()
-        self._owns_client = client is None
+        self._client = client or shared_client()
         self._closed = False
+        self._weak_cancel = weakly(self._ask_to_cancel)
         self._begin()
         renewed_in_children(self)
 
@@ -105,7 +122,12 @@ class Executor(TaskSettings, concurrent.futures.Executor):
         self._settling: TaskFuture | None = None
         self._all_done = Condition()
         self._opening = Lock()
-        self._listener: Listener | None = None
+        self._sender = None
+        #: Ends what runs for this executor, once: when it is idle after a shutdown, or collected.
+        self._let_go: finalize[..., Executor] | None = None
+        #: Whether anything has come since the last look, and of which endpoints it was asked why not.
+        self._heard = True
+        self._asked_of: set[str] = set()
         #: Why no result will come any more.
         self._broken: ComputeError | None = None
 
@@ -115,8 +137,10 @@ class Executor(TaskSettings, concurrent.futures.Executor):
         if self._settling is not None:
             futures.append(self._settling)
         if futures:
-            after = self._listener.after if self._listener is not None else None
-            InheritedFutures(self.client.transport, self.task_group_id, futures, after)
+            InheritedFutures(self.client.transport, self.task_group_id, futures)
+        if self._let_go is not None:
+            self._let_go.detach()
+        _busy.discard(self)
         self._begin()
 
     def __repr__(self) -> str:
@@ -130,7 +154,7 @@ class Executor(TaskSettings, concurrent.futures.Executor):
     @client.setter
     def client(self, client: Client) -> None:
         self._check_unused("client")
-        self._client, self._owns_client = client, False
+        self._client = client
 
     @property
     def task_group_id(self) -> str:
@@ -201,10 +225,12 @@ class Executor(TaskSettings, concurrent.futures.Executor):
                     "reload_tasks with another task group must come before the first submission."
                 )
             self.task_group_id = str(task_group_id)
+        _busy.add(self)
         futures = [self._known(task) for task in self.client.results.batch(self.task_group_id)]
         with self._opening:
             if self._sender is None:
                 self._start()
+        self._end_if_idle()
         return futures
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -231,10 +257,12 @@ class Executor(TaskSettings, concurrent.futures.Executor):
             raise InvalidRequest("The executor has no endpoint: Executor(endpoint_id=...).")
         payload_format, payload = serialise(args, kwargs, self._serializer, form)
         endpoint = self.client.endpoints.resolve(self.endpoint_id)
-        task = NewTask(new_id(), endpoint, function_id, payload_format, payload, self.options)
-        future = TaskFuture(task.task_id, self._ask_to_cancel)
+        task = NewTask(new_task_id(), endpoint, function_id, payload_format, payload, self.options)
+        future = TaskFuture(task.task_id, self._weak_cancel)
         future.endpoint_id = endpoint
         with self._opening:
+            if _at_exit.is_set():
+                raise RuntimeError(_TOO_LATE)
             sender = self._sender or self._start()
             if self._closed:
                 raise RuntimeError("cannot submit after shutdown")
@@ -242,6 +270,7 @@ class Executor(TaskSettings, concurrent.futures.Executor):
                 raise ComputeError(f"{self._broken} Make a new executor.") from self._broken
             try:
                 self._futures[task.task_id] = future
+                _busy.add(self)
                 sender.say(Submission(task, future, function))
             except BaseException:  # Ctrl-C: nobody has this future, or is to wait for it
                 self._futures.pop(task.task_id, None)
@@ -252,18 +281,22 @@ class Executor(TaskSettings, concurrent.futures.Executor):
         """Listen first, then send: so the stream begins where nothing has happened yet."""
         if self._closed:
             raise RuntimeError("cannot submit after shutdown")
-        transport = self.client.transport
-        self._listener = Listener(
-            transport, self.task_group_id, self._deliver, self._give_up, self._note_begun
+        listener, give_up = self.client.listener, weakly(self._give_up)
+        follower = Follower(
+            self.task_group_id, weakly(self._deliver), give_up, weakly(self._note_begun), weakly(self._look)
         )
-        self._listener.start()
-        self._sender = Sender(transport, self.task_group_id, self._end, self._batch_size, self._give_up)
+        number = listener.follow(follower)
+        self._sender = Sender(
+            self.client.transport, self.task_group_id, weakly(self._end), self._batch_size, give_up
+        )
+        self._let_go = finalize(self, _end_threads, listener, number, self._sender)
+        self._let_go.atexit = False
         _open.add(self)
         _send_at_a_childs_end()
         return self._sender
 
     def _known(self, task: Mapping[str, Any]) -> TaskFuture:
-        future = TaskFuture(task["task_id"], self._ask_to_cancel)
+        future = TaskFuture(task["task_id"], self._weak_cancel)
         future.endpoint_id = task["endpoint_id"]
         future.set_running_or_notify_cancel()
         if task["status"] == "running":
@@ -274,12 +307,28 @@ class Executor(TaskSettings, concurrent.futures.Executor):
         if self._sender is not None:
             self._sender.say(Cancellation(future))
 
+    def _look(self) -> None:
+        """Called now and again by the thread that reads results: if nothing comes, say why if that is known.
+
+        It is asked once of each endpoint, and again when something has come in between.
+        """
+        waited, self._heard = not self._heard, False
+        if not waited:
+            self._asked_of.clear()
+            return
+        waiting = Counter(future.endpoint_id for future in list(self._futures.values()))
+        for endpoint_id in waiting.keys() - self._asked_of:
+            self._asked_of.add(endpoint_id)
+            _warn_if_offline(self.client.endpoints.get(endpoint_id), waiting[endpoint_id])
+
     def _note_begun(self, task_ids: Sequence[str]) -> None:
         for task_id in task_ids:
             if (future := self._futures.get(task_id)) is not None:
+                self._heard = True
                 future.set_begun()
 
     def _deliver(self, answers: Sequence[Answer]) -> None:
+        self._heard = True
         for task, payload in answers:
             future = self._futures.get(task["task_id"]) if is_finished(task) else None
             if future is not None and future.is_answered_by(task, self.task_group_id):
@@ -295,6 +344,8 @@ class Executor(TaskSettings, concurrent.futures.Executor):
     def _end(self, future: TaskFuture, error: Exception | None) -> None:
         """A call that was not sent: cancelled before (no error), or refused."""
         if self._futures.pop(future.task_id, None) is not None and error is not None:
+            if _at_exit.is_set():  # nobody will look at the future any more
+                _log.warning("the call %s was not sent, and the program ends: %s", future.task_id, error)
             settle(future, partial(future.set_exception, error))
         self._end_if_idle()
 
@@ -310,22 +361,48 @@ class Executor(TaskSettings, concurrent.futures.Executor):
     def _end_if_idle(self) -> None:
         if self._futures:
             return
+        _busy.discard(self)
+        if self._futures:  # another thread has submitted just now
+            _busy.add(self)
         with self._all_done:
             self._all_done.notify_all()
-        if self._closed:
-            if self._listener is not None and self._sender is not None:
-                self._listener.stop()
-                self._sender.stop()
-            if self._owns_client:
-                self.client.close()
+        if self._closed and self._let_go is not None:
+            self._let_go()
+
+
+def _end_threads(listener: Listener, number: int, sender: Sender) -> None:
+    listener.leave(number)
+    sender.stop()
+
+
+def _warn_if_offline(endpoint: Mapping[str, Any], waiting: int) -> None:
+    if endpoint.get("status") != "offline":
+        return
+    seen = endpoint.get("last_seen")
+    when = "has never been seen" if seen is None else f"was last seen {time.time() - seen / 1000:.0f} s ago"
+    _log.warning(
+        "endpoint %s is offline and %s: %d call%s wait%s until its agent is started, on its machine with "
+        "`funcledger endpoint start %s`",
+        endpoint["name"], when, waiting, "s" * (waiting != 1), "s" * (waiting == 1), endpoint["name"],
+    )  # fmt: skip
 
 
 @atexit.register
 def _send_the_rest() -> None:
-    """At the program's end, send what was submitted without a shutdown; nobody waits for its results."""
+    """At the program's end, send what was submitted without a shutdown; nobody waits for its results.
+
+    Exit handlers that were registered before this one run after it: what these submit is refused.
+    """
+    _at_exit.set()
     for executor in list(_open):
-        if executor._sender is not None:
-            executor._sender.flush(_LAST_WORD)
+        with executor._opening:  # who has not seen the sign has said its call by then
+            sender = executor._sender
+        if sender is not None and not sender.flush(_LAST_WORD):
+            _log.warning(
+                "calls of %r were not sent within %.0f s, and the program ends: they may not run",
+                executor,
+                _LAST_WORD,
+            )
 
 
 #: The process that has been told to.

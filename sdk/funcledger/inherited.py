@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from funcledger.errors import ComputeError
 from funcledger.forks import renewed_in_children
 from funcledger.futures import TaskFuture, resolve, settle
-from funcledger.listener import Listener
+from funcledger.listener import Follower, Listener
 from funcledger.results import Answer
 from funcledger.sender import ask_to_cancel
 from funcledger.tasks import is_finished
@@ -23,13 +23,9 @@ if TYPE_CHECKING:
 class InheritedFutures:
     """The parent's unfinished futures of one task group, in a child."""
 
-    def __init__(
-        self, transport: "Transport", batch_id: str, futures: Iterable[TaskFuture], after: str | None
-    ) -> None:
-        """``after`` is the resume token of what the parent had been given of the group."""
+    def __init__(self, transport: "Transport", batch_id: str, futures: Iterable[TaskFuture]) -> None:
         self._transport = transport
         self._batch_id = batch_id
-        self._after = after
         self._futures: dict[str, TaskFuture] = {}
         self._take_over(futures)
         renewed_in_children(self)
@@ -54,9 +50,8 @@ class InheritedFutures:
             if self._listener is None:
                 # Connections of its own: the child may close the executor's client, and wait on.
                 self._transport = self._transport.another()
-                told = (self._deliver, self._give_up, self._note_begun)
-                listener = Listener(self._transport, self._batch_id, *told, after=self._after)
-                listener.start()
+                listener = Listener(self._transport)
+                listener.follow(Follower(self._batch_id, self._deliver, self._give_up, self._note_begun))
                 self._listener = listener
 
     def _note_begun(self, task_ids: Sequence[str]) -> None:
@@ -80,7 +75,7 @@ class InheritedFutures:
 
     def _end_if_all_are_done(self) -> None:
         if not self._futures and self._listener is not None:
-            self._listener.stop()
+            self._listener.close()
             self._transport.close()
 
     def cancel(self, future: TaskFuture) -> None:

@@ -4,10 +4,13 @@ from urllib.parse import quote
 from uuid import UUID
 
 from funcledger.errors import InvalidRequest
-from funcledger_schemas.ids import is_id
+from funcledger_schemas.ids import OrderedIds, is_id
 
 #: An id as a user may give it.
 Id = str | UUID
+
+#: The ids of tasks, by which they are listed: those of one program are in the order of its calls.
+new_task_id = OrderedIds().new_id
 
 
 def as_id(given: Id, what: str) -> str:

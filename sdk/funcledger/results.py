@@ -1,7 +1,8 @@
 """Reading tasks and their outcomes."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from funcledger.errors import ServiceUnavailable, TaskNotFound, TaskPending
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 #: waits, in seconds.
 MOST_IDS = 1_000
 LONGEST_POLL = 30.0
+#: Seconds that a request is kept from the server by a limit at least, whatever its own timeout is.
+_ROOM = 1.0
 #: Most tasks in one page of a search.
 PAGE = 1000
 
@@ -51,7 +54,17 @@ class Results:
         """
         wanted = [as_id(task_id, "task_id") for task_id in task_ids]
         found = {task["task_id"]: info(task, payload or b"") for task, payload in self._poll(wanted, timeout)}
+        unfinished = {task_id: each for task_id, each in found.items() if each["pending"]}
+        for each in unfinished.values():
+            each.later = partial(self._finish, unfinished)
         return {task_id: found[task_id] for task_id in wanted}
+
+    def _finish(self, unfinished: Mapping[str, TaskInfo]) -> None:
+        """Wait for all of these, and have each tell its outcome."""
+        for task, payload in self._poll(list(unfinished), None):
+            known = unfinished[task["task_id"]]
+            known.update(info(task, payload or b""))
+            known.later = None
 
     def wait(self, task_ids: Sequence[Id], timeout: float | None = None) -> tuple[set[str], set[str]]:
         """The ids (finished, unfinished) once all are finished, or ``timeout`` seconds have passed."""
@@ -68,7 +81,9 @@ class Results:
             again = []
             for start in range(0, len(open_ids), MOST_IDS):
                 left = LONGEST_POLL if deadline is None else max(0.0, deadline - time.monotonic())
-                for task, payload in self.fetch(open_ids[start : start + MOST_IDS], min(left, LONGEST_POLL)):
+                room = None if deadline is None else max(left, _ROOM)
+                asked = open_ids[start : start + MOST_IDS]
+                for task, payload in self.fetch(asked, min(left, LONGEST_POLL), room):
                     if payload is None or (not is_finished(task) and left > 0):
                         again.append(task["task_id"])
                     else:
@@ -77,16 +92,17 @@ class Results:
                         yield task, payload
             open_ids = again
 
-    def fetch(self, task_ids: Sequence[str], wait: float) -> list[Answer]:
+    def fetch(self, task_ids: Sequence[str], wait: float, room: float | None = None) -> list[Answer]:
         """One request for at most ``MOST_IDS`` tasks, answered when all are finished or ``wait`` is over.
 
         Raises:
             TaskNotFound: naming those that do not exist.
             ServiceUnavailable: the answer is about others.
+            TooManyRequests: a limit was in the way for ``room`` seconds.
         """
         body = {"task_ids": task_ids, "wait": round(wait, 3)}
         head, answers = read_results(
-            self._transport.request("POST", "/v1/results", json=body, wait=wait).content
+            self._transport.request("POST", "/v1/results", json=body, wait=wait, room=room).content
         )
         self._transport.seen.merge(head.get("position"))
         unknown = head.get("unknown") or ()
@@ -96,6 +112,15 @@ class Results:
         if {task["task_id"] for task, _ in answers} != set(task_ids):
             raise ServiceUnavailable("The server's answer is about other tasks than it was asked about.")
         return answers
+
+    def status(self, task_id: Id) -> dict[str, Any]:
+        """All that the server knows of a task, but for its value, which is neither sent nor opened.
+
+        Raises:
+            TaskNotFound: there is no such task.
+        """
+        found: dict[str, Any] = self._transport.get(f"/v1/tasks/{as_id(task_id, 'task_id')}")
+        return found
 
     def search(self, limit: int, **filters: str | None) -> Iterator[dict[str, Any]]:
         """The statuses of up to ``limit`` tasks, newest first."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from funcledger.errors import ServiceUnavailable, Unauthenticated
+from funcledger.errors import InvalidRequest, ServiceUnavailable, Unauthenticated
 from funcledger.private_files import keep_directory_private, read_private
 
 _START = "Start one with `funcledger up`, or name one with FUNCLEDGER_URL or Client(url=...)"
@@ -22,11 +22,13 @@ class Server:
     """A server's address, without a slash at its end, and the token for it.
 
     ``socket`` is where it listens for programs on this machine; without one it is reached at the address.
+    ``token_from`` is where the token was found, for people.
     """
 
     url: str
     token: str = field(repr=False)
     socket: Path | None = None
+    token_from: str = field(default="Client(token=...)", compare=False)
 
 
 def data_dir() -> Path:
@@ -44,17 +46,21 @@ def find_server(url: str | None = None, token: str | None = None) -> Server:
 
     Raises:
         ServiceUnavailable: none is named and none has been started on this machine.
+        InvalidRequest: the address is none.
         Unauthenticated: there is no token for it.
         PermissionDenied: others may read the token's file or enter its directory, and that cannot be changed.
     """
     named, secret = _named(url), token or os.environ.get("FUNCLEDGER_TOKEN")
+    given = "Client(token=...)" if token else "FUNCLEDGER_TOKEN"
     if named and secret:
-        return Server(named, secret)
+        return Server(named, secret, token_from=given)
     from funcledger_schemas import local_socket  # not needed for a server that is named with its token
 
     directory = data_dir()
-    address = _local_address(directory, named)
-    return Server(address, secret or _read_token(directory), directory / local_socket.NAME)
+    address, socket = _local_address(directory, named), directory / local_socket.NAME
+    if secret:
+        return Server(address, secret, socket, given)
+    return Server(address, _read_token(directory), socket, str(directory / "token"))
 
 
 def find_address(url: str | None = None, secret: str | None = None) -> str | None:
@@ -72,7 +78,14 @@ def find_address(url: str | None = None, secret: str | None = None) -> str | Non
 
 
 def _named(url: str | None) -> str:
-    return (url or os.environ.get("FUNCLEDGER_URL") or "").rstrip("/")
+    given = "url" if url else "FUNCLEDGER_URL"
+    named = (url or os.environ.get("FUNCLEDGER_URL") or "").rstrip("/")
+    if named and not named.startswith(("http://", "https://")):
+        rest = named.rpartition("://")[2]
+        raise InvalidRequest(
+            f"{given} is no address of a server: {named[:200]!r}. Write http://{rest} or https://{rest}."
+        )
+    return named
 
 
 def _local_address(directory: Path, named: str) -> str:

@@ -13,14 +13,16 @@ from funcledger_schemas.request_ids import HEADER, is_answer_to, mixed_up
 
 
 class FrameStream:
-    """Iterate over it for the frames, empty ones (signs of life) left out."""
+    """Iterate over it for the frames; empty ones are signs of life."""
 
     def __init__(
         self,
         http: httpx2.Client,
         request: httpx2.Request,
         unreachable: Callable[[Exception], ServiceUnavailable],
+        token_from: str,
     ) -> None:
+        self._token_from = token_from
         self._http = http
         self._request = request
         self._unreachable = unreachable
@@ -38,10 +40,10 @@ class FrameStream:
             self._answer = answer_to(self._request, self._http)
             with closing(self._answer) as answer:
                 if answer.status_code >= 300:
-                    raise error_of(answer.status_code, answer.read())
+                    raise error_of(answer.status_code, answer.read(), self._token_from)
                 splitter = Splitter()
                 for piece in () if self._interrupted else answer.iter_raw():
-                    yield from filter(None, splitter.feed(piece))
+                    yield from splitter.feed(piece)
         except httpx2.TransportError as error:
             if not self._interrupted:
                 raise self._unreachable(error) from error

@@ -1,6 +1,6 @@
 """One task as a user reads it: its status, its outcome, and the tutorial's ``pending``."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from funcledger import errors
@@ -19,8 +19,9 @@ _ERRORS: dict[str | None, type[errors.ComputeError]] = {
     "ArgumentsNotLoaded": errors.DeserializationError,
 }
 _DETAILS = (
-    "endpoint_id", "function_id", "batch_id", "batch_index", "attempts", "kind", "submitted_at", "started_at",
-    "finished_at", "run_time", "cpu_time", "peak_memory", "cancel_requested", "conflict",
+    "endpoint_id", "function_id", "function_name", "batch_id", "batch_index", "attempts", "kind",
+    "error_type", "message", "submitted_at", "started_at", "finished_at", "run_time", "cpu_time",
+    "peak_memory", "cancel_requested", "conflict",
 )  # fmt: skip
 #: What a status says of each detail that the server left out.
 _ABSENT = dict.fromkeys(_DETAILS) | {"cancel_requested": False, "conflict": False}
@@ -54,8 +55,28 @@ class Pending(str):
         return Pending, (self._pending,)
 
 
+#: What only an outcome tells.
+_OF_OUTCOME = frozenset({"result", "exception", "completion_t"})
+
+
 class TaskInfo(dict[str, Any]):
-    """A task's status; ``pending`` is a :class:`Pending`, and a boolean in JSON."""
+    """A task's status; ``pending`` is a :class:`Pending`, and a boolean in JSON.
+
+    It says how things stood when it was asked for. Whoever reads ``info["result"]`` of a task that was
+    unfinished in a batch then waits for it; ``in``, ``get`` and all else say what is known.
+    """
+
+    #: Waits for the outcome, which it adds here; None where nothing is to be waited for.
+    later: Callable[[], None] | None = None
+
+    def __missing__(self, key: str) -> Any:
+        if key in _OF_OUTCOME and self.later is not None:
+            self.later()
+            return self[key]
+        raise KeyError(key)
+
+    def __reduce__(self) -> tuple[type["TaskInfo"], tuple[dict[str, Any]]]:
+        return TaskInfo, (dict(self),)
 
     def items(self) -> Any:
         """The pairs, as the json module asks for them."""
@@ -126,7 +147,10 @@ def error_of(task: Mapping[str, Any], payload: bytes) -> Exception | None:
     kind_of_error = _ERRORS.get(kind)
     if kind_of_error is None:
         name = task.get("error_type") or kind or "failed"
-        return load_exception(ExceptionPayload(name, message, trace, task.get("payload_format"), payload))
+        raised = load_exception(ExceptionPayload(name, message, trace, task.get("payload_format"), payload))
+        if isinstance(raised, ModuleNotFoundError):
+            raised.msg = message  # says where it is missing, which the function could not
+        return raised
     error = kind_of_error(message or kind)
     error.__cause__ = errors.RemoteTraceback(trace) if trace else None
     return error

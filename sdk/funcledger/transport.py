@@ -11,17 +11,19 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from json import dumps as encode
 from typing import Any
+from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 import tenacity
 
-from funcledger.errors import ComputeError, ServiceUnavailable, TooManyRequests
+from funcledger.errors import ClientClosed, ComputeError, ServiceUnavailable, TooManyRequests
 from funcledger.forks import renewed_in_children
 from funcledger.plain import PlainTransport, is_direct
 from funcledger.positions import HEADER, Seen
 from funcledger.problems import error_of
 from funcledger.settings import Server
 from funcledger.streams import FrameStream, answer_to, read
+from funcledger.waiting_notice import WaitingNotice
 from funcledger_schemas.frames import MEDIA_TYPE
 from funcledger_schemas.request_ids import HEADER as REQUEST
 from funcledger_schemas.request_ids import RequestIds
@@ -32,6 +34,7 @@ FIRST_PATIENCE = 3.0
 #: The server sends a sign of life every 5 s; a stream that is silent for longer than this is dead.
 SILENCE = 16.0
 _FIRST_PAUSE = 0.1
+_HERE = ("127.0.0.1", "localhost", "::1")
 _CUT = (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError)
 _AGAIN = frozenset({408, 429, 502, 503, 504})
 _BACKOFF = tenacity.wait_random_exponential(multiplier=0.1, max=5.0)
@@ -56,6 +59,7 @@ class _Stop(tenacity.stop.stop_base):
         self._patience, self._room = patience, room
         self._begun = time.monotonic()
         self._away_since: float | None = None
+        self._notice = WaitingNotice()
 
     def __call__(self, retry_state: tenacity.RetryCallState) -> bool:
         error = retry_state.outcome.exception() if retry_state.outcome else None
@@ -64,6 +68,7 @@ class _Stop(tenacity.stop.stop_base):
     def after(self, failed: _TryAgain, pause: float) -> bool:
         """Whether to give up after this failure, rather than try again after a pause."""
         now = time.monotonic()
+        self._notice.failed(failed.error)
         if isinstance(failed.error, TooManyRequests):
             self._away_since = None
             return self._room is not None and now + pause - self._begun >= self._room
@@ -83,6 +88,8 @@ class Transport:
         self.patience = patience
         self.room_timeout = room_timeout
         self._reached = False
+        #: Whether nothing more may be asked.
+        self.closed = False
         self._task_fields: frozenset[str] | None = None
         self._ids = RequestIds()
         self._headers = {"Authorization": f"Bearer {server.token}", "Accept-Encoding": "identity"}
@@ -116,10 +123,12 @@ class Transport:
         frame: bytes | None = None,
         params: Mapping[str, Any] | None = None,
         wait: float = 0.0,
+        room: float | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> httpx2.Response:
         """The server's 2xx answer; ``wait`` is how long, in seconds, it may think before that.
 
+        ``room`` is how long it may ask for pauses, where that is not the client's own ``room_timeout``.
         ``sleep`` is called for the pauses between attempts.
 
         Raises:
@@ -133,7 +142,7 @@ class Transport:
         try:
             return self._attempt(request)
         except _TryAgain as first:
-            return self._again(request, first, sleep)
+            return self._again(request, first, sleep, self.room_timeout if room is None else room)
 
     def get(self, path: str, **params: Any) -> Any:
         """The JSON a GET answers; parameters that are None are left out."""
@@ -156,19 +165,23 @@ class Transport:
             self._task_fields = frozenset(self.get("/version").get("task_fields", ()))
         return self._task_fields
 
-    def stream(self, path: str, params: Mapping[str, Any], headers: Mapping[str, str]) -> FrameStream:
+    def stream(self, method: str, path: str, json: Any) -> FrameStream:
         """One attempt at a stream of frames, opened when it is iterated over."""
-        request = self._build("GET", path, params, SILENCE)
-        request.headers.update(headers)
-        return FrameStream(self._connections(), request, self._unreachable)
+        content = encode(json).encode()
+        request = self._build(method, path, None, SILENCE, content, "application/json")
+        if self.closed:
+            raise ClientClosed
+        return FrameStream(self._connections(), request, self._unreachable, self.server.token_from)
 
     def forget_token(self) -> None:
         """Send no token from now on."""
         self._headers.pop("Authorization", None)
 
     def close(self) -> None:
-        """Close every connection."""
-        self._connections().close()
+        """Close every connection; whatever is asked after that is refused."""
+        self.closed = True
+        if self._http is not None:
+            self._http.close()
 
     def _connections(self) -> httpx2.Client:
         """Those of this process."""
@@ -196,6 +209,8 @@ class Transport:
         return httpx2.Request(method, url, headers=headers, content=content, extensions={"timeout": timeout})
 
     def _attempt(self, request: httpx2.Request) -> httpx2.Response:
+        if self.closed:
+            raise ClientClosed
         try:
             answer = answer_to(request, self._connections())
             read(answer)
@@ -207,17 +222,17 @@ class Transport:
         self.seen.merge(answer.headers.get(HEADER))
         if answer.status_code < 300:
             return answer
-        refusal = error_of(answer.status_code, answer.content)
+        refusal = error_of(answer.status_code, answer.content, self.server.token_from)
         if answer.status_code in _AGAIN:
             raise _TryAgain(refusal, _seconds(answer.headers.get("Retry-After")))
         raise refusal
 
     def _again(
-        self, request: httpx2.Request, failed: _TryAgain, sleep: Callable[[float], None]
+        self, request: httpx2.Request, failed: _TryAgain, sleep: Callable[[float], None], room: float | None
     ) -> httpx2.Response:
         """Repeat a request whose first attempt failed; few need it, and making ready for it takes time."""
         patience = self.patience if self._reached else min(FIRST_PATIENCE, self.patience)
-        stop = _Stop(patience, self.room_timeout)
+        stop = _Stop(patience, room)
         pause = failed.retry_after or _FIRST_PAUSE * random.random()  # noqa: S311  # jitter, not a secret
         if stop.after(failed, pause):
             raise failed.error from failed.__cause__
@@ -249,7 +264,8 @@ class Transport:
         where = self.server.url if here is None else f"{self.server.url} (by its socket {here})"
         on = "" if here is None else " on this machine"
         hint = "" if self._reached else f" Is it running{on}? `funcledger up` starts one."
-        return ServiceUnavailable(f"The server at {where} cannot be reached: {reason}.{hint}")
+        hint = _way_hint(self.server, reason) or hint
+        return ServiceUnavailable(f"The server at {where} cannot be reached: {reason.rstrip('.')}.{hint}")
 
 
 @lru_cache(maxsize=64)
@@ -270,7 +286,31 @@ def _seconds(text: str | None) -> float | None:
 
 def _way_to(server: Server) -> tuple[PlainTransport | None, dict[str, Any]]:
     """How httpx2 is to reach the server: no proxy of the environment knows the way to this machine."""
-    here = httpx2.URL(server.url).host in ("127.0.0.1", "localhost", "::1")
+    here = httpx2.URL(server.url).host in _HERE
     if server.socket is not None or is_direct(server.url, here=here):
         return PlainTransport(server.url, server.socket), {}
+    if here and server.url.startswith("https:"):
+        return None, {
+            "trust_env": False,
+            "verify": httpx2.create_ssl_context(),
+        }  # it may know SSL_CERT_FILE alone
     return None, {"trust_env": not here}
+
+
+def _way_hint(server: Server, reason: str) -> str:
+    """What to look at where the way to the server, and not the server, may be wrong."""
+    if "CERTIFICATE_VERIFY_FAILED" in reason:
+        return (
+            " If an authority of your own has signed its certificate, name that one's file in SSL_CERT_FILE."
+        )
+    if "WRONG_VERSION_NUMBER" in reason:
+        return " What answers there speaks no TLS: is it http:// instead of https://?"
+    address = httpx2.URL(server.url)
+    proxies = getproxies()
+    proxy = proxies.get(address.scheme) or proxies.get("all")
+    if proxy is None or server.socket is not None or address.host in _HERE or proxy_bypass(address.host):
+        return ""
+    name = httpx2.URL(proxy).host
+    return (
+        f" The way to it is by the proxy {name}, as the environment says ({address.scheme}_proxy, all_proxy)."
+    )

@@ -11,6 +11,7 @@ from tests.support.poll import until_sync
 from tests.support.standalone import Standalone
 
 from funcledger import Client, errors
+from funcledger_compose.cli.output import duration
 
 ADA = "flu_" + "a" * 43
 
@@ -42,7 +43,7 @@ def test_a_listing_of_tasks_tells_how_long_each_ran(running: Running, tmp_path: 
     (told,) = user.cli_json("task", "list", "--limit", "1")
     assert (told["task_id"], told["run_time"]) == (task, shown)
     table = user.cli("task", "list").stdout
-    assert f"{shown:.3f} s" in table
+    assert duration(shown) in table
     assert "RAN" in table
 
 

@@ -180,6 +180,7 @@ def test_tasks_of_a_group_are_taken_up_by_another_executor(client: Client) -> No
         sent(first)
         with Executor("lab", client) as second:
             reloaded = {future.task_id: future for future in second.reload_tasks(first.task_group_id)}
+            assert list(reloaded) == [future.task_id for future in (*futures, running)]
             assert [reloaded[future.task_id].result(timeout=scaled(30)) for future in futures] == [0, 1, 4]
             assert reloaded[running.task_id].result(timeout=scaled(30)) == 0.3
 
@@ -193,13 +194,22 @@ def test_a_walltime_ends_the_task_with_its_own_error(client: Client) -> None:
 def test_a_script_that_just_ends_has_still_submitted(
     running: Running, client: Client, tmp_path: Path
 ) -> None:
+    """So have its exit handlers, but for one that runs when the last calls are gone: that one is refused."""
     script = tmp_path / "script.py"
     script.write_text(
         textwrap.dedent("""
+        import atexit
+        @atexit.register
+        def too_late():
+            try:
+                executor.submit(double, 23)
+            except RuntimeError as refused:
+                print(refused)
         from funcledger import Executor
         def double(x): return 2 * x
         executor = Executor("lab")
         print(executor.submit(double, 21).task_id)
+        atexit.register(lambda: print(executor.submit(double, 22).task_id))
         """)
     )
     environment = {"FUNCLEDGER_URL": running.url, "FUNCLEDGER_TOKEN": running.token}
@@ -208,7 +218,10 @@ def test_a_script_that_just_ends_has_still_submitted(
         env=environment, capture_output=True, text=True, timeout=scaled(60), check=True,
     )  # fmt: skip
     assert ran.stderr == ""
-    assert client.get_result(ran.stdout.strip(), timeout=scaled(20)) == 42
+    submitted, at_exit, refused = ran.stdout.splitlines()
+    assert client.get_result(submitted, timeout=scaled(20)) == 42
+    assert client.get_result(at_exit, timeout=scaled(20)) == 44
+    assert "cannot submit at the program's end" in refused
 
 
 def test_an_executor_without_an_endpoint_or_with_an_unknown_one_says_so(client: Client) -> None:

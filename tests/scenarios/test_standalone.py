@@ -174,9 +174,10 @@ def test_lag_and_requests_are_metrics_and_the_description_is_openapi_3_1(server:
 def test_what_a_function_prints_is_in_the_endpoints_one_log(server: Standalone) -> None:
     with server.client() as client:
         function = client.register_function(print)
-        client.get_result(client.run("seen in the log", endpoint_id="local", function_id=function), 20)
+        task = client.run("seen in the log", endpoint_id="local", function_id=function)
+        client.get_result(task, 20)
     folder = server.folder / "endpoints" / "local"
-    until_sync(lambda: "seen in the log" in (folder / "endpoint.log").read_text(), 10)
+    until_sync(lambda: f"[{task}] seen in the log" in (folder / "endpoint.log").read_text(), 10)
     assert [file.name for file in folder.glob("*.log")] == ["endpoint.log"]
 
 

@@ -167,8 +167,8 @@ def test_the_sdk_is_understood_at_a_thousand_partitions(server: Standalone) -> N
         assert len(transport.seen.token) == len(token)
         assert transport.request("GET", "/version").status_code == 200
         batch = "019f0000-0000-7000-8000-000000000001"
-        resumed = {"Last-Event-ID": f"{base};{spans}"}
-        stream = transport.stream("/v1/results/stream", {"batch_id": batch}, resumed)
+        sent = {"batch_ids": [batch], "after": f"{base};{spans}"}
+        stream = transport.stream("POST", "/v1/results/stream", sent)
         answer = transport._connections().send(stream._request, stream=True)
         assert answer.status_code == 200
         answer.close()

@@ -56,8 +56,8 @@ async def side() -> AsyncIterator[Side]:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"metadata": {"site": ["ok", f"lab {HALF}"]}}, "metadata: Value error, site.1 holds half"),
-        ({"metadata": {HALF: 1}}, "metadata: Value error, \\ud800 holds half a surrogate"),
+        ({"metadata": {"site": ["ok", f"lab {HALF}"]}}, "metadata: site.1 holds half"),
+        ({"metadata": {HALF: 1}}, "metadata: \\ud800 holds half a surrogate"),
         ({"metadata": _nested(DEPTH_LIMIT)}, f"nested more than {DEPTH_LIMIT} deep"),
         ({"metadata": {"a": "x" * SETTINGS_LIMIT}}, f"{SETTINGS_LIMIT + 8} characters of JSON, the limit is"),
         ({"description": "ä" * DESCRIPTION_LIMIT}, f"{2 * DESCRIPTION_LIMIT} bytes, the limit is"),

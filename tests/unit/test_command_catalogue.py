@@ -206,3 +206,11 @@ async def test_law_3_and_11_the_catalogue_ignores_copies_and_passes_over_what_it
     assert twice.functions == side.catalogue.functions
     assert twice.functions[function].users == set()
     assert later in twice.functions
+
+
+async def test_a_name_that_no_endpoint_may_have_is_refused_with_what_one_may_be(side: Side) -> None:
+    for name in ("my/lab", "", "x" * 101, "lab."):
+        answer = await side.client.post("/v1/endpoints", json=endpoint_json(name))
+        assert answer.status_code == 422
+        assert "name: not a name for an endpoint: use up to 100 letters" in answer.json()["detail"]
+        assert "pattern" not in answer.text

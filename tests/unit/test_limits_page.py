@@ -5,15 +5,18 @@ from pathlib import Path
 import pytest
 
 from funcledger.submission import MOST_TASKS
+from funcledger.waiting_notice import FIRST_WORD
 from funcledger_command_api.models import TASKS_LIMIT
 from funcledger_compose.connections import ConnectionLimits
 from funcledger_compose.settings import Settings
+from funcledger_endpoint.bounded_log import FULL, KEPT
 from funcledger_endpoint.local.limits import PROCESSES
 from funcledger_endpoint.settings import AgentSettings
 from funcledger_event_log.endpoint_wire import APPEND_HEAD, EVENTS_LIMIT, FETCH_LIMIT
 from funcledger_event_log.sqlite.room import RESERVE
 from funcledger_query_api.parameters import OFFSET_LIMIT, PAGE_LIMIT, WAIT_LIMIT
-from funcledger_query_api.results import BATCHES_LIMIT, IDS_LIMIT
+from funcledger_query_api.results import IDS_LIMIT, NAMED_LIMIT
+from funcledger_query_api.stream import BATCHES_LIMIT
 from funcledger_query_api.subscription import MAX_BYTES, MAX_ITEMS, TOTAL_BYTES
 from funcledger_schemas.limits import (
     BODY_LIMIT,
@@ -62,7 +65,7 @@ SERVER, AGENT, CONNECTION = Settings(data_dir=Path()), AgentSettings(), Connecti
         ("tasks in a request", f"{TASKS_LIMIT:,} | | 422; the SDK sends {MOST_TASKS:,} at a time"),
         ("resource specification", f"{SETTINGS_LIMIT // 1024} KiB of JSON"),
         ("tasks in a request for results", f"{IDS_LIMIT:,} "),
-        ("batches in one stream", f"{BATCHES_LIMIT:,} "),
+        ("batches in one stream", f"{BATCHES_LIMIT:,} ({NAMED_LIMIT:,} "),
         ("a long poll", f"{WAIT_LIMIT:g} s"),
         ("connections in all", f"{SERVER.connections:,}, and fewer"),
         ("connections from one address", f"{SERVER.connections_per_address:,} | `connections_per_address`"),
@@ -80,6 +83,8 @@ SERVER, AGENT, CONNECTION = Settings(data_dir=Path()), AgentSettings(), Connecti
         ("bytes of them", f"{SERVER.backlog_bytes // GIB} GiB | `backlog_bytes`"),
         ("requests of one user", f"{SERVER.request_rate:g} a second, {SERVER.request_burst:,} at once"),
         ("streams and long polls", f"{SERVER.open_waits} | `open_waits`"),
+        ("without a word", f"{FIRST_WORD:g} s"),
+        ("an endpoint's log", f"{FULL // MIB} MiB, and {KEPT} older files"),
         ("one slow reader", f"{MAX_ITEMS:,}, and {MAX_BYTES // MIB} MiB"),
         ("all slow readers", f"{TOTAL_BYTES // MIB} MiB"),
         ("an agent holds", f"{AGENT.read_ahead:,}, and {AGENT.read_ahead_bytes // MIB} MiB"),

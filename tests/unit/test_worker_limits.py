@@ -8,6 +8,7 @@ import pytest
 from funcledger_compose import agent_process
 from funcledger_compose.endpoint_dir import EndpointDir, EndpointDirError
 from funcledger_compose.worker_limits import limits_of
+from funcledger_endpoint.bounded_log import BoundedLog
 from funcledger_endpoint.local.environment import cores, worker_environment
 from funcledger_endpoint.local.limits import Limits
 
@@ -61,7 +62,7 @@ def test_no_workers_are_one_for_each_core_and_other_numbers_are_refused(
 ) -> None:
     monkeypatch.setattr(agent_process, "LocalEngine", lambda workers, **_: workers)
     where.change(workers=0)
-    made: Any = agent_process._engine(where.settings(), where)
+    made: Any = agent_process._engine(where.settings(), where, BoundedLog(where.log_file))
     assert made == cores()
     for wrong in (-1, 5000):
         where.change(workers=wrong)

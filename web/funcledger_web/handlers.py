@@ -37,7 +37,10 @@ def invalid(errors: Iterable[Mapping[str, Any]]) -> Problem:
 
     Names each field and what is wrong with it, never the value that was sent.
     """
-    named = [{"field": _field(error), "message": str(error["msg"])} for error in errors]
+    named = [
+        {"field": _field(error), "message": str(error["msg"]).removeprefix("Value error, ")}
+        for error in errors
+    ]
     detail = "; ".join(f"{error['field']}: {error['message']}" for error in named[:_NAMED])
     if len(named) > _NAMED:
         detail += f"; and {len(named) - _NAMED} more"

@@ -30,7 +30,8 @@ class KnownHosts:
             await self._app(scope, receive, send)
             return
         detail = (
-            "The Host header names no host this server was told of. Use its own address, or add the name."
+            "The Host header names no host this server was told of. Use its own address; or, if it "
+            "is reached by this name through a proxy, have it added to FUNCLEDGER_ALLOWED_HOSTS there."
         )
         await Problem("unknown-host", detail).send(scope, receive, send)
 

@@ -26,6 +26,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "slow-request": (408, "The request came too slowly"),
     "conflict": (409, "This contradicts what is already recorded"),
     "fenced": (409, "A newer agent has taken over this endpoint"),
+    "stream-ended": (410, "This stream is not open here"),
     "payload-too-large": (413, "A payload is over the limit"),
     "body-too-large": (413, "The request is over the limit"),
     "uri-too-long": (414, "The address is over the limit"),

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,10 +28,9 @@ Workers = Annotated[
     typer.Option(min=0, max=MOST_WORKERS, help="How many tasks run at the same time; 0: one for each core."),
 ]
 
-#: Seconds in which an agent whose settings or credential nobody accepts has ended again, or its log says that
-#: the endpoint is served.
-_AT_ONCE = 3.0
-_SERVED = b" is served from task "
+#: Seconds that an agent has to reach its server before it is told that it has not; and in which one that the
+#: server refuses, although it has answered, ends.
+_CONTACT, _AT_ONCE = 10.0, 0.3
 
 
 def root() -> Path:
@@ -46,6 +46,7 @@ def register(
     from funcledger import Client
 
     with plain_errors():
+        EndpointDir(root(), name)  # what is printed is to be typed there, and names a directory
         made = Client().register_endpoint(name, description=description)
     typer.echo(f"Endpoint {name} is registered as {made['endpoint_id']}. On its machine:\n")
     typer.echo(f"  export FUNCLEDGER_CREDENTIAL={made['credential']}")
@@ -125,26 +126,36 @@ def start(
     if foreground:
         run(name)
         return
-    said = where.log_file.stat().st_size if where.log_file.exists() else 0
     process = spawn(where)
     deadline = time.monotonic() + 15
     while where.pid() != process.pid and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
-    if where.pid() != process.pid or _ends(process, where, said):
+    reached, why = _contact(process, where)
+    if where.pid() != process.pid:
         fail(f"endpoint {name} did not start. Its log says why: {where.log_file}")
     say(f"Started {name} (process {process.pid}). Log: {where.log_file}")
+    url = where.settings().url
+    server = "this machine's server" if url == LOCAL else f"the server at {url}"
+    if reached:
+        say(f"It has contact with {server}.")
+    else:
+        because = why or f"no answer within {_CONTACT:.0f} s"
+        say(
+            f"It has no contact with {server} yet: {because}. It goes on trying, and runs nothing until then."
+        )
 
 
-def _ends(process: "subprocess.Popen[bytes]", where: EndpointDir, said: int) -> bool:
-    """Whether an agent ends as soon as it has begun; ``said`` is how long its log was before."""
-    deadline = time.monotonic() + _AT_ONCE
-    while process.poll() is None and time.monotonic() < deadline:
-        with where.log_file.open("rb") as log:
-            log.seek(said)
-            if _SERVED in log.read():
-                return False
+def _contact(process: "subprocess.Popen[bytes]", where: EndpointDir) -> tuple[bool, str]:
+    """Whether an agent reaches its server soon, and why it does not; less if it ends before that."""
+    deadline = time.monotonic() + _CONTACT
+    reached, why = where.contact(process.pid)
+    while not reached and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
-    return process.poll() is not None
+        reached, why = where.contact(process.pid)
+    if reached:  # an agent that the server does not serve ends as soon as it has been told so
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_AT_ONCE)
+    return reached, why
 
 
 def spawn(where: EndpointDir) -> "subprocess.Popen[bytes]":
@@ -203,9 +214,16 @@ def list_endpoints(json: Json = False) -> None:
         show_json(known)
         return
     rows = [
-        (e["name"], e["status"], e["endpoint_id"], e["workers"], "yes" if e["here"] else "") for e in known
+        (e["name"], e["status"], e["endpoint_id"], e["workers"], _waiting(e), "yes" if e["here"] else "")
+        for e in known
     ]
-    show_table(("NAME", "STATUS", "ENDPOINT", "WORKERS", "HERE"), rows, "No endpoints.")
+    show_table(("NAME", "STATUS", "ENDPOINT", "WORKERS", "WAITING", "HERE"), rows, "No endpoints.")
+
+
+def _waiting(entry: dict[str, Any]) -> int | None:
+    """Tasks that wait there: while it is online those that its agent has, else one's own."""
+    waiting: int | None = entry["queued"] if entry["status"] == "online" else entry.get("waiting")
+    return waiting
 
 
 def _row(entry: dict[str, Any], where: EndpointDir | None) -> dict[str, Any]:

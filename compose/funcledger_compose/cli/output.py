@@ -61,6 +61,25 @@ def moment(milliseconds: int | None) -> str:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
+def duration(seconds: float | None) -> str:
+    """A time span as people read it."""
+    if seconds is None:
+        return ""
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if size <= seconds < 100:
+            return f"{seconds / size:.3g} {unit}"
+    if seconds < 100:
+        return f"{seconds * 1e9:.3g} ns"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s"
+
+
+def short_moment(milliseconds: int | None) -> str:
+    """The same without the year and the seconds, for tables."""
+    return moment(milliseconds)[5:16]
+
+
 @contextmanager
 def plain_errors() -> Iterator[None]:
     """End with one sentence, not a traceback, for every error that is meant for people."""

@@ -1,10 +1,21 @@
 """``funcledger task``: what became of one's tasks."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
-from funcledger_compose.cli.output import moment, plain_errors, say, show_fields, show_json, show_table
+from funcledger_compose.cli.output import (
+    duration,
+    moment,
+    plain_errors,
+    say,
+    short_moment,
+    show_fields,
+    show_json,
+    show_table,
+)
+from funcledger_schemas.sizes import show_size
 
 app = typer.Typer(help="List, show, cancel tasks, and read their history.", no_args_is_help=True)
 
@@ -27,28 +38,50 @@ def list_tasks(
     if json:
         show_json(found)
         return
-    columns = ("TASK", "STATUS", "SUBMITTED", "FINISHED", "RAN")
+    columns = ("TASK", "STATUS", "FUNCTION", "SUBMITTED", "RAN")
     show_table(columns, [_row(task) for task in found], "No tasks.")
+    if failed := [(task["task_id"], why) for task in found if (why := _failure(task))]:
+        say("")
+        show_table(("FAILED", "WHY"), failed, "")
 
 
 def _row(task: dict[str, Any]) -> tuple[str, ...]:
-    ran = task["run_time"]
-    times = moment(task["submitted_at"]), moment(task["finished_at"])
-    return task["task_id"], task["status"], *times, "" if ran is None else f"{ran:.3f} s"
+    name, at = task["function_name"] or "", short_moment(task["submitted_at"])
+    return task["task_id"], task["status"], name, at, duration(task["run_time"])
+
+
+def _failure(task: Mapping[str, Any]) -> str:
+    """Why it failed, in one line."""
+    if task["status"] != "failed":
+        return ""
+    # What the function raised is told by its type, all else by the kind of failure.
+    what = task.get("error_type") if task.get("kind") == "Exception" else task.get("kind")
+    return ": ".join(filter(None, (what, next(iter((task.get("message") or "").splitlines()), ""))))
 
 
 @app.command()
 def show(task_id: TaskId, json: Json = False) -> None:
-    """Show all that is known of one task, but for its value."""
+    """Show all that is known of one task, but for its value, which is not opened."""
     from funcledger import Client
 
     with plain_errors():
-        found = Client().get_task(task_id)
+        found = Client().results.status(task_id)
     if json:
         show_json(found)
         return
+    traceback = found.pop("traceback", None)
     said = {name: value for name, value in found.items() if value not in (None, "", False)}
-    show_fields({name: moment(value) if name.endswith("_at") else value for name, value in said.items()})
+    show_fields({name: _readable(name, value) for name, value in said.items()})
+    if traceback:
+        say(f"\n{traceback.rstrip()}")
+
+
+def _readable(name: str, value: Any) -> Any:
+    if name.endswith("_at"):
+        return moment(value)
+    if name in ("run_time", "cpu_time"):
+        return duration(value)
+    return f"{show_size(value)} ({value:,} bytes)" if name in ("peak_memory", "payload_size") else value
 
 
 @app.command()
@@ -94,7 +127,7 @@ def _detail(event: dict[str, Any]) -> str:
         if event.get(name)
     ]
     if event.get("run_time") is not None:
-        parts.append(f"ran {event['run_time'] * 1000:.1f} ms")
+        parts.append(f"ran {duration(event['run_time'])}")
     if event.get("payload_size"):
-        parts.append(f"{event['payload_size']} bytes")
+        parts.append(show_size(event["payload_size"]))
     return ", ".join(parts)

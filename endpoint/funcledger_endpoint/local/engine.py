@@ -8,11 +8,13 @@ from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
+from funcledger_endpoint.bounded_log import BoundedLog
 from funcledger_endpoint.engine import Listener, Loss
 from funcledger_endpoint.local.directories import Directories, Keep
 from funcledger_endpoint.local.environment import worker_environment
 from funcledger_endpoint.local.family import tasks_of_user
 from funcledger_endpoint.local.limits import Limits
+from funcledger_endpoint.local.output import TaskOutput
 from funcledger_endpoint.local.pace import Pace
 from funcledger_endpoint.local.slot import Slot
 from funcledger_endpoint.local.strangers import Strangers
@@ -32,7 +34,7 @@ _BACK_OFF, _MOST_BACK_OFF = 0.1, 10.0
 class LocalEngine:
     """An ``Engine`` of supervised processes on this machine.
 
-    What functions print goes to ``output`` (a file that is appended to), or where this process prints.
+    What functions print goes to ``output``, each line beside its task's id, or where this process prints.
     A process being ended has ``patience`` seconds between SIGTERM and SIGKILL. ``alone`` says that this
     process has no children but the workers: then nothing that a task started gets away from it (on Linux).
     ``environment`` names variables that workers see beside the harmless ones. ``directories`` is where calls
@@ -45,7 +47,7 @@ class LocalEngine:
         self,
         workers: int,
         *,
-        output: Path | None = None,
+        output: BoundedLog | None = None,
         patience: float = 5.0,
         limits: Limits | None = None,
         alone: bool = False,
@@ -56,7 +58,8 @@ class LocalEngine:
         seen = partial(worker_environment, os.environ, environment, workers)
         self._directories = Directories(directories, keep)
         self._limits = limits = limits or Limits()
-        self._output = output.open("ab", buffering=0) if output else None
+        self._log = output
+        self._output = TaskOutput(output.append) if output else None
         self._pace = Pace()
         self._slots = [
             Slot(
@@ -169,7 +172,7 @@ class LocalEngine:
         delay = 0.0
         if self._early_deaths:
             delay = min(_BACK_OFF * 2 ** (self._early_deaths - 1), _MOST_BACK_OFF)
-            where = self._output.name if self._output else "the output of this process"
+            where = self._log.path if self._log else "the output of this process"
             _log.error(
                 "worker %s (process %d) %s, before its first call; its last words are in %s. "
                 "The next one starts in %.1f s.",
@@ -200,4 +203,4 @@ class LocalEngine:
             self._strangers.end_all()
         await asyncio.to_thread(self._directories.end)
         if self._output is not None:
-            self._output.close()
+            self._output.stop()

@@ -1,10 +1,10 @@
 """One worker slot: its process, the calls handed to it, and how they are told of, taken back or ended."""
 
 import asyncio
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import IO
 
 from funcledger_endpoint.engine import Listener, Loss
 from funcledger_endpoint.local import frames
@@ -12,6 +12,7 @@ from funcledger_endpoint.local.account import Account
 from funcledger_endpoint.local.directories import Directories
 from funcledger_endpoint.local.given import Given
 from funcledger_endpoint.local.limits import Limits, memory_asked, memory_in_force, walltime_in_force
+from funcledger_endpoint.local.output import CallNames, TaskOutput
 from funcledger_endpoint.local.pace import Pace
 from funcledger_endpoint.local.scales import Scales
 from funcledger_endpoint.local.worker_process import Exit, WorkerProcess
@@ -38,7 +39,7 @@ class Slot:
         pace: Pace,
         on_gone: Callable[["Slot", Exit, bool], None],
         *,
-        output: IO[bytes] | None,
+        output: TaskOutput | None,
         patience: float,
         limits: Limits,
         environment: Callable[[], Mapping[str, str]],
@@ -66,17 +67,22 @@ class Slot:
         self._number = self._recalled = 0
         self._given = Given()
         self._keys = frames.new_keys()
+        self._names = CallNames()
 
     def spawn(self, listener: Listener, tasks_of_user: int = 0) -> None:
         """Start a process for this slot; ``tasks_of_user`` is what the worker itself is to keep to."""
         self._listener = listener
         self._given.clear()
         self._number = self._recalled = 0
+        self._names = CallNames()
+        output = self._output.open(self._names) if self._output is not None else None
         self._process = WorkerProcess(
-            self._heard, self._gone, self._output,
+            self._heard, self._gone, output,
             environment=self._environment(), directories=self._directories,
             memory=self._limits.memory or 0, tasks_of_user=tasks_of_user,
         )  # fmt: skip
+        if output is not None:
+            os.close(output)
         self._account = Account(self._process.cell, time.monotonic_ns())
 
     @property
@@ -111,6 +117,7 @@ class Slot:
         self._number += 1
         key = next(self._keys)
         self.queue.append((self._number, task, key))
+        self._names.note(self._number, task.task_id)
         self._waiting_bytes += len(call.payload)
         memory = memory_asked(call.resource_specification)
         self._gathered.append(

@@ -9,11 +9,13 @@ import sys
 from pathlib import Path
 from typing import get_args
 
+from funcledger_endpoint.local.cell import Cell
 from funcledger_endpoint.local.directories import Keep
 from funcledger_endpoint.local.limits import Limits
 from funcledger_endpoint.worker.guard import die_with
 from funcledger_endpoint.worker.limits import WorkerLimits, expendable
 from funcledger_endpoint.worker.loop import Loop
+from funcledger_endpoint.worker.output import mark_output
 from funcledger_endpoint.worker.task_directory import TaskDirectory
 
 
@@ -26,9 +28,8 @@ def main() -> None:
     die_with(life)
     expendable()
     limits = WorkerLimits(Limits(memory=memory or None), tasks_of_user)
-    # Lines that functions print stand in the log at once, also when the worker dies.
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+    numbers = Cell(cell)
+    mark_output(lambda: numbers.begun)
     directory = TaskDirectory(Path(sys.argv[7]), _keep(sys.argv[8]))
     sys.argv[1:] = []
     Loop(jobs, reports, cell, limits, directory).run()

@@ -11,6 +11,7 @@ import warnings
 from typing import Any, TextIO, cast
 
 from funcledger_endpoint.worker.changes import Changes
+from funcledger_endpoint.worker.output import standard_stream
 
 _STREAMS = ("stdin", "stdout", "stderr")
 _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
@@ -146,15 +147,6 @@ class ProcessState:
         if sys.getrecursionlimit() != self._changes.recursion:
             sys.setrecursionlimit(self._changes.recursion)
         gc.enable()
-
-
-def standard_stream(descriptor: int, encoding: str) -> TextIO:
-    """A stream such that what functions print stands in the log at once, also when the worker dies."""
-    mode = "w" if descriptor else "r"
-    errors = "backslashreplace" if descriptor else "strict"
-    stream: Any = open(descriptor, mode, 1, encoding=encoding, errors=errors, closefd=False)  # noqa: SIM115
-    stream.buffer.raw.name = f"<{_STREAMS[descriptor]}>"  # as Python names its own
-    return cast("TextIO", stream)
 
 
 def _is_usable(stream: TextIO) -> bool:

@@ -6,6 +6,7 @@ from typing import Self
 from funcledger.endpoints import Endpoints
 from funcledger.errors import InvalidRequest
 from funcledger.functions import Functions
+from funcledger.listener import Listener
 from funcledger.results import Results
 from funcledger.settings import find_server
 from funcledger.sharing import Shares
@@ -37,6 +38,8 @@ class Connection(Settable):
         self.endpoints = Endpoints(self.transport)
         self.results = Results(self.transport)
         self.shares = Shares(self.transport)
+        #: The one stream of results of all executors on this client.
+        self.listener = Listener(self.transport)
 
     @property
     def patience(self) -> float:
@@ -76,6 +79,12 @@ class Connection(Settable):
         """Forget the token; this client can do nothing more."""
         self.transport.forget_token()
 
+    @property
+    def closed(self) -> bool:
+        """Whether it has been closed."""
+        return self.transport.closed
+
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; unfinished futures of executors on this client end with ClientClosed."""
+        self.listener.close()
         self.transport.close()

@@ -6,7 +6,7 @@ from typing import Any
 from funcledger.batch import Batch
 from funcledger.calls.connection import Connection
 from funcledger.errors import InvalidRequest
-from funcledger.names import Id, as_id
+from funcledger.names import Id, as_id, new_task_id
 from funcledger.submission import NewTask, serialise, submit
 from funcledger.task_settings import either, refuse
 from funcledger.tasks import TaskInfo, info
@@ -21,7 +21,7 @@ class TaskCalls(Connection):
         function = as_id(function_id, "function_id")
         payload_format, payload = serialise(args, kwargs)
         endpoint = self.endpoints.resolve(endpoint_id)
-        task = NewTask(new_id(), endpoint, function, payload_format, payload)
+        task = NewTask(new_task_id(), endpoint, function, payload_format, payload)
         submit(self.transport, new_id(), [task])
         return task.task_id
 
@@ -95,14 +95,17 @@ class TaskCalls(Connection):
         task_ids: Iterable[Id] | None = None,
         timeout: float | None = None,
         *,
+        wait: bool | None = None,
         task_id_list: Iterable[Id] | None = None,
     ) -> dict[str, TaskInfo]:
-        """The same for many, by task id. Waits until all are finished or ``timeout`` seconds have passed.
+        """How many tasks stand now, by task id: of those that have ended ``result`` or ``exception`` as well.
 
-        Failed tasks are among them, and unfinished ones as pending; with 0 it is how things stand now.
+        ``wait=True`` waits for the rest, ``timeout`` for so many seconds at most. Without either, reading
+        ``["result"]`` of a task that was pending waits for it.
         """
         wanted = either("task_ids", task_ids, "task_id_list", task_id_list)
-        return self.results.infos(list(wanted), timeout)
+        seconds = (None if wait else 0.0) if timeout is None or wait is False else timeout
+        return self.results.infos(list(wanted), seconds)
 
     def wait(self, task_ids: Iterable[Id], timeout: float | None = None) -> tuple[set[str], set[str]]:
         """Wait until all are finished, or ``timeout`` seconds have passed: the ids (finished, unfinished)."""

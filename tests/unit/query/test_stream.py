@@ -11,14 +11,15 @@ import pytest
 from tests.support.apps import ADA, BOB
 from tests.support.deadlines import scaled
 from tests.support.poll import until
-from tests.support.queries import ENDPOINT, Answers, Side, Task, heads, query_side, read_frame
+from tests.support.queries import ENDPOINT, PARTITION, Answers, Side, Task, heads, query_side, read_frame
 from tests.support.server import serving
 
 from funcledger_event_log.endpoint_wire import EVENTS_LIMIT
-from funcledger_event_log.records import NewRecord, Record
+from funcledger_event_log.records import NewRecord, Record, Token, TopicPartition
 from funcledger_query_api import stream
 from funcledger_query_api.copies import Copies
 from funcledger_query_api.seen import Seen
+from funcledger_query_api.stream import ResultStream
 from funcledger_schemas import frames
 from funcledger_schemas.events import TaskStarted
 from funcledger_schemas.ids import new_id
@@ -244,3 +245,61 @@ def test_of_an_agent_that_begins_after_the_server_nothing_is_a_copy() -> None:
 def _record(event: TaskStarted) -> Record:
     made = NewRecord.of(event, 0)
     return Record(made.topic, 0, 0, 0, made.key, made.headers, made.value)
+
+
+@pytest.mark.attack(18)
+async def test_batches_join_an_open_stream_and_leave_it() -> None:
+    """What had landed before comes, then that it has settled; only its own user may change a stream."""
+    async with query_side() as side, serving(side.app, side.side.close_streams) as url:
+        before, later, gone = Task(), Task(), Task()
+        await side.append(before.submitted(), before.begun(), before.completed(b"before"))
+        await side.project()
+        sent = {"batch_ids": [], "joining": [gone.batch_id]}
+        async with (
+            httpx2.AsyncClient(headers={"Authorization": f"Bearer {ADA}"}, timeout=scaled(10)) as client,
+            client.stream("POST", f"{url}/v1/results/stream", json=sent) as response,
+        ):
+            found = heads(response.aiter_raw())
+            stream_id = (await anext(found))[0]["stream"]
+            change = {"add": [before.batch_id, later.batch_id], "remove": [gone.batch_id]}
+            path = f"/v1/results/stream/{stream_id}"
+            async with side.as_user(BOB) as bob:
+                assert (await bob.post(path, json=change)).status_code == 410
+            assert (await client.post(url + path, json=change)).status_code == 204
+            tasks: Answers = {}
+            settled: set[str] = set()
+            while not {before.batch_id, later.batch_id} <= settled:
+                head, more = await anext(found)
+                settled |= set(head.get("settled", ()))
+                tasks |= more
+            assert {task_id: payload for task_id, (_, payload) in tasks.items()} == {
+                before.task_id: b"before"
+            }
+            await side.append(gone.submitted(), gone.begun(), gone.completed(b"nobody's"))
+            await side.append(later.submitted(), later.begun(), later.completed(b"later"))
+            assert (await until_finished(found, 1))[1].keys() == {later.task_id}
+        await until(lambda: side.side.feed.subscribers == 0)
+        assert (await side.client.post(path, json=change)).status_code == 410
+
+
+async def test_a_batch_that_joins_is_sent_whole_whatever_the_client_has_seen_of_others() -> None:
+    """Another process, whose feed had read more, may have told the client more than this one knows."""
+    async with query_side() as side:
+        ahead = Seen(Token({TopicPartition("results", PARTITION): 1000}))
+        known, joins = Task(), Task()
+        parts = (side.log, side.store, side.side.progress, side.side.feed)
+        source = ResultStream(
+            *parts, owner="ada", batches=[known.batch_id], joining=[joins.batch_id], seen=ahead
+        )
+        frames_of = source.frames()
+        await anext(frames_of)
+        for task in (known, joins):
+            await side.append(task.submitted())
+        for task in (known, joins):
+            await side.append(task.begun(), task.completed(b"here"))
+        got: set[str] = set()
+        async with asyncio.timeout(scaled(10)):
+            while not got:
+                got |= read_frame((await anext(frames_of))[4:])[1].keys()
+        await frames_of.aclose()
+        assert got == {joins.task_id}

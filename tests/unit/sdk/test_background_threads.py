@@ -9,7 +9,7 @@ from tests.support.poll import until_sync
 from funcledger import errors
 from funcledger.executor import Executor
 from funcledger.futures import TaskFuture, settle
-from funcledger.listener import Listener
+from funcledger.listener import Follower, Listener
 from funcledger.sender import Sender, Submission
 from funcledger.submission import NewTask
 from funcledger.transport import Transport
@@ -31,8 +31,8 @@ class Ends:
 @pytest.mark.parametrize("error", [SystemExit(7), MemoryError(), KeyboardInterrupt(), GeneratorExit()])
 def test_a_listener_that_ends_gives_the_reason(error: BaseException) -> None:
     reasons: list[errors.ComputeError] = []
-    listener = Listener(cast("Transport", Ends(error)), new_id(), lambda _: None, reasons.append)
-    listener.start()
+    listener = Listener(cast("Transport", Ends(error)))
+    listener.follow(Follower(new_id(), lambda _: None, reasons.append))
     until_sync(lambda: reasons)
     assert f"was ended by {type(error).__name__}" in str(reasons[0])
     assert reasons[0].__cause__ is error

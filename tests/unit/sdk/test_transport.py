@@ -9,7 +9,7 @@ from tests.support.poll import until_sync
 from tests.support.scripted import Asked, Reply, scripted
 
 from funcledger import errors
-from funcledger.listener import Listener
+from funcledger.listener import Follower, Listener
 from funcledger.plain import is_direct
 from funcledger.results import Answer, Results
 from funcledger.settings import Server
@@ -167,7 +167,13 @@ def test_a_cut_stream_goes_on_where_it_was() -> None:
     """The half frame of the cut is thrown away; the second stream resumes after the last whole one."""
 
     def frame(task_id: str, resume: str) -> bytes:
-        task = {"task_id": task_id, "status": "success", "payload_format": "pickle", "size": 4}
+        task = {
+            "task_id": task_id,
+            "batch_id": BATCH,
+            "status": "success",
+            "payload_format": "pickle",
+            "size": 4,
+        }
         return delimit(pack({"tasks": [task], "position": resume, "resume": resume}, [b"data"]))
 
     def answer(asked: Asked, number: int) -> Reply:
@@ -179,21 +185,20 @@ def test_a_cut_stream_goes_on_where_it_was() -> None:
     got: list[Answer] = []
     with scripted(answer) as server:
         transport = transport_to(server.url)
-        listener = Listener(transport, BATCH, got.extend, lambda error: pytest.fail(str(error)))
-        listener.start()
+        listener = Listener(transport)
+        number = listener.follow(Follower(BATCH, got.extend, lambda error: pytest.fail(str(error))))
         until_sync(lambda: len(got) >= 2)
-        listener.stop()
+        listener.leave(number)
         transport.close()
     assert [task["task_id"] for task, _ in got[:2]] == ["a", "b"]
-    assert "Last-Event-ID" not in server.asked[0].headers
-    assert server.asked[1].headers["Last-Event-ID"] == "results:0:1"
+    assert [json.loads(asked.body)["after"] for asked in server.asked[:2]] == ["", "results:0:1"]
 
 
 def test_a_stream_that_is_refused_says_so_instead_of_trying_for_ever() -> None:
     refused: list[errors.ComputeError] = []
     with scripted(lambda *_: Reply(401, problem("unauthenticated", "Name a token."))) as server:
         transport = transport_to(server.url)
-        Listener(transport, BATCH, lambda _: None, refused.append).start()
+        Listener(transport).follow(Follower(BATCH, lambda _: None, refused.append))
         until_sync(lambda: bool(refused))
         transport.close()
     assert isinstance(refused[0], errors.Unauthenticated)
@@ -276,7 +281,7 @@ def test_answers_that_stay_somebody_elses_are_told_with_both_names() -> None:
             errors.ServiceUnavailable, match=r"to another request \(other, not [0-9a-f]+-\d+\)"
         ):
             transport.get("/v1/x")
-        stream = transport.stream("/v1/results/stream", {"batch_id": BATCH}, {})
+        stream = transport.stream("POST", "/v1/results/stream", {})
         with pytest.raises(errors.ServiceUnavailable, match="to another request"):
             next(iter(stream))
         transport.close()

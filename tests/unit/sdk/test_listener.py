@@ -1,0 +1,142 @@
+"""One stream carries the results of all batches of a client, which join and leave it while it is open."""
+
+import asyncio
+import gc
+import json
+import threading
+from collections.abc import Iterator
+
+import pytest
+from tests.support.apps import ADA
+from tests.support.poll import until, until_sync
+from tests.support.queries import Task, query_side
+from tests.support.scripted import Asked, Reply, scripted
+from tests.support.server import serving
+
+from funcledger import Client, Executor, errors
+from funcledger.listener import Follower, Listener
+from funcledger.results import Answer
+from funcledger.settings import Server
+from funcledger.transport import Transport
+from funcledger_schemas.frames import KEEP_ALIVE
+from funcledger_schemas.ids import new_id
+
+
+def _threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("funcledger")]
+
+
+async def test_batches_of_one_client_share_a_stream_that_ends_with_the_last() -> None:
+    async with query_side() as side, serving(side.app, side.side.close_streams) as url:
+        first, second, late = Task(), Task(), Task()
+        transport = Transport(Server(url, ADA))
+        listener = Listener(transport)
+        got: dict[str, list[Answer]] = {task.batch_id: [] for task in (first, second, late)}
+
+        def follow(task: Task) -> int:
+            follower = Follower(
+                task.batch_id, got[task.batch_id].extend, lambda error: pytest.fail(str(error))
+            )
+            return listener.follow(follower)
+
+        async def finish(task: Task) -> None:
+            await side.append(task.submitted())
+            await side.append(task.begun(), task.completed(b"42"))
+
+        await finish(first)
+        await side.project()
+        numbers = [follow(first), follow(second)]
+        await finish(second)
+        await side.project()
+        await until(lambda: all(got[task.batch_id] for task in (first, second)))
+        await finish(late)
+        await side.project()
+        numbers.append(follow(late))  # the stream is open, and has passed this one's outcome
+        await until(lambda: bool(got[late.batch_id]))
+        assert side.side.feed.subscribers == 1
+        assert {batch: [task["task_id"] for task, _ in answers] for batch, answers in got.items()} == {
+            task.batch_id: [task.task_id] for task in (first, second, late)
+        }
+        for number in numbers:
+            listener.leave(number)
+        await until(lambda: side.side.feed.subscribers == 0)
+        await asyncio.to_thread(until_sync, lambda: not _threads())
+        transport.close()
+
+
+@pytest.fixture
+def silent() -> Iterator[Client]:
+    """A client of a server whose streams bring nothing."""
+
+    endpoint = {"name": "lab", "status": "offline", "last_seen": 1_000}
+
+    def answer(asked: Asked, _: int) -> Reply:
+        if asked.path.endswith("stream"):
+            return Reply(pieces=[KEEP_ALIVE] * 3)
+        return Reply(body=json.dumps(endpoint if asked.path.startswith("/v1/endpoints/") else {}).encode())
+
+    with scripted(answer) as server, Client(server.url, "flu_x", patience=0.1) as client:
+        yield client
+
+
+def test_an_executor_that_is_dropped_ends_and_one_that_has_work_does_not(silent: Client) -> None:
+    executor = Executor(new_id(), silent)
+    future = executor.submit_to_registered_function(new_id())
+    del executor
+    gc.collect()
+    assert silent.listener._followers, "its call is still to come"
+    (follower,) = silent.listener._followers.values()
+    task = {"task_id": future.task_id, "endpoint_id": future.endpoint_id, "batch_id": follower.batch_id}
+    follower.deliver([({**task, "status": "cancelled"}, b"")])
+    assert future.cancelled()
+    until_sync(lambda: not _threads())
+
+
+def test_a_closed_client_says_so_to_who_waits_and_to_who_asks(silent: Client) -> None:
+    future = Executor(new_id(), silent).submit_to_registered_function(new_id())
+    silent.close()
+    with pytest.raises(errors.ClientClosed, match="make a new Client"):
+        future.result(5)
+    with pytest.raises(errors.ClientClosed):
+        silent.get_tasks()
+    with pytest.raises(errors.ClientClosed):
+        Executor(new_id(), silent).submit_to_registered_function(new_id())
+
+
+def test_who_waits_for_an_endpoint_that_is_offline_is_told_so_once(
+    silent: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("funcledger.listener._LOOK", 0.0)
+    executor = Executor(new_id(), silent)
+    executor.submit_to_registered_function(new_id())
+    until_sync(lambda: "1 call waits until its agent is started" in caplog.text)
+    assert "endpoint lab is offline and was last seen" in caplog.text
+    looked = len(caplog.records)
+    until_sync(lambda: executor._heard is False)
+    executor._look()
+    assert len(caplog.records) == looked
+
+
+@pytest.mark.attack(18)
+def test_who_waits_for_a_limit_is_told_which(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A request and a stream, both beyond what a user may have open at once."""
+    monkeypatch.setattr("funcledger.waiting_notice.FIRST_WORD", 0.3)
+    limit = "You have 200 streams and waits open, which is the limit."
+    problem = json.dumps({"type": "urn:funcledger:problem:too-many-requests", "detail": limit}).encode()
+    with (
+        scripted(lambda *_: Reply(429, problem)) as server,
+        Client(server.url, "flu_x", room_timeout=1.0) as client,
+    ):
+        with pytest.raises(errors.TooManyRequests):
+            client.get_tasks()
+        assert f"and trying again: {limit}" in caplog.text
+        with (
+            Client(server.url, "flu_x") as patient,
+            pytest.raises(errors.TooManyRequests, match="200 streams and waits"),
+        ):
+            patient.get_result(new_id(), timeout=0.1)
+        caplog.clear()
+        client.listener.follow(Follower(new_id(), lambda _: None, lambda _: None))
+        until_sync(lambda: f"and trying again: {limit}" in caplog.text)
