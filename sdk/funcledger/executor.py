@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from threading import Condition, Event, Lock
+from threading import Condition, Event, Lock, Thread
 from typing import Any
 from weakref import WeakSet, finalize
 
@@ -28,6 +28,7 @@ from funcledger.shared_client import shared_client
 from funcledger.submission import MOST_TASKS, NewTask, check_serializer, serialise
 from funcledger.task_settings import TaskSettings, refuse
 from funcledger.tasks import is_finished
+from funcledger.waiting_notice import tell_if_offline
 from funcledger_schemas import tracing
 from funcledger_schemas.ids import new_id
 
@@ -317,9 +318,10 @@ class Executor(TaskSettings, concurrent.futures.Executor):
             self._asked_of.clear()
             return
         waiting = Counter(future.endpoint_id for future in list(self._futures.values()))
-        for endpoint_id in waiting.keys() - self._asked_of:
-            self._asked_of.add(endpoint_id)
-            _warn_if_offline(self.client.endpoints.get(endpoint_id), waiting[endpoint_id])
+        if unasked := {each: n for each, n in waiting.items() if each not in self._asked_of}:
+            self._asked_of |= unasked.keys()
+            # Results go on coming while that is asked.
+            Thread(target=tell_if_offline, args=(self.client.endpoints, unasked), daemon=True).start()
 
     def _note_begun(self, task_ids: Sequence[str]) -> None:
         for task_id in task_ids:
@@ -373,18 +375,6 @@ class Executor(TaskSettings, concurrent.futures.Executor):
 def _end_threads(listener: Listener, number: int, sender: Sender) -> None:
     listener.leave(number)
     sender.stop()
-
-
-def _warn_if_offline(endpoint: Mapping[str, Any], waiting: int) -> None:
-    if endpoint.get("status") != "offline":
-        return
-    seen = endpoint.get("last_seen")
-    when = "has never been seen" if seen is None else f"was last seen {time.time() - seen / 1000:.0f} s ago"
-    _log.warning(
-        "endpoint %s is offline and %s: %d call%s wait%s until its agent is started, on its machine with "
-        "`funcledger endpoint start %s`",
-        endpoint["name"], when, waiting, "s" * (waiting != 1), "s" * (waiting == 1), endpoint["name"],
-    )  # fmt: skip
 
 
 @atexit.register

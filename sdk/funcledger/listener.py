@@ -1,10 +1,10 @@
 """The results of a client's batches as they land: one background thread that reads one stream."""
 
-import logging
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from itertools import count
-from threading import Event, RLock, Thread
+from queue import Empty, SimpleQueue
+from threading import RLock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from funcledger.streams import FrameStream
     from funcledger.transport import Transport
 
-_log = logging.getLogger(__name__)
 #: Pauses between attempts to open the stream again, in seconds.
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
@@ -73,7 +72,8 @@ class Listener:
         self._lock = RLock()
         self._followers: dict[int, Follower] = {}
         self._thread: Thread | None = None
-        self._woken = Event()
+        #: Not an event, whose lock must not be taken again while garbage is collected.
+        self._wakes: SimpleQueue[None] = SimpleQueue()
         self._notice = WaitingNotice()
         self._forget()
 
@@ -129,14 +129,13 @@ class Listener:
 
     def _interrupt(self) -> None:
         """End the stream that is open now."""
-        self._woken.set()
+        self._wakes.put(None)
         if (stream := self._stream) is not None:
             stream.interrupt()
 
     def _run(self) -> None:
         pause = _FIRST_PAUSE
         while self._is_wanted():
-            self._woken.clear()
             try:
                 if self._read():
                     pause = _FIRST_PAUSE
@@ -146,7 +145,16 @@ class Listener:
             except BaseException as error:  # whatever ends this thread, those who wait must learn of it
                 self._end(error)
                 return
-            self._woken.wait(pause)
+            self._rest(pause)
+
+    def _rest(self, seconds: float) -> None:
+        """A pause, cut short by what has happened since the last."""
+        try:
+            self._wakes.get(timeout=seconds)
+            while True:
+                self._wakes.get_nowait()
+        except Empty:
+            return
 
     def _is_wanted(self) -> bool:
         with self._lock:
@@ -180,10 +188,7 @@ class Listener:
 
     def _look(self) -> None:
         for follower in list(self._followers.values()):
-            try:
-                follower.look()
-            except ComputeError as error:  # what it would have said is a courtesy
-                _log.info("it is not known why nothing comes: %s", error)
+            follower.look()
 
     def _wanted(self) -> dict[str, object]:
         """What to ask a new stream for: it is of all there is now."""

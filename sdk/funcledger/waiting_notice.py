@@ -2,6 +2,13 @@
 
 import logging
 import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from funcledger.errors import ComputeError
+
+if TYPE_CHECKING:
+    from funcledger.endpoints import Endpoints
 
 _log = logging.getLogger("funcledger")
 
@@ -28,3 +35,25 @@ class WaitingNotice:
     def succeeded(self) -> None:
         """What was waited for has come."""
         self._since = None
+
+
+def tell_if_offline(endpoints: "Endpoints", waiting: Mapping[str, int]) -> None:
+    """Say which of these endpoints (id: calls that wait for it) are offline, and what to do."""
+    for endpoint_id, calls in waiting.items():
+        try:
+            found = endpoints.get(endpoint_id)
+        except ComputeError as error:  # what it would have said is a courtesy
+            _log.info("it is not known why nothing comes of endpoint %s: %s", endpoint_id, error)
+            continue
+        if found.get("status") == "offline":
+            _log.warning("%s", _offline(found, calls))
+
+
+def _offline(endpoint: Mapping[str, Any], calls: int) -> str:
+    seen, name = endpoint.get("last_seen"), endpoint["name"]
+    when = "has never been seen" if seen is None else f"was last seen {time.time() - seen / 1000:.0f} s ago"
+    waiting = f"{calls} calls wait" if calls != 1 else "1 call waits"
+    return (
+        f"endpoint {name} is offline and {when}: {waiting} until its agent is started, on its machine with "
+        f"`funcledger endpoint start {name}`"
+    )

@@ -20,7 +20,7 @@ from tests.support.standalone import Standalone, standalone
 from funcledger import Client
 
 #: Files that a server or an agent makes anew.
-_PASSING = ("server.json", "log.lock", "agent.lock", "endpoint.log")
+_PASSING = ("server.json", "log.lock", "agent.lock", "contact.json", "endpoint.log")
 _SOURCE = """
 def working(what):
     if what == "fail":

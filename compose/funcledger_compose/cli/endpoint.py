@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from funcledger_compose.cli.output import plain_errors, say, show_fields, show_json, show_table
+from funcledger_compose.cli.output import plain_errors, readable, say, show_fields, show_json, show_table
 from funcledger_compose.endpoint_dir import LOCAL, Direct, EndpointDir, EndpointDirError
 from funcledger_compose.main import fail, require
 from funcledger_compose.settings import MOST_WORKERS, load
@@ -240,7 +240,7 @@ def status(name: Name, json: Json = False) -> None:
     if json:
         show_json(found)
         return
-    show_fields({field: value for field, value in found.items() if value is not None})
+    show_fields({field: readable(field, value) for field, value in found.items() if value is not None})
 
 
 @app.command()

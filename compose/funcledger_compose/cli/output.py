@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from funcledger_compose.main import fail
+from funcledger_schemas.sizes import show_size
 from funcledger_schemas.texts import visible
 
 #: Into a pipe, lines are not cut to the width of a terminal that is not there.
@@ -59,6 +60,20 @@ def moment(milliseconds: int | None) -> str:
     if milliseconds is None:
         return ""
     return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+#: Fields of tasks and endpoints that are spans of time in seconds, and amounts of memory in bytes.
+_SPANS = frozenset({"run_time", "cpu_time"})
+_SIZES = frozenset({"peak_memory", "payload_size", "memory_total", "memory_available"})
+
+
+def readable(name: str, value: Any) -> Any:
+    """The value of a field of this name, as people read it."""
+    if name.endswith("_at") or name == "last_seen":
+        return moment(value)
+    if name in _SPANS:
+        return duration(value)
+    return f"{show_size(value)} ({value:,} bytes)" if name in _SIZES else value
 
 
 def duration(seconds: float | None) -> str:

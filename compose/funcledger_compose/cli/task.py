@@ -9,6 +9,7 @@ from funcledger_compose.cli.output import (
     duration,
     moment,
     plain_errors,
+    readable,
     say,
     short_moment,
     show_fields,
@@ -71,17 +72,9 @@ def show(task_id: TaskId, json: Json = False) -> None:
         return
     traceback = found.pop("traceback", None)
     said = {name: value for name, value in found.items() if value not in (None, "", False)}
-    show_fields({name: _readable(name, value) for name, value in said.items()})
+    show_fields({name: readable(name, value) for name, value in said.items()})
     if traceback:
         say(f"\n{traceback.rstrip()}")
-
-
-def _readable(name: str, value: Any) -> Any:
-    if name.endswith("_at"):
-        return moment(value)
-    if name in ("run_time", "cpu_time"):
-        return duration(value)
-    return f"{show_size(value)} ({value:,} bytes)" if name in ("peak_memory", "payload_size") else value
 
 
 @app.command()

@@ -92,7 +92,9 @@ class TaskOutput:
         return theirs
 
     def stop(self) -> None:
-        """Take what has been printed by now, and no more."""
+        """Take what has been printed by now, and no more; once is enough."""
+        if self._stopped:
+            return
         self._stopped = True
         os.write(self._wake, b".")
         self._thread.join()

@@ -95,17 +95,18 @@ class TaskCalls(Connection):
         task_ids: Iterable[Id] | None = None,
         timeout: float | None = None,
         *,
-        wait: bool | None = None,
+        wait: bool | float | None = None,
         task_id_list: Iterable[Id] | None = None,
     ) -> dict[str, TaskInfo]:
         """How many tasks stand now, by task id: of those that have ended ``result`` or ``exception`` as well.
 
-        ``wait=True`` waits for the rest, ``timeout`` for so many seconds at most. Without either, reading
-        ``["result"]`` of a task that was pending waits for it.
+        ``wait=True`` waits for the rest, a number or ``timeout`` for so many seconds at most. Without either,
+        reading ``["result"]`` of a task that was pending waits for it.
         """
         wanted = either("task_ids", task_ids, "task_id_list", task_id_list)
-        seconds = (None if wait else 0.0) if timeout is None or wait is False else timeout
-        return self.results.infos(list(wanted), seconds)
+        if timeout is None and wait is not True:
+            timeout = float(wait or 0)
+        return self.results.infos(list(wanted), 0.0 if wait is False else timeout)
 
     def wait(self, task_ids: Iterable[Id], timeout: float | None = None) -> tuple[set[str], set[str]]:
         """Wait until all are finished, or ``timeout`` seconds have passed: the ids (finished, unfinished)."""

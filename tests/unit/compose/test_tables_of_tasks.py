@@ -65,3 +65,9 @@ def test_one_task_is_shown_for_people_with_its_remote_traceback(capsys: pytest.C
 )
 def test_a_duration_is_told_as_people_read_it(seconds: float | None, said: str) -> None:
     assert output.duration(seconds) == said
+
+
+def test_an_endpoint_is_shown_with_moments_and_sizes() -> None:
+    assert output.readable("last_seen", 1_795_939_200_000) == output.moment(1_795_939_200_000)
+    assert output.readable("memory_total", 2 * 10**9) == "2 GB (2,000,000,000 bytes)"
+    assert output.readable("workers", 4) == 4

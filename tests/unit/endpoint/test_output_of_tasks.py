@@ -77,4 +77,5 @@ def test_what_was_printed_before_the_end_is_written() -> None:
     os.write(pipe, MARK % 1 + b"last words")
     os.close(pipe)
     output.stop()
+    output.stop()  # an engine may be stopped twice
     assert b"".join(told) == b"[task] last words\n"

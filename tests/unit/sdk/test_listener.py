@@ -140,3 +140,23 @@ def test_who_waits_for_a_limit_is_told_which(
         caplog.clear()
         client.listener.follow(Follower(new_id(), lambda _: None, lambda _: None))
         until_sync(lambda: f"and trying again: {limit}" in caplog.text)
+
+
+def test_executors_without_a_client_share_one_that_ends_with_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with scripted(lambda *_: Reply()) as server:
+        monkeypatch.setenv("FUNCLEDGER_URL", server.url)
+        monkeypatch.setenv("FUNCLEDGER_TOKEN", "flu_x")
+        first, second = Executor(new_id()), Executor(new_id())
+        assert second.client is first.client
+        monkeypatch.setenv("FUNCLEDGER_TOKEN", "flu_another")
+        assert Executor(new_id()).client is not first.client
+        first.client.close()
+        monkeypatch.setenv("FUNCLEDGER_TOKEN", "flu_x")
+        third = Executor(new_id())
+        assert third.client is not first.client, "that one was closed"
+        transport = third.client.transport
+        del third
+        gc.collect()
+        assert transport.closed

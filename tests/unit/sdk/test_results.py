@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from funcledger import Client
 from funcledger.results import MOST_IDS, Answer, Results
 from funcledger_schemas.ids import new_id
 
@@ -65,3 +66,17 @@ def test_a_batch_says_how_it_stands_and_waits_for_a_value_that_is_read() -> None
     assert results.waited == 1, "once for all of them"
     with pytest.raises(KeyError):
         first["exception"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [({}, 0), ({"wait": True}, None), ({"wait": 3}, 3), ({"timeout": 5}, 5),
+     ({"wait": True, "timeout": 5}, 5),
+     ({"wait": False, "timeout": 5}, 0)],
+)  # fmt: skip
+def test_a_batch_is_waited_for_as_long_as_is_said(asked: dict[str, Any], seconds: float | None) -> None:
+    with Client("http://127.0.0.1:9", "flu_x") as client:
+        given: list[float | None] = []
+        client.results.infos = lambda _, timeout: given.append(timeout) or {}  # type: ignore[method-assign,func-returns-value,assignment]
+        client.get_batch_result([], **asked)
+    assert given == [seconds]
