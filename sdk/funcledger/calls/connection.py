@@ -17,7 +17,7 @@ from funcledger_schemas import tracing
 class Connection(Settable):
     """One server, and what asks it for functions, endpoints, results and shares."""
 
-    _fields = frozenset({"transport", "functions", "endpoints", "results", "shares"})
+    _fields = frozenset({"transport", "functions", "endpoints", "results", "shares", "listener"})
 
     def __init__(
         self,
