@@ -35,10 +35,12 @@ def plan_of(kind: type[Event], fields: Sequence[Mapping[str, Any]], prefix: byte
     known = kind.__struct_fields__[: len(typed)]
     if set(typed) != set(known) or None in typed.values():
         return None
-    names = TOOLS | {"_kind": kind, "_prefix": prefix}
-    write = _defined(f"write_{kind.__name__}", _source_of_write(typed), names)
+    writing, runs = _source_of_write(typed)
+    # Of the event before, per run what it said and its bytes.
+    names = TOOLS | {"_kind": kind, "_prefix": prefix, "_memo": [((), b"")] * runs}
+    write = _defined(f"write_{kind.__name__}", writing, names)
     # Of the event before, per run what it said and its bytes; one object, so that threads see it whole.
-    names["_memo"] = [()]
+    names = names | {"_memo": [()]}
     reading = _source_of_read(typed, known)
     read = _defined(f"read_{kind.__name__}", reading, names)
     return Plan(write, read)
@@ -65,7 +67,8 @@ _WRITE = {
     "double": "_double({0})",
     "?string": r"b'\0' if {0} is None else _some_text({0})",
     "?int": r"b'\0' if {0} is None else b'\2' + _long({0})",
-    "?long": r"b'\0' if {0} is None else b'\2' + _long({0})",
+    "?long": r"b'\0' if {0} is None else _some_long({0})",
+    "?same": r"b'\0' if {0} is None else b'\2' + _same_long({0})",
     "?double": r"b'\0' if {0} is None else b'\2' + _double({0})",
     "?boolean": r"b'\0' if {0} is None else _truths[{0}] if {0}.__class__ is bool else _irregular()",
     "?other": r"b'\0' if {0} is None else _irregular()",
@@ -116,6 +119,8 @@ _REPEATED = frozenset({
     "dependencies", "alternatives", "rerouted_from", "rerun_of", "reuse", "payload_code", "payload_object",
     "host", "block", "job", "environment_sha256", "reused_from", "caused_by", "rerouted_to", "output",
 })  # fmt: skip
+#: Types of which equal values are written alike: of numbers, 1 and True are equal too.
+_ALIKE = frozenset({"string", "?string", "?other"})
 #: Where they are not, one text in memory does for all that say the same.
 _SHARED = _SLICE + "{0} = _shared(_it[_from:_at]) if _n < 160 else _it[_from:_at].decode()"
 _OPTIONAL = """
@@ -144,12 +149,40 @@ def _runs(names: Iterable[str]) -> Iterator[tuple[bool, list[str]]]:
         yield repeated, list(group)
 
 
-def _source_of_write(typed: Mapping[str, str | None]) -> str:
-    taken = [
-        f"{name} = _it.{name}{'.encode()' if type_ == 'string' else ''}" for name, type_ in typed.items()
-    ]
-    pieces = [f"    {_WRITE[str(type_)].format(name)}," for name, type_ in typed.items()]
-    return "\n".join([*taken, "return _join((", "    _prefix,", *pieces, "))"])
+def _source_of_write(typed: Mapping[str, str | None]) -> tuple[str, int]:
+    """The source, and how many runs it remembers."""
+    lines: list[str] = []
+    pieces: list[str] = []
+    runs = 0
+    for repeated, group in groupby(typed, lambda name: name in _REPEATED and typed[name] in _ALIKE):
+        names = list(group)
+        taken = [f"{name} = {name}.encode()" for name in names if typed[name] == "string"]
+        written = [_WRITE[_written(name, str(typed[name]))].format(name) + "," for name in names]
+        if repeated and len(names) > 1:
+            lines += _run_to_write(runs, names, [*taken, *written])
+            pieces.append(f"_bytes{runs},")
+            runs += 1
+        else:
+            lines += [f"{name} = _it.{name}" for name in names] + taken
+            pieces += written
+    pieces = [f"    {piece}" for piece in pieces]
+    return "\n".join([*lines, "return _join((", "    _prefix,", *pieces, "))"]), runs
+
+
+def _written(name: str, type_: str) -> str:
+    """The key of ``_WRITE``: numbers that many events have in common are looked up."""
+    return "?same" if type_ == "?long" and name in _REPEATED else type_
+
+
+def _run_to_write(number: int, names: Sequence[str], lines: Sequence[str]) -> Iterator[str]:
+    yield f"# {', '.join(names)}, as in the event before"
+    yield f"_run{number} = ({', '.join(f'_it.{name}' for name in names)})"
+    yield f"_before, _bytes{number} = _memo[{number}]"
+    yield f"if _run{number} != _before:"
+    yield f"    {', '.join(names)} = _run{number}"
+    yield from (f"    {line}" for line in lines if not line.endswith(","))
+    yield f"    _bytes{number} = _join((" + " ".join(line for line in lines if line.endswith(",")) + "))"
+    yield f"    _memo[{number}] = (_run{number}, _bytes{number})"
 
 
 def _source_of_read(typed: Mapping[str, str | None], order: Sequence[str]) -> str:

@@ -35,11 +35,21 @@ def long(number: int) -> bytes:
     if number.__class__ is int and 8192 <= number < 1048576:  # as offsets are that no cache would hold
         bits = number << 1
         return (bits & 0x7F | (bits & 0x3F80) << 1 | (bits & 0x1FC000) << 2 | 0x8080).to_bytes(3, "little")
-    return _other_long(number)
+    return same_long(number)
+
+
+def some_long(number: int) -> bytes:
+    """As :func:`long`, of a number that might have been null."""
+    if number.__class__ is int and 8192 <= number < 1048576:
+        bits = number << 1
+        spread = (bits & 0x7F) << 8 | (bits & 0x3F80) << 9 | (bits & 0x1FC000) << 10
+        return (spread | 0x808002).to_bytes(4, "little")
+    return b"\2" + long(number)
 
 
 @lru_cache(4096, typed=True)
-def _other_long(number: int) -> bytes:
+def same_long(number: int) -> bytes:
+    """As :func:`long`, of a number that others have said as well."""
     if number.__class__ is not int or not -_LONGEST <= number < _LONGEST:
         raise Irregular
     return unsigned((number << 1) ^ (number >> 63))
@@ -105,8 +115,10 @@ TOOLS: dict[str, Any] = {
     "_read_double": struct.Struct("<d").unpack_from,
     "_read_seconds": read_seconds,
     "_shared": shared,
+    "_same_long": same_long,
     "_short": [unsigned(number << 1) for number in range(_SHORTS)],
     "_shorts": _SHORTS,
+    "_some_long": some_long,
     "_some_text": some_text,
     "_truths": (b"\2\0", b"\2\1"),
 }
