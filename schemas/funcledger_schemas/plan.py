@@ -156,14 +156,15 @@ def _source_of_write(typed: Mapping[str, str | None]) -> tuple[str, int]:
     runs = 0
     for repeated, group in groupby(typed, lambda name: name in _REPEATED and typed[name] in _ALIKE):
         names = list(group)
-        taken = [f"{name} = {name}.encode()" for name in names if typed[name] == "string"]
+        texts = [name for name in names if typed[name] == "string"]
         written = [_WRITE[_written(name, str(typed[name]))].format(name) + "," for name in names]
         if repeated and len(names) > 1:
-            lines += _run_to_write(runs, names, [*taken, *written])
+            encoded = [f"{name} = {name}.encode()" for name in texts]
+            lines += _run_to_write(runs, names, encoded, written)
             pieces.append(f"_bytes{runs},")
             runs += 1
         else:
-            lines += [f"{name} = _it.{name}" for name in names] + taken
+            lines += [f"{name} = _it.{name}{'.encode()' if name in texts else ''}" for name in names]
             pieces += written
     pieces = [f"    {piece}" for piece in pieces]
     return "\n".join([*lines, "return _join((", "    _prefix,", *pieces, "))"]), runs
@@ -174,14 +175,16 @@ def _written(name: str, type_: str) -> str:
     return "?same" if type_ == "?long" and name in _REPEATED else type_
 
 
-def _run_to_write(number: int, names: Sequence[str], lines: Sequence[str]) -> Iterator[str]:
+def _run_to_write(
+    number: int, names: Sequence[str], encoded: Sequence[str], written: Sequence[str]
+) -> Iterator[str]:
     yield f"# {', '.join(names)}, as in the event before"
     yield f"_run{number} = ({', '.join(f'_it.{name}' for name in names)})"
     yield f"_before, _bytes{number} = _memo[{number}]"
     yield f"if _run{number} != _before:"
     yield f"    {', '.join(names)} = _run{number}"
-    yield from (f"    {line}" for line in lines if not line.endswith(","))
-    yield f"    _bytes{number} = _join((" + " ".join(line for line in lines if line.endswith(",")) + "))"
+    yield from (f"    {line}" for line in encoded)
+    yield f"    _bytes{number} = _join(({' '.join(written)}))"
     yield f"    _memo[{number}] = (_run{number}, _bytes{number})"
 
 

@@ -262,4 +262,4 @@ def test_a_traceback_shows_the_line_of_a_generated_plan() -> None:
     event = events.EndpointDeleted(event_id="a", occurred_at=1, actor="b", endpoint_id="c", owner="d")
     with pytest.raises(AttributeError) as caught:
         plan_for(events.EndpointDeleted).write(msgspec.structs.replace(event, owner=7))
-    assert "owner = _it.owner.encode()" in "".join(traceback.format_exception(caught.value))
+    assert "owner = owner.encode()" in "".join(traceback.format_exception(caught.value))
