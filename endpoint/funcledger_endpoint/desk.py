@@ -20,9 +20,11 @@ from funcledger_endpoint.trace import trace
 from funcledger_event_log.records import DecodeError, Record
 from funcledger_schemas import clock, tracing
 from funcledger_schemas.events import Event, TaskCancelRequested, TaskStarted, TaskSubmitted
-from funcledger_schemas.lifecycle import Life, Outcome
+from funcledger_schemas.lifecycle import OUTCOME_CLASSES, Life
 
 _log = logging.getLogger(__name__)
+#: What `tasks` says to an endpoint.
+_SAID = (TaskSubmitted, TaskCancelRequested)
 
 #: Kinds of loss after which a task is tried again.
 _RETRIED = frozenset({"WorkerDied", "TaskLost"})
@@ -93,7 +95,7 @@ class Desk:
             except DecodeError as error:
                 _log.warning("tasks at %d cannot be read and is left out: %s", record.offset, error)
                 continue
-            if isinstance(event, TaskSubmitted | TaskCancelRequested):
+            if isinstance(event, _SAID):
                 self._one(record, event)
         self._forget()
         self.dispatch()
@@ -154,7 +156,8 @@ class Desk:
     def _close(self, task: Task, outcome: Event) -> None:
         task.closed = True
         task.submission = None
-        self._suspects.ended(task)
+        if self._suspects.open:
+            self._suspects.ended(task)
         self._outbox.add(outcome)
 
     def dispatch(self) -> None:
@@ -162,9 +165,9 @@ class Desk:
         if not self._going:
             return
         while not self._outbox.full:
-            backlog = (
-                self._suspects.turn(self._backlog, self._engine.busy) if self._suspects else self._backlog
-            )
+            backlog: Backlog | None = self._backlog
+            if self._suspects.open:
+                backlog = self._suspects.turn(self._backlog, self._engine.busy)
             if backlog is None or (task := backlog.head()) is None:
                 break
             if self._expire(task):
@@ -207,7 +210,7 @@ class Desk:
 
     def sweep(self) -> None:
         """End what has waited too long; looks at every task, but only when the first deadline has come."""
-        if self._suspects:
+        if self._suspects.open:
             self.dispatch()  # somebody's time alone may be over
         if self._next_deadline is None or self._clock.now() < self._next_deadline:
             return
@@ -255,7 +258,7 @@ class Desk:
         self._give_back([task for task in tasks if not task.closed])
 
     def _give_back(self, tasks: Sequence[Task]) -> None:
-        suspects = [task for task in tasks if self._suspects.has(task)] if self._suspects else []
+        suspects = [task for task in tasks if self._suspects.has(task)] if self._suspects.open else []
         for task in suspects:
             self._suspects.back(task)
         self._suspects.backlog.give_back(suspects)
@@ -273,7 +276,7 @@ class Desk:
         for event in events:
             if type(event) is TaskStarted:
                 self._started(event)
-            elif isinstance(event, Outcome):
+            elif isinstance(event, OUTCOME_CLASSES):
                 key = (event.owner, event.task_id)
                 task = self._open.pop(key)
                 self._progress.finished(task.offset)

@@ -27,7 +27,8 @@ class Suspects:
         self._deaths: Deaths | None = None
         self._tasks_end = 0
         self._taken_over = Counter[str]()
-        self._open: dict[Key, Task] = {}
+        #: Those that have not ended.
+        self.open: dict[Key, Task] = {}
         self._tried: Task | None = None
         #: When the others need not wait for the one that is tried, or that one for them, any more.
         self._until = 0.0
@@ -50,7 +51,7 @@ class Suspects:
             return False
         task.wary = True
         task.unseen = not task.few and self._deaths.may_have_run_unseen(task.about, submitted_at)
-        self._open[task.key] = task
+        self.open[task.key] = task
         return True
 
     def charge(self, task: Task) -> str:
@@ -69,17 +70,13 @@ class Suspects:
             "where agents are ended before it can finish"
         )
 
-    def __bool__(self) -> bool:
-        """Whether any is left."""
-        return bool(self._open)
-
     def has(self, task: Task) -> bool:
         """Whether this is one."""
-        return task.key in self._open
+        return task.key in self.open
 
     def turn(self, others: Backlog, busy: int) -> Backlog | None:
         """Where the next task to be handed out is to come from; None when nothing may be now."""
-        if not self._open:
+        if not self.open:
             return others
         late = asyncio.get_running_loop().time() >= self._until
         if self._tried is not None:
@@ -106,4 +103,4 @@ class Suspects:
     def ended(self, task: Task) -> None:
         """It has an outcome, so it is none any more."""
         self.back(task)
-        self._open.pop(task.key, None)
+        self.open.pop(task.key, None)

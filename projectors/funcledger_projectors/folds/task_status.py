@@ -65,7 +65,7 @@ def progressed(document: TaskStatus | None, entry: Entry[Progress]) -> TaskStatu
         return None
     if isinstance(event, TaskStarted):
         document.started_at, document.worker = entry.timestamp, event.worker
-    elif isinstance(event, TaskCompleted | TaskFailed):
+    elif isinstance(event, (TaskCompleted, TaskFailed)):
         document.run_time = event.run_time
     return _attend(document)
 
