@@ -56,15 +56,22 @@ Encoded = tuple[str, bytes]
 def pack_feed(records: Sequence[Record], *, delimited: bool = False) -> bytes:
     """The records of one endpoint as a frame; topic, partition and key are known to both sides."""
     schemas: dict[str, int] = {}
-    schema = [schemas.setdefault(record.dataschema or "", len(schemas)) for record in records]
-    traces = [record.traceparent for record in records]
+    # Records of one schema have most often one head among them.
+    heads = {id(record.head): record for record in records}
+    of_head = {
+        head: schemas.setdefault(record.dataschema or "", len(schemas)) for head, record in heads.items()
+    }
+    trace_of = {head: record.traceparent for head, record in heads.items()}
+    order = [id(record.head) for record in records]
+    schema = [of_head[head] for head in order]
+    traces = [trace_of[head] for head in order] if any(trace_of.values()) else []
     head = {
         "schemas": list(schemas),
         "schema": schema,
         "sizes": [len(record.value) for record in records],
         "offsets": [record.offset for record in records],
         "timestamps": [record.timestamp for record in records],
-        "traceparents": traces if any(traces) else None,
+        "traceparents": traces or None,
     }
     values = [record.value for record in records]
     return frames.pack_encoded(_encode(head), values, delimited=delimited)

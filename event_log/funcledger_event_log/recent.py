@@ -2,12 +2,16 @@
 
 from collections import deque
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from funcledger_event_log.records import Record, TopicPartition
 
 #: What a record takes beside its value: objects for its headers and its decoded event.
 _OVERHEAD = 2048
+
+
+_value = attrgetter("value")
 
 
 class Newest:
@@ -40,7 +44,8 @@ class RecentRecords:
 
     def add(self, partition: Newest, records: Sequence[Record]) -> None:
         """These were appended to the partition; its end moves past them."""
-        weight = sum(_weight(record) for record in records)
+        # A decoded event holds its own copy of the payload.
+        weight = 2 * sum(map(len, map(_value, records))) + _OVERHEAD * len(records)
         first, end = records[0].offset, records[-1].offset + 1
         partition.tail.update(zip(range(first, end), records, strict=True))
         partition.end = end
@@ -56,11 +61,6 @@ class RecentRecords:
                 del oldest.partition.tail[offset]
 
 
-def _weight(record: Record) -> int:
-    # The decoded event holds its own copy of the payload.
-    return 2 * len(record.value) + _OVERHEAD
-
-
 def take(partition: Newest, offset: int, records: int, size: int) -> list[Record] | None:
     """Newest records from an offset on; empty at the end, None when it is no longer in memory.
 
@@ -70,11 +70,12 @@ def take(partition: Newest, offset: int, records: int, size: int) -> list[Record
         return []
     if offset not in partition.tail:
         return None
-    taken = []
-    for at in range(offset, min(offset + records, partition.end)):
-        record = partition.tail[at]
-        taken.append(record)
+    tail = partition.tail
+    taken = [tail[at] for at in range(offset, min(offset + records, partition.end))]
+    if sum(map(len, map(_value, taken))) < size:
+        return taken
+    for count, record in enumerate(taken, 1):
         size -= len(record.value)
         if size <= 0:
-            break
+            return taken[:count]
     return taken

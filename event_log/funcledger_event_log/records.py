@@ -12,6 +12,8 @@ from funcledger_schemas.events import Event
 
 #: What headers that follow from an event may take, in bytes: names, texts that never change, and ids.
 _BRIEF = 1024
+#: Schemas there may be that somebody else has written, by name: what an agent sends is looked up too.
+_NAMES = 1024
 
 
 class TopicPartition(NamedTuple):
@@ -27,6 +29,19 @@ class Position(NamedTuple):
     topic: str
     partition: int
     offset: int
+
+
+class _Named(dict[str, str]):
+    """By a ``ce_dataschema``, the event's name; of those that were asked for lately."""
+
+    def __missing__(self, dataschema: str) -> str:
+        if len(self) >= _NAMES:
+            self.clear()
+        name = self[dataschema] = envelope.event_of(dataschema)
+        return name
+
+
+_named = _Named()
 
 
 class _Headed(msgspec.Struct, gc=False, eq=False):
@@ -71,7 +86,7 @@ class _Headed(msgspec.Struct, gc=False, eq=False):
     def type(self) -> str | None:
         """The event's class name from the headers, None when there is none."""
         head = self.head
-        return envelope.event_of(head[0]) if type(head) is Brief else envelope.type_of(head)
+        return _named[head[0]] if type(head) is Brief else envelope.type_of(head)
 
     @property
     def dataschema(self) -> str | None:
