@@ -117,8 +117,8 @@ def dump_json(value: Any) -> tuple[str, bytes]:
         raise SerializationError(f"a {type(value).__qualname__} cannot be said in JSON: {error}") from error
 
 
-def load(payload_format: str, payload: bytes, name: str = "a payload") -> Any:
-    """What one of the dumps wrote; errors call it by its ``name``.
+def load(payload_format: str, payload: bytes, name: str = "a payload", of: str = "") -> Any:
+    """What one of the dumps wrote; errors call it by its ``name``, and by whose it is.
 
     Whatever happens while it is opened is an error of this value alone.
 
@@ -126,7 +126,13 @@ def load(payload_format: str, payload: bytes, name: str = "a payload") -> Any:
         VersionMismatch: it holds code of another Python; it was not opened.
         DeserializationError: the bytes cannot be read here, or the format is not known.
     """
-    what = f"{name} ({payload_format}, {len(payload)} bytes)"
+    if payload_format == "pickle" and _LOOK_UP not in payload:  # most are; plain data runs nothing
+        try:
+            return pickle.loads(payload)  # noqa: S301
+        except Exception as error:
+            what = f"{name}{of and ' ' + of} (pickle, {len(payload)} bytes)"
+            raise DeserializationError(f"{what} cannot be read here: {_reason(error)}") from error
+    what = f"{name}{of and ' ' + of} ({payload_format}, {len(payload)} bytes)"
     if payload_format == "pickle":
         return _open(pickle.loads, payload, what)
     if payload_format == "json":
@@ -163,7 +169,7 @@ def _open(read: Callable[[bytes], Any], payload: bytes, what: str) -> Any:
     interrupts = _UsersInterrupts()
     try:
         if _LOOK_UP not in payload:
-            return read(payload)  # plain data runs nothing
+            return read(payload)
         with interrupts:
             return read(payload)
     except BaseException as error:  # SystemExit too: it would end the program, or the thread that reads

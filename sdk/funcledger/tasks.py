@@ -133,7 +133,7 @@ def value_of(task: Mapping[str, Any], payload: bytes) -> Any:
         DeserializationError: it cannot be read here.
         VersionMismatch: it holds code of another Python.
     """
-    return load(task["payload_format"], payload, f"the result of task {task['task_id']}")
+    return load(task["payload_format"], payload, "the result of task", task["task_id"])
 
 
 def error_of(task: Mapping[str, Any], payload: bytes) -> Exception | None:
