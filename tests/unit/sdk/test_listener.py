@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 from tests.support.apps import ADA
 from tests.support.poll import until, until_sync
 from tests.support.queries import Task, query_side
@@ -26,8 +28,23 @@ def _threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("funcledger")]
 
 
-async def test_batches_of_one_client_share_a_stream_that_ends_with_the_last() -> None:
-    async with query_side() as side, serving(side.app, side.side.close_streams) as url:
+def _as_older(app: ASGIApp) -> ASGIApp:
+    """A server that knows streams of the batches that their address names alone."""
+    no_such_method = JSONResponse({"type": "urn:funcledger:problem:method-not-allowed"}, 405)
+
+    async def older(scope: Scope, receive: Receive, send: Send) -> None:
+        refused = scope["type"] == "http" and scope["method"] == "POST" and "/stream" in scope["path"]
+        await (no_such_method if refused else app)(scope, receive, send)
+
+    return older
+
+
+@pytest.mark.parametrize("older", [False, pytest.param(True, marks=pytest.mark.attack(6))])
+async def test_batches_of_one_client_share_a_stream_that_ends_with_the_last(older: bool) -> None:
+    async with (
+        query_side() as side,
+        serving(_as_older(side.app) if older else side.app, side.side.close_streams) as url,
+    ):
         first, second, late = Task(), Task(), Task()
         transport = Transport(Server(url, ADA))
         listener = Listener(transport)
@@ -54,9 +71,10 @@ async def test_batches_of_one_client_share_a_stream_that_ends_with_the_last() ->
         numbers.append(follow(late))  # the stream is open, and has passed this one's outcome
         await until(lambda: bool(got[late.batch_id]))
         assert side.side.feed.subscribers == 1
-        assert {batch: [task["task_id"] for task, _ in answers] for batch, answers in got.items()} == {
-            task.batch_id: [task.task_id] for task in (first, second, late)
-        }
+        told = {batch: [task["task_id"] for task, _ in answers] for batch, answers in got.items()}
+        if older:  # each new stream tells all again
+            told = {batch: list(dict.fromkeys(tasks)) for batch, tasks in told.items()}
+        assert told == {task.batch_id: [task.task_id] for task in (first, second, late)}
         for number in numbers:
             listener.leave(number)
         await until(lambda: side.side.feed.subscribers == 0)
