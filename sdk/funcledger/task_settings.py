@@ -139,22 +139,24 @@ def whole_number(name: str, given: Any, most: float = float("inf")) -> int:
     Raises:
         InvalidRequest: it is none, or not from 1 to ``most``.
     """
-    if not isinstance(given, Integral) or isinstance(given, bool):
+    if isinstance(given, bool) or not isinstance(given, Integral):
         raise InvalidRequest(f"{name} must be a whole number, not {given!r}.")
-    if not 1 <= given <= most:
+    number = int(given)
+    if not 1 <= number <= most:
         upper = "" if most == float("inf") else f" and at most {most:,}"
         raise InvalidRequest(f"{name} must be at least 1{upper}, not {given}.")
-    return int(given)
+    return number
 
 
 def _seconds(name: str, given: Any) -> float:
-    if not isinstance(given, Real) or isinstance(given, bool):
+    if isinstance(given, bool) or not isinstance(given, Real):
         raise InvalidRequest(f"{name} must be a number of seconds, not {given!r}.")
-    if not 0 < given <= WALLTIME_LIMIT:
+    seconds = float(given)
+    if not 0 < seconds <= WALLTIME_LIMIT:
         raise InvalidRequest(
             f"{name} must be more than 0 seconds and at most {WALLTIME_LIMIT:,.0f}, not {given}."
         )
-    return given if type(given) in (int, float) else float(given)
+    return seconds
 
 
 #: What has been said to be without effect, so that it is said once.
