@@ -4,6 +4,7 @@ import asyncio
 import gc
 import json
 import threading
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -108,6 +109,28 @@ def test_an_executor_that_is_dropped_ends_and_one_that_has_work_does_not(silent:
     follower.deliver([({**task, "status": "cancelled"}, b"")])
     assert future.cancelled()
     until_sync(lambda: not _threads())
+
+
+@pytest.mark.fault(36)
+def test_a_thousand_executors_that_are_dropped_leave_nothing(silent: Client) -> None:
+    endpoint, function = new_id(), new_id()
+    made: list[weakref.ref[Executor]] = []
+
+    def call_and_drop() -> None:
+        executor = Executor(endpoint, silent)
+        future = executor.submit_to_registered_function(function)
+        followers = list(silent.listener._followers.values())
+        (follower,) = (one for one in followers if one.batch_id == executor.task_group_id)
+        task = {"task_id": future.task_id, "endpoint_id": endpoint, "batch_id": follower.batch_id}
+        follower.deliver([({**task, "status": "cancelled"}, b"")])
+        made.append(weakref.ref(executor))
+
+    for _ in range(1000):
+        call_and_drop()
+    gc.collect()
+    until_sync(lambda: not _threads())
+    assert [left for ref in made if (left := ref()) is not None] == []
+    assert silent.listener._followers == {}
 
 
 def test_a_closed_client_says_so_to_who_waits_and_to_who_asks(silent: Client) -> None:
