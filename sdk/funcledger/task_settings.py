@@ -173,7 +173,7 @@ def _noted(name: str, given: Any) -> dict[str, Any]:
             "%s: %s is kept in the tasks' history and changes nothing of how they run%s",
             name,
             ", ".join(map(repr, unsaid)),
-            f", which {MEMORY_LIMIT!r} alone does" if heeded else "",
+            f" (only {MEMORY_LIMIT!r} does)" if heeded else "",
         )
     return settings
 
