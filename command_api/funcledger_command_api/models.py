@@ -14,7 +14,15 @@ from pydantic import (
 )
 
 from funcledger_schemas.ids import is_id
-from funcledger_schemas.limits import BODY_LIMIT, DESCRIPTION_LIMIT, NAME_LIMIT, SETTINGS_LIMIT
+from funcledger_schemas.limits import (
+    ATTEMPTS_LIMIT,
+    BODY_LIMIT,
+    DESCRIPTION_LIMIT,
+    EXPIRY_LIMIT,
+    NAME_LIMIT,
+    SETTINGS_LIMIT,
+    WALLTIME_LIMIT,
+)
 from funcledger_schemas.texts import CONTROLS, check_json
 from funcledger_web.json_values import SentModel
 
@@ -158,9 +166,11 @@ class Terms(Strict):
     function_id: Id
     payload_format: Format
     payload_code: Code | None = None
-    walltime: Annotated[float, Field(gt=0, le=1e9, description="Seconds the call may take.")] | None = None
-    max_attempts: Annotated[int, Field(ge=1, le=1000, description="1 means at most once.")] = 3
-    expires_in: Annotated[int, Field(ge=1, le=315_360_000, description="Seconds until it is given up.")] = (
+    walltime: (
+        Annotated[float, Field(gt=0, le=WALLTIME_LIMIT, description="Seconds the call may take.")] | None
+    ) = None
+    max_attempts: Annotated[int, Field(ge=1, le=ATTEMPTS_LIMIT, description="1 means at most once.")] = 3
+    expires_in: Annotated[int, Field(ge=1, le=EXPIRY_LIMIT, description="Seconds until it is given up.")] = (
         604_800
     )
     resource_specification: Settings | None = None

@@ -12,12 +12,12 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import msgspec
 
 from funcledger.private_files import keep_directory_private, read_private
-from funcledger_compose.files import write_private
+from funcledger_compose.files import for_its_owner, write_private
 from funcledger_compose.settings import MOST_WORKERS
 from funcledger_endpoint.local.directories import Keep
 from funcledger_schemas import local_socket
@@ -231,7 +231,7 @@ class EndpointDir:
         Raises:
             EndpointDirError: an agent of this directory runs already.
         """
-        with self._lock.open("a+") as file:
+        with open(self._lock, "a+", opener=for_its_owner) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -243,6 +243,10 @@ class EndpointDir:
             file.write(str(os.getpid()))
             file.flush()
             yield
+
+    def open_log(self) -> BinaryIO:
+        """The agent's log, to be written at its end; only its owner may read it."""
+        return open(self.log_file, "ab", opener=for_its_owner)
 
     def pid(self) -> int | None:
         """The process id of the running agent, None when none runs."""

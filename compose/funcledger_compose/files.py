@@ -26,6 +26,11 @@ def write_private(path: Path, text: str) -> None:
     beside.replace(path)
 
 
+def for_its_owner(path: str, flags: int) -> int:
+    """An ``opener`` of ``open``: a file that it makes is its owner's alone."""
+    return os.open(path, flags, 0o600)
+
+
 def copy_private(source: Path, target: Path, size: int | None = None) -> None:
     """Copy a file, or its first ``size`` bytes, into a new one that only its owner may read.
 

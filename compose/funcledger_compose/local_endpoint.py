@@ -91,7 +91,7 @@ class LocalEndpoint:
 
     async def _run_agent(self) -> int:
         command = ["-m", "funcledger_compose", "endpoint", "run", NAME, "--attached"]
-        with self._where.log_file.open("ab") as log:
+        with self._where.open_log() as log:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, *command, stdin=asyncio.subprocess.PIPE, stdout=log, stderr=log,
                 env=self._environment(), start_new_session=True,

@@ -42,7 +42,9 @@ class BoundedLog:
         os.close(self._file)
 
     def _open(self) -> int:
-        return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        os.fchmod(file, 0o600)  # one of an earlier release, others may read
+        return file
 
     def _put_aside(self) -> None:
         for number in range(self._kept - 1, 0, -1):

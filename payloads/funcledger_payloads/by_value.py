@@ -27,7 +27,7 @@ from funcledger_payloads import rebuild
 from funcledger_payloads.classes import classes_here, mark_of, shape_of
 from funcledger_payloads.installed import has_a_name, is_installed, is_module_installed
 from funcledger_payloads.references import references_of, submodules_of
-from funcledger_payloads.refusals import is_refused, refuse
+from funcledger_payloads.refusals import is_refused, refuse, refuse_kind
 
 PROTOCOL = 5
 VERSION: str = cloudpickle.__version__
@@ -153,6 +153,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         return self._class_by_value(kind)
 
     def _class_by_value(self, kind: type) -> Any:
+        refuse_kind(kind)
         self.holds_code = self.stateful = True
         self.codes.extend(value.__code__ for value in vars(kind).values() if type(value) is FunctionType)
         self.names.add(f"{kind.__module__}.{kind.__qualname__}")

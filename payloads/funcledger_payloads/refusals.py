@@ -44,12 +44,24 @@ _KINDS: tuple[tuple[tuple[type, ...], tuple[str, str]], ...] = (
     ((FrameType, TracebackType), ("a running frame", "use its text, as traceback.format_exc() gives it")),
     ((Future,), ("a future", "use its result()")),
     ((Executor,), ("an executor with its threads or processes", "make it inside the function")),
+    ((memoryview,), ("a view of memory, which its owner may change", "send a copy of it: bytes(view)")),
     ((weakref.finalize,), ("a clean-up for the end of this process", "make it inside the function")),
 )
 #: Of modules that take a while to import, which whoever has such an object has done already.
 _NAMED = {
     ("socket", "socket"): ("an open connection", "connect inside the function"),
     ("subprocess", "Popen"): ("a running process", "start it inside the function"),
+    ("sqlite3", "Connection"): (
+        "a connection to a database",
+        "send its path and connect inside the function",
+    ),
+    ("sqlite3", "Cursor"): ("a database's cursor", "send the rows: fetchall()"),
+    ("_ssl", "_SSLContext"): ("settings and keys of connections", "make it inside the function"),
+    ("mmap", "mmap"): ("a file in memory", "send its path and map it inside the function"),
+    ("_contextvars", "ContextVar"): ("a variable of this process alone", "send its value: get()"),
+    ("_contextvars", "Context"): ("variables of this process alone", "send their values"),
+    ("re", "Match"): ("a match, which cannot be copied", "send what was found: group(), groups() or span()"),
+    ("ctypes", "CDLL"): ("a loaded library", "send its name and load it inside the function"),
 }
 _known: dict[type, tuple[str, str] | None] = {}
 
@@ -76,6 +88,19 @@ def refuse(value: Any) -> None:
         raise Refused(f"it is {what} ({kind.__module__}.{kind.__qualname__}): {advice}")
 
 
+def refuse_kind(kind: type) -> None:
+    """Nothing, or say why a class that would travel by value must not.
+
+    Raises:
+        Refused: what it is and what to do.
+    """
+    if type(kind).__module__ == "_ctypes":
+        raise Refused(
+            f"{kind.__qualname__} is a type of C data that this program has made: make it inside the "
+            "function, and send what it holds as bytes, a list or an array"
+        )
+
+
 def _verdict(kind: type) -> tuple[str, str] | None:
     if kind not in _known:
         if len(_known) > _BREADTH:
@@ -93,7 +118,7 @@ def _by_name(kind: type) -> tuple[str, str] | None:
 Attempt = Callable[[Any], object]
 
 
-def where_it_fails(value: Any, error: Exception, attempt: Attempt) -> tuple[str, Exception]:
+def where_it_fails(value: Any, error: BaseException, attempt: Attempt) -> tuple[str, BaseException]:
     """The path to the smallest part that fails, as " -> global 'x' -> .attribute", and how that fails."""
     path = ""
     seen = {id(value)}
@@ -113,10 +138,12 @@ def where_it_fails(value: Any, error: Exception, attempt: Attempt) -> tuple[str,
     return path, error
 
 
-def _error_of(value: Any, attempt: Attempt) -> Exception | None:
+def _error_of(value: Any, attempt: Attempt) -> BaseException | None:
     try:
         attempt(value)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a user's __reduce__ may raise SystemExit, too
         return error
     return None
 

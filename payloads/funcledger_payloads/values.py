@@ -36,7 +36,9 @@ def dump(value: Any, serializer: str | None = None) -> tuple[str, bytes]:
         if _LOOK_UP not in payload:
             return "pickle", payload
         _Plain(io.BytesIO(), PROTOCOL, buffer_callback=_ignore).dump(value)
-    except Exception:  # whatever a user's __reduce__ raises: by value it may still do
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # whatever a user's __reduce__ raises, SystemExit too: by value it may still do
         return _dump_code(value, serializer)
     return "pickle", payload
 
@@ -84,15 +86,19 @@ def write_code(value: Any, serializer: str | None = None) -> tuple[bytes, str | 
         if serializer == "dill":
             return _write_by_dill(value)
         written = by_value.write(value)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         if serializer is None and not isinstance(error, Refused):
             try:
                 return _write_by_dill(value)
-            except Exception:  # noqa: S110  # what cloudpickle said is nearer to the point
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # noqa: S110  # what cloudpickle said is nearer to the point
                 pass
         where, inner = where_it_fails(value, error, by_value.write)
         raise SerializationError(
-            f"{where.removeprefix(', ')}{': ' if where else ''}{_said(inner)}"
+            f"{where.removeprefix(', ')}{': ' if where else ''}{_said(inner)}{_remedy(inner)}"
         ) from error
     code = container.made_by("cloudpickle", by_value.VERSION) if written.holds_code else None
     return written.payload, code, written.stateful, written.definition
@@ -199,6 +205,12 @@ class _UsersInterrupts:
     def _note(self, number: int, frame: Any) -> Any:
         self.came = True
         return self._handler(number, frame)
+
+
+def _remedy(error: BaseException) -> str:
+    """What to do about what Python itself says that it cannot pickle."""
+    unknown = isinstance(error, TypeError) and "pickle" in _said(error)
+    return ": make it inside the function, or send what it is made of" if unknown else ""
 
 
 def _reason(error: BaseException) -> str:

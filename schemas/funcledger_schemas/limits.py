@@ -10,6 +10,8 @@ MESSAGE_LIMIT, NAME_LIMIT = 8 * 1024, 1024
 PARTS_LIMIT = 1000
 #: Most a description may take; and metadata, a resource specification, endpoint settings, each as JSON.
 DESCRIPTION_LIMIT, SETTINGS_LIMIT = 64 * 1024, 16 * 1024
+#: Of one call: the longest walltime, the most attempts, and the seconds until it is given up at the latest.
+WALLTIME_LIMIT, ATTEMPTS_LIMIT, EXPIRY_LIMIT = 1e9, 1000, 315_360_000
 #: Most a request's body may take; the SDK splits batches below it.
 BODY_LIMIT = 32 * 1024 * 1024
 #: Most values in a JSON body or in the head of a frame: the most tasks of one request, each with all fields.

@@ -26,7 +26,7 @@ from funcledger.results import Answer
 from funcledger.sender import Cancellation, Sender, Submission
 from funcledger.shared_client import shared_client
 from funcledger.submission import MOST_TASKS, NewTask, check_serializer, serialise
-from funcledger.task_settings import TaskSettings, refuse
+from funcledger.task_settings import TaskSettings, refuse, whole_number
 from funcledger.tasks import is_finished
 from funcledger.waiting_notice import tell_if_offline
 from funcledger_schemas import tracing
@@ -184,10 +184,9 @@ class Executor(TaskSettings, concurrent.futures.Executor):
 
     @batch_size.setter
     def batch_size(self, batch_size: int) -> None:
-        if batch_size < 1:
-            raise InvalidRequest(f"batch_size must be at least 1, not {batch_size}.")
+        wanted = whole_number("batch_size", batch_size)
         self._check_unused("batch_size")
-        self._batch_size = min(batch_size, MOST_TASKS)
+        self._batch_size = min(wanted, MOST_TASKS)
 
     def _check_unused(self, name: str) -> None:
         if self._sender is not None:

@@ -1,5 +1,6 @@
 """Functions on the server: register, read, search, share, delete."""
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -79,9 +80,10 @@ class Functions:
         head, _ = read_head(self._transport.request("GET", f"{path}/body").content)
         return {**about, "source": head.get("source"), "python_version": head["python"]}
 
-    def all(self, role: str | None) -> list[dict[str, Any]]:
-        """Functions this user may see; with role "owner" only his own."""
-        return self._transport.pages("/v1/functions", "functions", role=role, limit=_PAGE)
+    def all(self, role: str | None, most: int = sys.maxsize) -> list[dict[str, Any]]:
+        """The newest functions that this user may see; with role "owner" only his own."""
+        page = min(most, _PAGE)
+        return self._transport.pages("/v1/functions", "functions", most, role=role, limit=page)
 
     def search(self, text: str, offset: int, limit: int) -> list[dict[str, Any]]:
         """Functions this user may see whose name or description hold ``text``; ``offset`` are left out."""

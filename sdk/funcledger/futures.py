@@ -35,6 +35,11 @@ class TaskFuture(Future[Any]):
         """Whether the call is seen to run just now: not while it only waits for a worker."""
         return self._has_begun and super().running()
 
+    def claim(self) -> bool:
+        """Whether it is to be sent: it was neither cancelled nor given up. It can be taken back no more."""
+        with self._condition:
+            return self._state != FINISHED and self.set_running_or_notify_cancel()
+
     def set_begun(self) -> None:
         """A worker has begun the call."""
         self._has_begun = True

@@ -7,8 +7,9 @@ from queue import Empty, SimpleQueue
 from threading import RLock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlencode
 
-from funcledger.errors import ClientClosed, ComputeError, ServiceUnavailable
+from funcledger.errors import ClientClosed, ComputeError, RequestError, ServiceUnavailable
 from funcledger.forks import renewed_in_children
 from funcledger.results import Answer, Results, read_results
 from funcledger.waiting_notice import WaitingNotice
@@ -23,6 +24,8 @@ _LONGEST_PAUSE = 5.0
 #: Seconds between questions to the followers whether they miss something.
 _LOOK = 4.5
 _STREAM = "/v1/results/stream"
+#: What an older server says, which knows streams of batches that their address names, and no others.
+_NO_SUCH_METHOD = "method-not-allowed"
 
 
 def ended(what: str, error: BaseException) -> ComputeError:
@@ -57,7 +60,8 @@ class Listener:
     """Delivers every outcome of the batches that are followed, in bulk.
 
     Its thread and its stream are there while anything is followed. A stream that is cut is opened again where
-    it was; for as long as the server is away it keeps trying. Batches join a stream that is open.
+    it was; for as long as the server is away it keeps trying. Batches join a stream that is open; where an
+    older server cannot do that, a new stream is opened with all of them.
     """
 
     def __init__(self, transport: "Transport") -> None:
@@ -88,6 +92,9 @@ class Listener:
         self._to_add: deque[str] = deque()
         self._unsettled: Counter[str] = Counter()
         self._teller: Thread | None = None
+        #: Whether the server is an older one, and the batches that the last stream from it was of.
+        self._is_older = False
+        self._read_before: frozenset[str] = frozenset()
 
     def follow(self, follower: Follower) -> int:
         """From now on, and with what landed before; the number to leave by.
@@ -140,6 +147,7 @@ class Listener:
                 if self._read():
                     pause = _FIRST_PAUSE
             except ServiceUnavailable as error:
+                self._is_older = False  # who comes back may have been upgraded
                 self._notice.failed(error)
                 pause = min(2 * pause, _LONGEST_PAUSE)
             except BaseException as error:  # whatever ends this thread, those who wait must learn of it
@@ -172,11 +180,34 @@ class Listener:
 
     def _read(self) -> bool:
         """Deliver what one stream brings; whether it brought anything."""
-        self._stream = self._transport.stream("POST", _STREAM, self._wanted())
+        try:
+            return self._read_from(self._open())
+        except RequestError as error:
+            if self._is_older or error.slug != _NO_SUCH_METHOD:
+                raise
+            self._is_older = True
+            return self._read_from(self._open())
+
+    def _open(self) -> "FrameStream":
+        asked = self._wanted()
+        if not self._is_older:
+            return self._transport.stream("POST", _STREAM, asked)
+        wanted = frozenset(self._told)
+        if not wanted <= self._read_before:  # what was sent before is not about all of these
+            self._after = ""
+        self._read_before = wanted
+        address = f"{_STREAM}?{urlencode([('batch_id', each) for each in sorted(wanted)])}"
+        # In a header: an address could not hold it where there are a thousand partitions.
+        headers = {"Last-Event-ID": self._after} if self._after else None
+        return self._transport.stream("GET", address, headers=headers)
+
+    def _read_from(self, stream: "FrameStream") -> bool:
+        self._stream = stream
         heard, looked = False, monotonic()
-        if not self._followers:  # the last may have left before there was a stream to interrupt
+        # The last may have left, or a batch may have joined, before there was a stream to interrupt.
+        if not self._followers or (self._is_older and self._to_add):
             return heard
-        for frame in self._stream:
+        for frame in stream:
             if frame:
                 self._take(frame)
                 heard = True
@@ -230,7 +261,9 @@ class Listener:
 
     def _tell(self) -> None:
         """Have the open stream changed, by a thread that ends when all is told; called with the lock."""
-        if self._to_add and self._stream_id is not None and self._teller is None:
+        if self._is_older:
+            self._interrupt()
+        elif self._to_add and self._stream_id is not None and self._teller is None:
             self._teller = Thread(target=self._tell_all, name="funcledger-results-change", daemon=True)
             self._teller.start()
 

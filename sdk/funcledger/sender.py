@@ -144,7 +144,7 @@ class Sender:
 
     def _claim(self, submission: Submission) -> bool:
         """Whether the call is to be sent: from here on it can only be asked to be cancelled."""
-        if submission.future.set_running_or_notify_cancel():
+        if submission.future.claim():
             return True
         self._failed(submission.future, None)
         return False

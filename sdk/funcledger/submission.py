@@ -23,7 +23,7 @@ MOST_BYTES = BODY_LIMIT - 4 * 1024 * 1024
 
 
 #: Where a task's limit on memory stands in its resource specification, in bytes.
-_MEMORY_LIMIT = "memory_limit"
+MEMORY_LIMIT = "memory_limit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def resources(specification: dict[str, Any] | None, memory: int | str | None) ->
     if memory is None:
         return specification
     try:
-        return {**(specification or {}), _MEMORY_LIMIT: parse_size(memory)}
+        return {**(specification or {}), MEMORY_LIMIT: parse_size(memory)}
     except ValueError as error:
         raise InvalidRequest(f"memory: {error}.") from None
 

@@ -1,12 +1,18 @@
 """What a user sets, when something is made or later: it has its effect, or is refused with a sentence."""
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
+from numbers import Integral, Real
 from types import MappingProxyType
 from typing import Any
 
 from funcledger.errors import InvalidRequest
-from funcledger.submission import TaskOptions, resources
+from funcledger.submission import MEMORY_LIMIT, TaskOptions, resources
+from funcledger_schemas.limits import ATTEMPTS_LIMIT, EXPIRY_LIMIT, WALLTIME_LIMIT
+
+_log = logging.getLogger(__name__)
 
 #: What programs of the original service may give, that has no counterpart here, and why.
 _NO_COUNTERPART = {
@@ -113,9 +119,9 @@ class TaskSettings(Settable):
 
     def _set(self, **changed: Any) -> None:
         """Set these, and leave the others as they are."""
-        for name in ("resource_specification", "user_endpoint_config"):
-            if changed.get(name) is not None:
-                changed[name] = _as_json(name, changed[name])
+        for name in changed.keys() & _CHECKS.keys():
+            if changed[name] is not None:
+                changed[name] = _CHECKS[name](name, changed[name])
         settings = {**getattr(self, "_settings", {}), **changed}
         self.options = TaskOptions(
             settings["walltime"],
@@ -127,6 +133,51 @@ class TaskSettings(Settable):
         self._settings = settings
 
 
+def whole_number(name: str, given: Any, most: float = float("inf")) -> int:
+    """The number, as JSON can hold it.
+
+    Raises:
+        InvalidRequest: it is none, or not from 1 to ``most``.
+    """
+    if isinstance(given, bool) or not isinstance(given, Integral):
+        raise InvalidRequest(f"{name} must be a whole number, not {given!r}.")
+    number = int(given)
+    if not 1 <= number <= most:
+        upper = "" if most == float("inf") else f" and at most {most:,}"
+        raise InvalidRequest(f"{name} must be at least 1{upper}, not {given}.")
+    return number
+
+
+def _seconds(name: str, given: Any) -> float:
+    if isinstance(given, bool) or not isinstance(given, Real):
+        raise InvalidRequest(f"{name} must be a number of seconds, not {given!r}.")
+    seconds = float(given)
+    if not 0 < seconds <= WALLTIME_LIMIT:
+        raise InvalidRequest(
+            f"{name} must be more than 0 seconds and at most {WALLTIME_LIMIT:,.0f}, not {given}."
+        )
+    return seconds
+
+
+#: What has been said to be without effect, so that it is said once.
+_said: set[tuple[str, str]] = set()
+
+
+def _noted(name: str, given: Any) -> dict[str, Any]:
+    """Settings that stand in the task's history; a word about those that no worker heeds."""
+    settings = _as_json(name, given)
+    heeded = {MEMORY_LIMIT} if name == "resource_specification" else set()
+    if unsaid := [key for key in sorted(settings.keys() - heeded) if (name, key) not in _said]:
+        _said.update((name, key) for key in unsaid)
+        _log.warning(
+            "%s: %s is kept in the tasks' history and changes nothing of how they run%s",
+            name,
+            ", ".join(map(repr, unsaid)),
+            f" (only {MEMORY_LIMIT!r} does)" if heeded else "",
+        )
+    return settings
+
+
 def _as_json(name: str, given: Any) -> dict[str, Any]:
     """A copy, so that what becomes of the original later changes no task's."""
     if not isinstance(given, Mapping):
@@ -136,3 +187,12 @@ def _as_json(name: str, given: Any) -> dict[str, Any]:
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidRequest(f"{name} must be a dictionary that JSON can hold: {error}.") from None
     return copy
+
+
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "walltime": _seconds,
+    "max_attempts": partial(whole_number, most=ATTEMPTS_LIMIT),
+    "expires_in": partial(whole_number, most=EXPIRY_LIMIT),
+    "resource_specification": _noted,
+    "user_endpoint_config": _noted,
+}

@@ -165,10 +165,13 @@ class Transport:
             self._task_fields = frozenset(self.get("/version").get("task_fields", ()))
         return self._task_fields
 
-    def stream(self, method: str, path: str, json: Any) -> FrameStream:
+    def stream(
+        self, method: str, path: str, json: Any = None, headers: Mapping[str, str] | None = None
+    ) -> FrameStream:
         """One attempt at a stream of frames, opened when it is iterated over."""
-        content = encode(json).encode()
+        content = encode(json).encode() if json is not None else None
         request = self._build(method, path, None, SILENCE, content, "application/json")
+        request.headers.update(headers or {})
         if self.closed:
             raise ClientClosed
         return FrameStream(self._connections(), request, self._unreachable, self.server.token_from)

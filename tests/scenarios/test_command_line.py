@@ -10,7 +10,7 @@ from tests.support.deadlines import scaled
 from tests.support.poll import until_sync
 from tests.support.standalone import Standalone
 
-from funcledger import Client, errors
+from funcledger import Client, Executor, errors
 from funcledger_compose.cli.output import duration
 
 ADA = "flu_" + "a" * 43
@@ -45,6 +45,29 @@ def test_a_listing_of_tasks_tells_how_long_each_ran(running: Running, tmp_path: 
     table = user.cli("task", "list").stdout
     assert duration(shown) in table
     assert "RAN" in table
+
+
+THRESHOLD = 0
+
+
+def above(x: int) -> bool:
+    return x > THRESHOLD
+
+
+def test_a_function_whose_globals_change_with_each_call_is_listed_once(
+    server: Standalone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with server.client() as client, Executor("local", client) as executor:
+        futures = []
+        for threshold in range(100):
+            monkeypatch.setitem(globals(), "THRESHOLD", threshold)
+            futures.append(executor.submit(above, 50))
+        assert sum(future.result(scaled(30)) for future in futures) == 50
+    (listed,) = (one for one in server.cli_json("function", "list", "--mine") if one["name"] == "above")
+    shown = server.cli("function", "show", listed["function_id"]).stdout
+    assert "def above(x: int) -> bool:" in shown
+    done = server.cli("function", "show", "no-id")
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
 
 
 def test_a_listing_of_endpoints_says_yes_or_nothing_of_those_that_are_here(server: Standalone) -> None:

@@ -59,3 +59,11 @@ def test_what_cannot_be_closed_is_refused(data: DataDir, name: str, monkeypatch:
     monkeypatch.setattr(os, "fchmod", lambda *_: None)
     with pytest.raises(errors.PermissionDenied, match=f"{path} is readable by others"):
         CASES[name](data)
+
+
+def test_what_an_agent_keeps_is_not_for_others(data: DataDir) -> None:
+    where = EndpointDir(data.endpoints, "lab")
+    with where.open_log(), where.running():
+        kept = [path for path in where.path.iterdir() if path.is_file()]
+    assert {"agent.lock", "endpoint.log"} <= {path.name for path in kept}
+    assert {path.name for path in kept if path.name != "config.toml" and path.stat().st_mode & 0o077} == set()

@@ -1,10 +1,10 @@
-"""The ``funcledger`` command: one line of commands for server, endpoints and tasks."""
+"""The ``funcledger`` command: one line of commands for server, endpoints, functions and tasks."""
 
 from typing import Annotated
 
 import typer
 
-from funcledger_compose.cli import backup, endpoint, migrate, serve, task, token, topics, up
+from funcledger_compose.cli import backup, endpoint, function, migrate, serve, task, token, topics, up
 
 app = typer.Typer(
     name="funcledger",
@@ -19,6 +19,7 @@ app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.command("migrate")(migrate.migrate)
 app.add_typer(endpoint.app, name="endpoint")
+app.add_typer(function.app, name="function")
 app.add_typer(task.app, name="task")
 app.add_typer(serve.app, name="serve")
 app.add_typer(topics.app, name="topics")

@@ -162,7 +162,7 @@ def spawn(where: EndpointDir) -> "subprocess.Popen[bytes]":
     """The agent of an endpoint as a process of its own session, writing to the endpoint's log."""
     command = [sys.executable, "-m", "funcledger_compose", "endpoint", "run", where.name]
     environment = os.environ | {"FUNCLEDGER_DATA_DIR": str(where.path.parent.parent)}
-    with where.log_file.open("ab") as log:
+    with where.open_log() as log:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
         )

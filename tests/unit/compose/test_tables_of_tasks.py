@@ -1,4 +1,4 @@
-"""What ``funcledger task`` shows people: within 80 columns, why a task failed, and no value opened."""
+"""What ``funcledger task`` and ``function`` show: in 80 columns, why a task failed, and no value opened."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 import funcledger
-from funcledger_compose.cli import output, task
+from funcledger_compose.cli import function, output, task
 from funcledger_schemas.ids import new_id
 
 FAILED: dict[str, Any] = {
@@ -20,8 +20,19 @@ FAILED: dict[str, Any] = {
 WAITS = {**FAILED, "task_id": new_id(), "status": "waiting-for-endpoint", "run_time": None}
 
 
+FUNCTION: dict[str, Any] = {
+    "function_id": new_id(), "name": "a_function_with_quite_a_long_name", "owner": "ada.lovelace@example.org",
+    "description": None, "public": False, "payload_size": 459, "registered_at": 1_795_939_200_000,
+}  # fmt: skip
+
+
 class _Client:
     """A client that can be asked for no values."""
+
+    functions = SimpleNamespace(all=lambda role, most: [FUNCTION] * most if role == "owner" else [])
+
+    def get_function(self, _: str) -> dict[str, Any]:
+        return {**FUNCTION, "source": "def f():\n    return 1\n"}
 
     results = SimpleNamespace(status=lambda _: dict(FAILED))
 
@@ -50,6 +61,22 @@ def test_one_task_is_shown_for_people_with_its_remote_traceback(capsys: pytest.C
     assert "run_time: 12.5 ms" in said
     assert "peak_memory: 23.9 MB (23,879,680 bytes)" in said
     assert said.rstrip().endswith('File "/lab.py", line 3\nValueError: channel 9')
+
+
+def test_functions_are_listed_within_a_terminal_and_shown_with_their_source(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    function.list_functions(mine=True, limit=3)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert sum(FUNCTION["function_id"] in line for line in lines) == 3
+    function.list_functions()
+    assert capsys.readouterr().out == "No functions.\n"
+    function.show(FUNCTION["function_id"])
+    said = capsys.readouterr().out
+    assert "payload_size: 459 B (459 bytes)" in said
+    assert "description" not in said
+    assert said.endswith("def f():\n    return 1\n")
 
 
 @pytest.mark.parametrize(

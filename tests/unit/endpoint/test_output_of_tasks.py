@@ -28,6 +28,7 @@ def test_lines_are_told_apart_by_the_call_that_printed_them() -> None:
 def test_a_log_is_put_aside_when_it_is_full_and_what_prints_into_it_goes_on_in_the_new(
     tmp_path: Path,
 ) -> None:
+    (tmp_path / "log").touch(0o644)  # as others have made it
     log = BoundedLog(tmp_path / "log", full=100, kept=2)
     for n in range(60):
         log.append(b"line %05d\n" % n)
@@ -35,6 +36,7 @@ def test_a_log_is_put_aside_when_it_is_full_and_what_prints_into_it_goes_on_in_t
     files = sorted(tmp_path.iterdir())
     assert [file.name for file in files] == ["log", "log.1", "log.2"]
     assert sum(file.stat().st_size for file in files) <= 3 * 100
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
     assert (tmp_path / "log").read_bytes().endswith(b"yy\n")
     log.close()
 

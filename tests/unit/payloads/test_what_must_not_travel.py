@@ -1,11 +1,18 @@
 """Files, locks and their like are refused by name before anything is sent, whatever holds them."""
 
 import asyncio
+import ctypes
+import hashlib
+import mmap
+import re
 import socket
+import sqlite3
+import ssl
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -122,8 +129,17 @@ def _wrapped_file() -> Any:
         (Future, r"a future .*use its result\(\)"),
         (_wrapped_file, "an open file"),
         (lambda: ThreadPoolExecutor(1), "an executor"),
+        (lambda: memoryview(b"abc"), r"a view of memory.*bytes\(view\)"),
+        (lambda: (ctypes.c_int * 3)(1, 2, 3), r"type of C data .* as bytes, a list or an array"),
+        (lambda: ContextVar("x"), r"a variable of this process.*send its value"),
+        (lambda: re.match("", ""), r"a match.*groups\(\)"),
+        (lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), "keys of connections.*make it inside"),
+        (lambda: mmap.mmap(-1, 10), "a file in memory.*map it inside"),
+        (lambda: sqlite3.connect(":memory:"), "a connection to a database.*connect inside"),
+        (hashlib.sha256, "HASH' object: make it inside the function, or send what it is made of"),
     ],
 )
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("serializer", [None, "dill"])
 def test_a_value_is_refused_with_what_it_is(
     make: Callable[[], Any], what: str, serializer: str | None
@@ -134,6 +150,20 @@ def test_a_value_is_refused_with_what_it_is(
             dump({"held": value}, serializer)
     finally:
         getattr(value, "close", lambda: None)()
+
+
+class Exits:
+    def __reduce__(self) -> Any:
+        raise SystemExit(3)
+
+
+@pytest.mark.fault(35)
+def test_a_value_that_exits_while_it_is_written_is_refused_and_nothing_ends() -> None:
+    with pytest.raises(SerializationError, match=r"argument 1 \(at \['x'\]\) .* SystemExit: 3"):
+        dump_arguments(({"x": Exits()},), {})
+    held = Exits()
+    with pytest.raises(SerializationError, match=r"'held' from outside: SystemExit: 3"):
+        dump_function(lambda: held)
 
 
 def test_the_standard_streams_and_loggers_mean_those_of_the_worker() -> None:

@@ -53,6 +53,24 @@ def test_a_sender_that_ends_gives_the_reason_and_nobody_waits_for_it() -> None:
     assert sender.flush(5)
 
 
+def test_a_call_that_was_given_up_before_it_was_sent_is_not_sent(caplog: pytest.LogCaptureFixture) -> None:
+    reasons: list[errors.ComputeError] = []
+    ended: list[TaskFuture] = []
+    sender = Sender(
+        cast("Transport", Ends(SystemExit(1))),
+        new_id(),
+        lambda future, _: ended.append(future),
+        10,
+        reasons.append,
+    )
+    future = TaskFuture(new_id(), lambda _: None)
+    future.set_exception(errors.ComputeError("No result will come any more."))
+    sender.say(Submission(NewTask(future.task_id, new_id(), new_id(), "pickle", b""), future))
+    assert sender.flush(5)
+    sender.stop()
+    assert (ended, reasons, caplog.text) == ([future], [], "")
+
+
 def test_a_callback_that_exits_ends_nothing_but_itself(caplog: pytest.LogCaptureFixture) -> None:
     future = TaskFuture(new_id(), lambda _: None)
     future.add_done_callback(lambda _: (_ for _ in ()).throw(SystemExit(3)))

@@ -4,9 +4,12 @@ import asyncio
 import gc
 import json
 import threading
+import weakref
 from collections.abc import Iterator
 
 import pytest
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 from tests.support.apps import ADA
 from tests.support.poll import until, until_sync
 from tests.support.queries import Task, query_side
@@ -26,8 +29,23 @@ def _threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("funcledger")]
 
 
-async def test_batches_of_one_client_share_a_stream_that_ends_with_the_last() -> None:
-    async with query_side() as side, serving(side.app, side.side.close_streams) as url:
+def _as_older(app: ASGIApp) -> ASGIApp:
+    """A server that knows streams of the batches that their address names alone."""
+    no_such_method = JSONResponse({"type": "urn:funcledger:problem:method-not-allowed"}, 405)
+
+    async def older(scope: Scope, receive: Receive, send: Send) -> None:
+        refused = scope["type"] == "http" and scope["method"] == "POST" and "/stream" in scope["path"]
+        await (no_such_method if refused else app)(scope, receive, send)
+
+    return older
+
+
+@pytest.mark.parametrize("older", [False, pytest.param(True, marks=pytest.mark.attack(6))])
+async def test_batches_of_one_client_share_a_stream_that_ends_with_the_last(older: bool) -> None:
+    async with (
+        query_side() as side,
+        serving(_as_older(side.app) if older else side.app, side.side.close_streams) as url,
+    ):
         first, second, late = Task(), Task(), Task()
         transport = Transport(Server(url, ADA))
         listener = Listener(transport)
@@ -54,9 +72,10 @@ async def test_batches_of_one_client_share_a_stream_that_ends_with_the_last() ->
         numbers.append(follow(late))  # the stream is open, and has passed this one's outcome
         await until(lambda: bool(got[late.batch_id]))
         assert side.side.feed.subscribers == 1
-        assert {batch: [task["task_id"] for task, _ in answers] for batch, answers in got.items()} == {
-            task.batch_id: [task.task_id] for task in (first, second, late)
-        }
+        told = {batch: [task["task_id"] for task, _ in answers] for batch, answers in got.items()}
+        if older:  # each new stream tells all again
+            told = {batch: list(dict.fromkeys(tasks)) for batch, tasks in told.items()}
+        assert told == {task.batch_id: [task.task_id] for task in (first, second, late)}
         for number in numbers:
             listener.leave(number)
         await until(lambda: side.side.feed.subscribers == 0)
@@ -90,6 +109,28 @@ def test_an_executor_that_is_dropped_ends_and_one_that_has_work_does_not(silent:
     follower.deliver([({**task, "status": "cancelled"}, b"")])
     assert future.cancelled()
     until_sync(lambda: not _threads())
+
+
+@pytest.mark.fault(36)
+def test_a_thousand_executors_that_are_dropped_leave_nothing(silent: Client) -> None:
+    endpoint, function = new_id(), new_id()
+    made: list[weakref.ref[Executor]] = []
+
+    def call_and_drop() -> None:
+        executor = Executor(endpoint, silent)
+        future = executor.submit_to_registered_function(function)
+        followers = list(silent.listener._followers.values())
+        (follower,) = (one for one in followers if one.batch_id == executor.task_group_id)
+        task = {"task_id": future.task_id, "endpoint_id": endpoint, "batch_id": follower.batch_id}
+        follower.deliver([({**task, "status": "cancelled"}, b"")])
+        made.append(weakref.ref(executor))
+
+    for _ in range(1000):
+        call_and_drop()
+    gc.collect()
+    until_sync(lambda: not _threads())
+    assert [left for ref in made if (left := ref()) is not None] == []
+    assert silent.listener._followers == {}
 
 
 def test_a_closed_client_says_so_to_who_waits_and_to_who_asks(silent: Client) -> None:

@@ -116,6 +116,38 @@ def test_settings_that_cannot_be_sent_are_refused_when_they_are_set(executor: Ex
     assert executor.options.fields() == {}
 
 
+@pytest.mark.parametrize(
+    ("name", "given", "reason"),
+    [
+        ("walltime", -1, "walltime must be more than 0 seconds"),
+        ("walltime", float("nan"), "walltime must be more than 0 seconds"),
+        ("walltime", "5", "walltime must be a number of seconds, not '5'"),
+        ("max_attempts", 0, "max_attempts must be at least 1 and at most 1,000, not 0"),
+        ("max_attempts", "x", "max_attempts must be a whole number, not 'x'"),
+        ("expires_in", True, "expires_in must be a whole number, not True"),
+        ("batch_size", 2.5, "batch_size must be a whole number, not 2.5"),
+    ],
+)
+def test_numbers_that_no_server_takes_are_refused_when_they_are_set(
+    client: Client, executor: Executor, name: str, given: Any, reason: str
+) -> None:
+    with pytest.raises(errors.InvalidRequest, match=reason):
+        setattr(executor, name, given)
+    with pytest.raises(errors.InvalidRequest, match=reason):
+        Executor(new_id(), client, **{name: given})
+
+
+def test_who_sets_what_no_worker_heeds_is_told_so_once(
+    executor: Executor, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        executor.resource_specification = {"memory_limit": 10**9, "ranks_heeded_by_nobody": 3}
+    (said,) = caplog.messages
+    assert said.startswith("resource_specification: 'ranks_heeded_by_nobody' is kept in the tasks' history")
+    executor.user_endpoint_config = {"queue_heeded_by_nobody": "short"}
+    assert "user_endpoint_config: 'queue_heeded_by_nobody' is kept" in caplog.text
+
+
 def test_settings_of_a_batch_hold_for_it_until_it_is_submitted(client: Client) -> None:
     batch = client.create_batch(walltime=1.0)
     batch.resource_specification = {"cores": 2}
