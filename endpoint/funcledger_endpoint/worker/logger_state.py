@@ -36,10 +36,10 @@ class LoggerState:
         if logging.root.handlers != self.of_root:
             self._note(logging.root)
             self._before[logging.root][1][:] = self.of_root
-        before, self._before = self._before, {}
-        for logger, state in before.items():
+        for logger, state in list(self._before.items()):
             if _state(logger) != state:
                 _restore(logger, state)
+        self._before.clear()
 
     def _note(self, logger: logging.Logger) -> None:
         self._changes.kinds.add("loggers")
