@@ -1,5 +1,6 @@
 """FAULTS 34: whatever a task leaves behind in its worker, the tasks after it see none of it."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -148,8 +149,8 @@ def changes_loggers() -> None:
 def registers() -> None:
     import copyreg
 
-    copyreg.pickle(complex, lambda _: (list, ()))
-    copyreg.pickle(slice, lambda _: (list, ()))  # type: ignore[arg-type]
+    copyreg.pickle(complex, lambda _: (complex, ()))
+    copyreg.pickle(slice, lambda _: (slice, (1,)))
 
 
 def changes_what_is_imported() -> None:
@@ -400,11 +401,14 @@ def lives_in_a_library(path: str) -> tuple[Any, ...]:
 
     sys.path.remove(path)
     os.environ["BY_THE_TASK"] = "1"
+    sys.setswitchinterval(1.0)
     warnings.simplefilter("error")
     return os.getpid(), library_of_the_test.__file__
 
 
 def asks_the_library() -> tuple[Any, ...]:
+    import copyreg
+    import logging
     import os
     import signal
     import sys
@@ -420,11 +424,19 @@ def asks_the_library() -> tuple[Any, ...]:
         getattr(signal.getsignal(signal.SIGUSR2), "__module__", None),
         [thread.name for thread in threading.enumerate()][1:],
         sys.getrecursionlimit(),
+        [entry for entry in sys.path if "library" in entry],
+        slice in copyreg.dispatch_table,
+        sys.getswitchinterval(),
+        [type(handler).__name__ for handler in logging.getLogger().handlers],
     )
 
 
 LIBRARY = """
-import os, signal, sys, threading, warnings
+import copyreg, logging, os, signal, sys, threading, warnings
+sys.path.append("/of/the/library")
+copyreg.pickle(slice, repr)
+sys.setswitchinterval(0.25)
+logging.getLogger().addHandler(logging.NullHandler())
 os.environ["BY_THE_LIBRARY"] = "2"
 warnings.filterwarnings("ignore", message="of the library")
 with warnings.catch_warnings():
@@ -455,7 +467,49 @@ async def test_what_a_module_does_when_it_is_imported_stays_as_the_module_does(t
                 "library_of_the_test",
                 ["looks"],
                 5000,
+                ["/of/the/library"],
+                True,
+                0.25,
+                ["NullHandler"],
             )
+
+
+def breaks_the_worker() -> None:
+    from cloudpickle import cloudpickle
+
+    del cloudpickle._make_function  # without which no function can be opened
+
+
+def closes_behind_pythons_back() -> None:
+    import ctypes
+
+    for descriptor in range(3, 1024):
+        ctypes.CDLL(None).close(descriptor)
+
+
+def is_well() -> bool:
+    return True
+
+
+async def test_a_worker_whose_own_code_fails_is_replaced_and_the_task_is_tried_again() -> None:
+    endpoint = await Endpoint.create()
+    async with endpoint.agent(1):
+        await endpoint.value(await endpoint.submit(breaks_the_worker))
+        assert await endpoint.value(await endpoint.submit(is_well))
+        await endpoint.value(await endpoint.submit(breaks_the_worker))
+        once = await endpoint.outcome(await endpoint.submit(lambda: 1, max_attempts=1))
+        assert once.kind == "WorkerDied"
+        assert "its own code failed" in once.message
+        assert await endpoint.value(await endpoint.submit(is_well))
+
+
+async def test_a_task_that_closes_the_workers_descriptors_is_told_so() -> None:
+    endpoint = await Endpoint.create()
+    async with endpoint.agent(1):
+        outcome = await endpoint.outcome(await endpoint.submit(closes_behind_pythons_back, max_attempts=1))
+        assert outcome.kind == "WorkerDied"
+        assert "has closed descriptors that the worker needs" in outcome.message
+        assert await endpoint.value(await endpoint.submit(is_well))
 
 
 def leaves_a_file(fails: bool, dies: bool = False) -> str:
@@ -481,7 +535,9 @@ async def in_directories(keep: Keep, root: Path, *calls: tuple[bool, bool]) -> l
 
 
 def files(folder: Path) -> list[str]:
-    return sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if not file.is_dir())
+    """Of a folder that may be removed meanwhile, which `os.walk` does not mind."""
+    found = [Path(where, name) for where, _, names in os.walk(folder) for name in names]
+    return sorted(str(file.relative_to(folder)) for file in found)
 
 
 @pytest.mark.parametrize(("keep", "kept"), [("never", []), ("on-failure", [1, 2]), ("always", [0, 1, 2])])

@@ -11,7 +11,7 @@ from typing import NoReturn
 from funcledger_endpoint.local import frames
 from funcledger_endpoint.local.cell import Cell
 from funcledger_endpoint.report import Report
-from funcledger_endpoint.worker.call import SHORT, is_sound, perform
+from funcledger_endpoint.worker.call import SHORT, SelfTest, perform
 from funcledger_endpoint.worker.descriptors import end_without
 from funcledger_endpoint.worker.functions import Functions
 from funcledger_endpoint.worker.limits import WorkerLimits
@@ -40,6 +40,7 @@ class Loop:
         self._limits = limits
         self._directory = directory
         self._state: ProcessState
+        self._test: SelfTest
         self._threads: Threads
         self._splitter = Splitter(frames.MESSAGE_LIMIT)
         self._pid = os.getpid()
@@ -48,6 +49,7 @@ class Loop:
         """Until the agent closes its end."""
         self._send(frames.pack_number(frames.READY))
         Functions.warm_up()
+        self._test = SelfTest()
         # What was made until here stays: no collection during a task needs to look at it.
         gc.collect()
         gc.freeze()
@@ -80,7 +82,7 @@ class Loop:
             self._give_up(traceback.format_exc())
         if os.getpid() != self._pid:
             os._exit(0)  # the function forked, and its child came back here: the parent speaks
-        if report.kind in _DOUBTFUL and not is_sound():
+        if report.kind in _DOUBTFUL and not self._test.passes():
             self._give_up(report.message)
         # Before it is reported, so that whatever still happens to this process is this call's affair.
         unfit = self._put_back(call.number, report)
