@@ -65,23 +65,28 @@ class ImportState:
         if sys.path is not self.path or self.path != self.path.kept:
             self.path[:] = self.path.kept
             sys.path = self.path
+        if self.changed():  # to go through all of it takes 100 µs
+            self._put_modules_back()
+
+    def _put_modules_back(self) -> None:
         found: dict[str, Any] = dict(sys.modules)
         for name, module in found.items():
             if module is None and self._modules.get(name, module) is None:
                 del sys.modules[name]
         sys.modules.update(self._modules)
+        imported = len(sys.modules) > len(self._modules)
         self._modules = dict(sys.modules)
         for module, kept in self._attributes:
-            _put_attributes_back(vars(module), kept)
+            _put_attributes_back(vars(module), kept, imported=imported)
 
 
-def _put_attributes_back(found: dict[str, Any], kept: dict[str, Any]) -> None:
-    """But for what a library has put there of its own, as some do when they are imported."""
+def _put_attributes_back(found: dict[str, Any], kept: dict[str, Any], *, imported: bool) -> None:
+    """But for what a library that was ``imported`` meanwhile has put there of its own, as some do."""
     for name in found.keys() | kept.keys():
         value = found.get(name, _MISSING)
         if value is kept.get(name, _MISSING):
             continue
-        if is_imported(value):
+        if imported and is_imported(value):
             kept[name] = value
         elif name in kept:
             found[name] = kept[name]
