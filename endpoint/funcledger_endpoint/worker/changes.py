@@ -13,7 +13,7 @@ import sys
 import warnings
 from abc import ABCMeta
 from collections.abc import Callable
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 from funcledger_endpoint.worker.descriptors import close_range, end_without, is_own
@@ -105,12 +105,12 @@ class Changes:
         self._replace(module, name, watched)
 
     def watch_registrations(self, meta: type[ABCMeta]) -> None:
-        """A class that a call has put in the registry of a library's class cannot be had out of it again."""
+        """What code of a call has put in the registry of a library's class cannot be had out of it again."""
         original = meta.register
 
         @functools.wraps(original)
         def called(registry: Any, subclass: Any) -> Any:
-            if is_imported(registry) and not is_importing():
+            if is_imported(registry) and not (is_importing() or _is_of_a_module(sys._getframe(1))):
                 self.kinds.add("forever")
             return original(registry, subclass)
 
@@ -231,6 +231,12 @@ def is_importing() -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def _is_of_a_module(frame: FrameType) -> bool:
+    """Whether code of an imported module runs there; that of a call has globals of its own."""
+    module = sys.modules.get(frame.f_globals.get("__name__", ""))
+    return module is not None and vars(module) is frame.f_globals
 
 
 def is_imported(thing: Any) -> bool:

@@ -82,14 +82,14 @@ class Loop:
             self._give_up(traceback.format_exc())
         if os.getpid() != self._pid:
             os._exit(0)  # the function forked, and its child came back here: the parent speaks
-        if report.kind in _DOUBTFUL and not self._test.passes():
-            self._give_up(report.message)
         # Before it is reported, so that whatever still happens to this process is this call's affair.
         unfit = self._put_back(call.number, report)
         if not unfit and self._threads.left:
             unfit = self._threads.settle() or self._put_back(call.number, report)
         if not unfit and self._limits.exhausted:
             unfit = "a call that was out of memory has left too much of it taken"
+        if not unfit and report.kind in _DOUBTFUL and not self._test.passes():
+            self._give_up(report.message)
         if unfit:
             _stderr(f"Worker process {self._pid} is replaced: {unfit}.\n")
             leaving = frames.pack_number(frames.LEAVING, call.number, call.key)
