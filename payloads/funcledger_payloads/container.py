@@ -5,10 +5,10 @@ object, the body. The head's ``code`` is null, or names implementation, minor ve
 the body holds by value: ``cpython-3.11 cloudpickle-3.1.1``. Nothing else is needed to refuse it.
 """
 
-import json
 import re
 import sys
 from functools import cache
+from json import JSONDecoder, JSONEncoder
 from typing import Any
 
 from funcledger_payloads.errors import DeserializationError, VersionMismatch
@@ -19,6 +19,8 @@ _WITH_HEAD = frozenset({VALUE, CALL, FUNCTION})
 #: The Python that runs here, as heads have it.
 HERE = f"{sys.implementation.name}-{sys.version_info.major}.{sys.version_info.minor}"
 PYTHON = ".".join(str(part) for part in sys.version_info[:3])
+#: Made once, and not looked up for each head: a call may put something else in the place of `json.dumps`.
+_write, _read = JSONEncoder(separators=(",", ":")).encode, JSONDecoder().decode
 _CODE = re.compile(r"(\w+-\d+\.\d+) (\w+)-([0-9A-Za-z.+_-]+)")
 REMEDY = (
     "run both sides under the same minor version of Python, or send plain data and a function whose source "
@@ -33,7 +35,7 @@ def made_by(serialiser: str, version: str) -> str:
 
 def seal(head: dict[str, Any], *body: bytes) -> bytes:
     """Head and body as bytes."""
-    text = json.dumps(head, separators=(",", ":")).encode()
+    text = _write(head).encode()
     return b"".join((len(text).to_bytes(4, "big"), text, *body))
 
 
@@ -45,7 +47,7 @@ def unseal(payload: bytes, what: str = "a payload with a head") -> tuple[dict[st
     """
     end = 4 + int.from_bytes(payload[:4], "big")
     try:
-        head = json.loads(payload[4:end])
+        head = _read(payload[4:end].decode())
         if not isinstance(head, dict) or not isinstance(head.get("code"), str | None):
             raise TypeError("its head is not an object, or does not say by whom its code was made")
     except (ValueError, TypeError, RecursionError) as error:

@@ -5,11 +5,13 @@ be read by other languages.
 """
 
 import io
-import json
 import pickle  # payloads are opened by the SDK and the endpoint's workers alone (law 10)
 import signal
 import threading
 from collections.abc import Callable
+from json import dumps as write_json
+from json import loads as read_json
+from pickle import dumps, loads  # those that there are now: a call may put others in their places
 from types import FunctionType
 from typing import Any
 
@@ -32,7 +34,7 @@ def dump(value: Any, serializer: str | None = None) -> tuple[str, bytes]:
         SerializationError: it cannot be written, or must not travel; the message says what and why.
     """
     try:
-        payload = pickle.dumps(value, PROTOCOL)
+        payload = dumps(value, PROTOCOL)
         if _LOOK_UP not in payload:
             return "pickle", payload
         _Plain(io.BytesIO(), PROTOCOL, buffer_callback=_ignore).dump(value)
@@ -118,7 +120,7 @@ def dump_json(value: Any) -> tuple[str, bytes]:
         SerializationError: JSON cannot say it.
     """
     try:
-        return "json", json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+        return "json", write_json(value, separators=(",", ":"), allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise SerializationError(f"a {type(value).__qualname__} cannot be said in JSON: {error}") from error
 
@@ -140,9 +142,9 @@ def load(payload_format: str, payload: bytes, name: str = "a payload", of: str =
             raise DeserializationError(f"{what} cannot be read here: {_reason(error)}") from error
     what = f"{name}{of and ' ' + of} ({payload_format}, {len(payload)} bytes)"
     if payload_format == "pickle":
-        return _open(pickle.loads, payload, what)
+        return _open(loads, payload, what)
     if payload_format == "json":
-        return _open(json.loads, payload, what)
+        return _open(read_json, payload, what)
     if payload_format == container.VALUE:
         head, body = container.unseal(payload)
         container.check_readable(head["code"], what)
@@ -161,7 +163,7 @@ def opened(code: str | None, body: bytes, what: str) -> Any:
         DeserializationError: it cannot be read.
     """
     if code is None:
-        return _open(pickle.loads, body, what)
+        return _open(loads, body, what)
     if "dill-" in code:
         from funcledger_payloads import with_dill
 

@@ -62,7 +62,7 @@ class Menu:
         return "die", (self._chance.randrange(4),), "dies", "WorkerDied"
 
     def _soil(self, token: int) -> tuple[Any, ...]:
-        return "soil", (self._chance.randrange(7),), "value", shown(2 * token)
+        return "soil", (self._chance.randrange(8),), "value", shown(2 * token)
 
     def _fell(self, token: int) -> tuple[Any, ...]:
         return "fell", (), "fells", "TaskLost"

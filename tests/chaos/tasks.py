@@ -19,9 +19,12 @@ def _mark(side: str, token: int) -> None:
 
 def _check_clean() -> None:
     import os
+    import pickle
+    import random
     import signal
     import sys
     import threading
+    import time
     import warnings
 
     for descriptor, stream in enumerate((sys.stdin, sys.stdout, sys.stderr)):
@@ -34,6 +37,9 @@ def _check_clean() -> None:
         "alarm": [left for left in signal.getitimer(signal.ITIMER_REAL) if left],
         "handlers": [signal.getsignal(signal.SIGALRM)] if callable(signal.getsignal(signal.SIGALRM)) else [],
         "threads": threading.enumerate()[1:],
+        "seed": [drawn for drawn in [random.random()] if drawn == random.Random(5).random()],
+        "zone": [name for name in time.tzname if name == "LEFT"],
+        "pickle": pickle.loads(pickle.dumps([])),
     }
     if any(found.values()):
         raise RuntimeError(f"found what another call has left: {found}")
@@ -84,6 +90,19 @@ def die(token: int, side: str, how: int) -> None:
     ctypes.string_at(0)
 
 
+def _soil_modules() -> None:
+    """What is found by other means than what belongs to the process."""
+    import os
+    import pickle
+    import random
+    import time
+
+    random.seed(5)
+    os.environ["TZ"] = "LEFT-9"
+    time.tzset()
+    pickle.dumps = pickle.loads = None  # type: ignore[assignment]
+
+
 def soil(token: int, side: str, how: int) -> int:
     """Leave something behind in the worker; the alarm is far off, since it may be frozen for a while."""
     import os
@@ -113,6 +132,8 @@ def soil(token: int, side: str, how: int) -> int:
         warnings.simplefilter("error")
     elif how == 5:
         threading.Thread(target=time.sleep, args=(600,)).start()
+    elif how == 6:
+        _soil_modules()
     else:
         with open("left behind", "w") as file:
             file.write(side)

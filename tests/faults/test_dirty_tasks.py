@@ -1,5 +1,6 @@
 """FAULTS 34: whatever a task leaves behind in its worker, the tasks after it see none of it."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,156 @@ def surroundings() -> dict[str, Any]:
         "recursion": sys.getrecursionlimit(),
         "collects": gc.isenabled(),
         "precision": decimal.getcontext().prec,
+        **common_modules(),
     }
+
+
+def common_modules() -> dict[str, Any]:
+    """What a task may find changed in modules that it shares with others; none draws what another does."""
+    import asyncio
+    import copyreg
+    import json
+    import logging
+    import numbers
+    import pickle
+    import random
+    import socket
+    import sys
+    import threading
+    import time
+
+    import statistics  # isort: skip
+
+    def loop() -> str:
+        found = asyncio.get_event_loop_policy().get_event_loop()
+        return f"{found.is_closed()}"
+
+    return {
+        "zone": (time.tzname, time.localtime(0).tm_hour),
+        "hooks": [repr(hook) for hook in (sys.getprofile(), sys.gettrace(), sys.excepthook)],
+        "thread hooks": [repr(hook) for hook in (threading.excepthook, threading.getprofile())],
+        "interval": sys.getswitchinterval(),
+        "digits": sys.get_int_max_str_digits(),
+        "timeout": socket.getdefaulttimeout(),
+        "loggers": [
+            (name, logging.getLogger(name).handlers, logging.getLogger(name).getEffectiveLevel())
+            for name in (None, "of.the.test")
+        ],
+        "logs": logging.getLogger().isEnabledFor(logging.CRITICAL),
+        "reducers": sorted(map(str, copyreg.dispatch_table)),
+        "complex": copyreg.dispatch_table[complex].__name__,
+        "number": isinstance("", numbers.Number),
+        "path": list(sys.path),
+        "mean": statistics.mean([1, 3]),
+        "pickle": pickle.loads(pickle.dumps([json.loads(json.dumps([1]))])),
+        "loop": loop(),
+        "drawn": random.random(),
+    }
+
+
+def seeds() -> None:
+    import random
+
+    random.seed(0)
+
+
+def changes_the_zone() -> None:
+    import os
+    import time
+
+    os.environ["TZ"] = "Asia/Tokyo"
+    time.tzset()
+
+
+def changes_the_zone_by_looking_at_it() -> None:
+    import os
+    import time
+
+    os.environ["TZ"] = "Asia/Tokyo"
+    time.mktime(time.localtime(0))
+
+
+def changes_hooks() -> None:
+    import sys
+    import threading
+
+    sys.setprofile(lambda *_: None)
+    sys.settrace(lambda *_: None)
+    threading.setprofile(lambda *_: None)
+    sys.excepthook = threading.excepthook = lambda *_: None  # type: ignore[assignment]
+
+
+def changes_numbers_of_modules() -> None:
+    import socket
+    import sys
+
+    sys.setswitchinterval(1.0)
+    sys.set_int_max_str_digits(0)
+    socket.setdefaulttimeout(0.001)
+
+
+def changes_loggers() -> None:
+    import logging
+
+    logging.basicConfig(filename="log", level=logging.DEBUG)
+    logging.getLogger("of.the.test").addHandler(logging.NullHandler())
+    logging.getLogger("of.the.test").setLevel(1)
+    logging.disable()
+
+
+def registers() -> None:
+    import copyreg
+
+    copyreg.pickle(complex, lambda _: (complex, ()))
+    copyreg.pickle(slice, lambda _: (slice, (1,)))
+
+
+def changes_what_is_imported() -> None:
+    import sys
+
+    sys.modules["statistics"] = None  # type: ignore[assignment]
+    sys.path.insert(0, "/nowhere")
+
+
+def replaces_the_path() -> None:
+    import sys
+
+    sys.path = ["/nowhere", *sys.path]
+
+
+def patches_what_the_worker_uses() -> None:
+    import json
+    import pickle
+
+    pickle.dumps = pickle.loads = json.dumps = json.loads = None  # type: ignore[assignment]
+
+
+def leaves_an_event_loop() -> None:
+    import asyncio
+
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    loop.close()
+
+
+async def runs_in_a_loop() -> None:
+    """Which Python ends so that there is none afterwards."""
+
+
+def closes_descriptors() -> None:
+    import contextlib
+    import os
+
+    os.closerange(3, 1024)
+    for descriptor in range(3, 1024):
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+
+
+def registers_for_good() -> None:
+    import numbers
+
+    numbers.Number.register(str)
 
 
 def removes_its_directory() -> None:
@@ -199,13 +349,19 @@ PUT_BACK = (
     detaches_and_replaces_its_streams, points_descriptors_elsewhere, closes_what_is_under_its_output,
     turns_warnings_into_errors, sets_alarms_and_handlers, changes_the_environment,
     empties_and_replaces_the_environment, changes_numbers_of_the_process, leaves_a_thread_that_ends,
+    seeds, changes_the_zone, changes_the_zone_by_looking_at_it, changes_hooks, changes_numbers_of_modules,
+    changes_loggers, registers, changes_what_is_imported, replaces_the_path, patches_what_the_worker_uses,
+    leaves_an_event_loop, runs_in_a_loop, closes_descriptors,
 )  # fmt: skip
-REPLACED = (lowers_a_limit_for_good, leaves_a_thread, leaves_a_daemon, leaves_a_thread_of_the_lowest_kind)
+REPLACED = (
+    lowers_a_limit_for_good, leaves_a_thread, leaves_a_daemon, leaves_a_thread_of_the_lowest_kind,
+    registers_for_good,
+)  # fmt: skip
 
 
 def seen(value: Mapping[str, Any]) -> dict[str, Any]:
     """What must be alike in workers of one endpoint."""
-    left_out = ("pid", "directory", "environment")
+    left_out = ("pid", "directory", "environment", "drawn")
     found = {name: shown for name, shown in value.items() if name not in left_out}
     variables = {k: v for k, v in value["environment"].items() if not k.startswith("FUNCLEDGER")}
     return found | {"environment": variables}
@@ -216,6 +372,7 @@ async def test_what_a_task_leaves_behind_no_other_task_sees() -> None:
     endpoint = await Endpoint.create()
     async with endpoint.agent(1):
         clean = await endpoint.value(await endpoint.submit(surroundings))
+        drawn = set()
         worker = clean["pid"]
         for dirty in (*PUT_BACK, *REPLACED):
             tasks = [
@@ -227,6 +384,8 @@ async def test_what_a_task_leaves_behind_no_other_task_sees() -> None:
             found = [await endpoint.value(task.task_id) for task in tasks[1:]]
             for one in found:
                 assert seen(one) == seen(clean), dirty.__name__
+                assert one["drawn"] not in drawn, dirty.__name__
+                drawn.add(one["drawn"])
             assert (found[0]["pid"] == worker) == (dirty in PUT_BACK), dirty.__name__
             worker = found[0]["pid"]
 
@@ -242,11 +401,14 @@ def lives_in_a_library(path: str) -> tuple[Any, ...]:
 
     sys.path.remove(path)
     os.environ["BY_THE_TASK"] = "1"
+    sys.setswitchinterval(1.0)
     warnings.simplefilter("error")
     return os.getpid(), library_of_the_test.__file__
 
 
 def asks_the_library() -> tuple[Any, ...]:
+    import copyreg
+    import logging
     import os
     import signal
     import sys
@@ -262,11 +424,19 @@ def asks_the_library() -> tuple[Any, ...]:
         getattr(signal.getsignal(signal.SIGUSR2), "__module__", None),
         [thread.name for thread in threading.enumerate()][1:],
         sys.getrecursionlimit(),
+        [entry for entry in sys.path if "library" in entry],
+        slice in copyreg.dispatch_table,
+        sys.getswitchinterval(),
+        [type(handler).__name__ for handler in logging.getLogger().handlers],
     )
 
 
 LIBRARY = """
-import os, signal, sys, threading, warnings
+import copyreg, logging, os, signal, sys, threading, warnings
+sys.path.append("/of/the/library")
+copyreg.pickle(slice, repr)
+sys.setswitchinterval(0.25)
+logging.getLogger().addHandler(logging.NullHandler())
 os.environ["BY_THE_LIBRARY"] = "2"
 warnings.filterwarnings("ignore", message="of the library")
 with warnings.catch_warnings():
@@ -297,7 +467,49 @@ async def test_what_a_module_does_when_it_is_imported_stays_as_the_module_does(t
                 "library_of_the_test",
                 ["looks"],
                 5000,
+                ["/of/the/library"],
+                True,
+                0.25,
+                ["NullHandler"],
             )
+
+
+def breaks_the_worker() -> None:
+    from cloudpickle import cloudpickle
+
+    del cloudpickle._make_function  # without which no function can be opened
+
+
+def closes_behind_pythons_back() -> None:
+    import ctypes
+
+    for descriptor in range(3, 1024):
+        ctypes.CDLL(None).close(descriptor)
+
+
+def is_well() -> bool:
+    return True
+
+
+async def test_a_worker_whose_own_code_fails_is_replaced_and_the_task_is_tried_again() -> None:
+    endpoint = await Endpoint.create()
+    async with endpoint.agent(1):
+        await endpoint.value(await endpoint.submit(breaks_the_worker))
+        assert await endpoint.value(await endpoint.submit(is_well))
+        await endpoint.value(await endpoint.submit(breaks_the_worker))
+        once = await endpoint.outcome(await endpoint.submit(lambda: 1, max_attempts=1))
+        assert once.kind == "WorkerDied"
+        assert "its own code failed" in once.message
+        assert await endpoint.value(await endpoint.submit(is_well))
+
+
+async def test_a_task_that_closes_the_workers_descriptors_is_told_so() -> None:
+    endpoint = await Endpoint.create()
+    async with endpoint.agent(1):
+        outcome = await endpoint.outcome(await endpoint.submit(closes_behind_pythons_back, max_attempts=1))
+        assert outcome.kind == "WorkerDied"
+        assert "has closed descriptors that the worker needs" in outcome.message
+        assert await endpoint.value(await endpoint.submit(is_well))
 
 
 def leaves_a_file(fails: bool, dies: bool = False) -> str:
@@ -323,7 +535,9 @@ async def in_directories(keep: Keep, root: Path, *calls: tuple[bool, bool]) -> l
 
 
 def files(folder: Path) -> list[str]:
-    return sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if not file.is_dir())
+    """Of a folder that may be removed meanwhile, which `os.walk` does not mind."""
+    found = [Path(where, name) for where, _, names in os.walk(folder) for name in names]
+    return sorted(str(file.relative_to(folder)) for file in found)
 
 
 @pytest.mark.parametrize(("keep", "kept"), [("never", []), ("on-failure", [1, 2]), ("always", [0, 1, 2])])

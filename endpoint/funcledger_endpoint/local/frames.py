@@ -20,6 +20,9 @@ READY, REPORT, SKIPPED = 1, 2, 3
 #: It ends once it has reported the call it is at, since that has left behind what cannot be put back.
 LEAVING = 4
 
+#: Codes with which a worker ends that can say no more.
+DESCRIPTORS_CLOSED, UNSOUND = 81, 82
+
 #: Texts shorter than this are kept, for the next report that says the same.
 _SHORT = 64
 #: Most one message may take: a payload at its limit, texts, and room to spare.

@@ -25,6 +25,17 @@ _log = logging.getLogger(__name__)
 _READ = 1 << 18
 _PIPE_SIZE = 1 << 20
 _MEMORY_UNIT = 1 if sys.platform == "darwin" else 1024
+#: What a worker says by the code that it ends with.
+_MEANINGS = {
+    frames.DESCRIPTORS_CLOSED: (
+        ", since a task has closed descriptors that the worker needs; "
+        "let a task close only those that it has opened"
+    ),
+    frames.UNSOUND: (
+        ", since its own code failed after what this task, or one before it, has changed in modules that all "
+        "tasks share; it is replaced"
+    ),
+}
 
 
 class Exit(NamedTuple):
@@ -40,7 +51,7 @@ class Exit(NamedTuple):
     at_most: bool
 
     def __str__(self) -> str:
-        how = f"exited with code {self.code}"
+        how = f"exited with code {self.code}{_MEANINGS.get(self.code, '')}"
         if self.code < 0:
             how = f"was ended by {_signal_name(-self.code)}"
         return f"{how}; its peak memory was {'at most ' * self.at_most}{self.peak_memory / 2**20:.1f} MiB"

@@ -12,6 +12,7 @@ from typing import get_args
 from funcledger_endpoint.local.cell import Cell
 from funcledger_endpoint.local.directories import Keep
 from funcledger_endpoint.local.limits import Limits
+from funcledger_endpoint.worker.descriptors import own
 from funcledger_endpoint.worker.guard import die_with
 from funcledger_endpoint.worker.limits import WorkerLimits, expendable
 from funcledger_endpoint.worker.loop import Loop
@@ -22,9 +23,9 @@ from funcledger_endpoint.worker.task_directory import TaskDirectory
 def main() -> None:
     """Serve calls until the agent closes the pipe, or is gone."""
     jobs, reports, cell, life, memory, tasks_of_user = (int(argument) for argument in sys.argv[1:7])
-    for descriptor in (jobs, reports, cell, life):
-        # What a task starts must not hold the agent's pipes.
-        os.set_inheritable(descriptor, False)
+    # What a task starts must not hold the agent's pipes.
+    os.set_inheritable(cell, False)
+    jobs, reports, life = own(jobs), own(reports), own(life)
     die_with(life)
     expendable()
     limits = WorkerLimits(Limits(memory=memory or None), tasks_of_user)

@@ -1,5 +1,6 @@
 """One call: open the arguments, call the function, close the value or the exception; never raises."""
 
+from collections.abc import Callable
 from contextvars import copy_context
 from time import perf_counter, process_time
 from types import CoroutineType
@@ -7,7 +8,7 @@ from typing import Any
 
 from funcledger_endpoint.local.frames import Call
 from funcledger_endpoint.report import Report
-from funcledger_endpoint.worker.functions import Functions, brought_along
+from funcledger_endpoint.worker.functions import Functions
 from funcledger_endpoint.worker.limits import WorkerLimits
 from funcledger_endpoint.worker.memory import PeakMemory
 from funcledger_payloads import (
@@ -35,7 +36,7 @@ def perform(functions: Functions, call: Call, limits: WorkerLimits) -> Report:
     try:
         if payload_format == CALL:
             body, payload_format, payload = apart(payload)
-            function = brought_along(body)
+            function = functions.brought_along(body)
         else:
             function = functions.get(call.function)
     except VersionMismatch as error:
@@ -60,6 +61,22 @@ def perform(functions: Functions, call: Call, limits: WorkerLimits) -> Report:
         limits.explain(error)
         return _raised(error, *_times(began, cpu_began))
     return _returned(value, *_times(began, cpu_began), limits)
+
+
+class SelfTest:
+    """Whether this worker's own code still does what it did when this was made."""
+
+    def __init__(self) -> None:
+        self._sample: Callable[[], int] = lambda: 2
+        self._written = dump(self._sample, "cloudpickle")
+
+    def passes(self) -> bool:
+        """Write and open data and code, which takes some 0.5 ms."""
+        try:
+            written = dump(self._sample, "cloudpickle")
+            return bool(load(*self._written)() == load(*written)() == 2 and load(*dump((1, "a"))) == (1, "a"))
+        except BaseException:  # whatever a call has put in its way
+            return False
 
 
 def _times(began: float, cpu_began: float) -> tuple[float, float]:

@@ -5,7 +5,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from funcledger_endpoint.local.output import MARK
 
@@ -57,7 +57,9 @@ def standard_stream(descriptor: int, encoding: str) -> TextIO:
     raw: Any = _Marked(descriptor, _call) if descriptor else io.FileIO(descriptor, "rb", closefd=False)
     raw.name = f"<{_NAMES[descriptor]}>"  # as Python names its own
     if not descriptor:
-        return io.TextIOWrapper(io.BufferedReader(raw), encoding=encoding)
+        stream: Any = io.TextIOWrapper(io.BufferedReader(raw), encoding=encoding)
+        stream.mode = "r"  # as Python's own has it
+        return cast("TextIO", stream)
     return io.TextIOWrapper(
         io.BufferedWriter(raw), encoding=encoding, errors="backslashreplace", line_buffering=True
     )

@@ -2,15 +2,22 @@
 
 import gc
 import locale
+import logging
 import os
 import resource
 import select
 import signal
 import sys
+import threading
+import time
 import warnings
 from typing import Any, TextIO, cast
 
 from funcledger_endpoint.worker.changes import Changes
+from funcledger_endpoint.worker.descriptors import own
+from funcledger_endpoint.worker.import_state import ImportState
+from funcledger_endpoint.worker.library_state import LibraryState
+from funcledger_endpoint.worker.logger_state import LoggerState
 from funcledger_endpoint.worker.output import standard_stream
 
 _STREAMS = ("stdin", "stdout", "stderr")
@@ -28,7 +35,7 @@ class ProcessState:
         self._encodings = [stream.encoding for stream in self._streams]
         self._stdin, self._stdout, self._stderr = self._streams
         #: What descriptors 0, 1 and 2 are copies of.
-        self._outside = [os.dup(descriptor) for descriptor in range(3)]
+        self._outside = [own(os.dup(descriptor)) for descriptor in range(3)]
         self._filters = warnings.filters
         self._showing = (warnings.showwarning, warnings.formatwarning)
         self._umask = os.umask(0o077)
@@ -38,13 +45,25 @@ class ProcessState:
         self._open = select.poll()
         for descriptor in range(3):
             self._open.register(descriptor, 0)
+        self._hooks = (sys.excepthook, threading.excepthook, sys.unraisablehook, sys.displayhook)
+        self._excepthook, self._thread_excepthook = self._hooks[:2]
+        self._profile, self._trace = sys.getprofile(), sys.gettrace()
+        self._libraries = LibraryState(self._changes)
+        self._loggers, self._imports = LoggerState(self._changes), ImportState()
         self._changes.watch()
+        self._libraries.watch()
+        self._loggers.watch()
+        self._imports.watch()
 
-    def changed(self, *, short: bool) -> bool:
-        """Whether a call may have changed anything; in a ``short`` one there was no time to close a file."""
+    def changed(self, *, short: bool, closely: bool) -> bool:
+        """Whether a call may have changed anything; in a ``short`` one there was no time to close a file.
+
+        Looking ``closely`` is also at what is dear to look at and seldom changed.
+        """
         try:
             return bool(
-                self._changes.kinds
+                (len(sys.modules) != self._libraries.modules_seen and self._libraries.new_modules())
+                or self._changes.kinds
                 or self._changes.variables
                 or sys.stdout is not self._stdout
                 or sys.stderr is not self._stderr
@@ -58,6 +77,15 @@ class ProcessState:
                 or warnings.showwarning is not self._showing[0]
                 or sys.getrecursionlimit() != self._changes.recursion
                 or not gc.isenabled()
+                or sys.excepthook is not self._excepthook
+                or threading.excepthook is not self._thread_excepthook
+                or sys.getprofile() is not self._profile
+                or sys.gettrace() is not self._trace
+                or logging.root.handlers != self._loggers.of_root
+                or sys.path is not self._imports.path
+                or sys.path != self._imports.path.kept
+                or (self._libraries.events is not None and self._libraries.has_event_loop)
+                or (closely and self._imports.changed())
                 or (not short and self._open.poll(0))
             )
         except (ValueError, AttributeError):  # a stream without its buffer, a name that was deleted
@@ -65,6 +93,8 @@ class ProcessState:
 
     def put_back(self) -> str:
         """Put all of it back; what cannot be, so that the process has to be replaced, else nothing."""
+        sys.settrace(self._trace)
+        sys.setprofile(self._profile)
         kinds = self._changes.kinds
         self._put_timers_back(kinds)
         if "forever" in kinds or not (self._put_handlers_back() and self._put_limits_back()):
@@ -72,6 +102,9 @@ class ProcessState:
         self._put_streams_back()
         self._put_environment_back()
         self._put_interpreter_back()
+        self._libraries.put_back(kinds)
+        self._loggers.put_back()
+        self._imports.put_back()
         if "umask" in kinds:
             os.umask(self._umask)
         if "locale" in kinds:
@@ -136,6 +169,8 @@ class ProcessState:
                 os.unsetenv(name)
             else:
                 os.environ[name] = value
+        if "zone" in self._changes.kinds or "TZ" in self._changes.variables:
+            time.tzset()
 
     def _put_interpreter_back(self) -> None:
         warnings.filters = self._filters
@@ -147,6 +182,7 @@ class ProcessState:
         if sys.getrecursionlimit() != self._changes.recursion:
             sys.setrecursionlimit(self._changes.recursion)
         gc.enable()
+        sys.excepthook, threading.excepthook, sys.unraisablehook, sys.displayhook = self._hooks
 
 
 def _is_usable(stream: TextIO) -> bool:

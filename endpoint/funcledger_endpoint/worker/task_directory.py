@@ -6,6 +6,7 @@ from os import fchdir  # before calls of it are watched
 from pathlib import Path
 
 from funcledger_endpoint.local.directories import Keep, kept_name, remove_tree
+from funcledger_endpoint.worker.descriptors import close_own, own
 
 _NEVER_CHANGED = (0, 0)
 
@@ -35,9 +36,8 @@ class TaskDirectory:
         self._number += 1
         self._path = self._parent / str(self._number)
         self._path.mkdir(mode=0o700, parents=True)
-        with contextlib.suppress(OSError):  # there was none, or a call has closed it
-            os.close(self._fd)
-        self._fd = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        close_own(self._fd)
+        self._fd = own(os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
         # A time that no change of it can have: the system's may stand still for 10 ms.
         os.utime(self._fd, ns=_NEVER_CHANGED)
         self._as_made = self._seen()

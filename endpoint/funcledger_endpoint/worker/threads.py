@@ -1,10 +1,10 @@
 """The threads that a call has left running, and whether other calls may run beside them."""
 
-import sys
 import threading
 import time
 from _thread import _count as running  # of threads beside the main one; some 40 ns
-from typing import Any
+
+from funcledger_endpoint.worker.changes import is_imported
 
 #: Seconds in which threads may end that were about to.
 _PATIENCE = 0.05
@@ -43,16 +43,8 @@ class Threads:
 def _is_of_a_library(thread: threading.Thread) -> bool:
     """Whether an imported module has defined what it is, or as a daemon, what it runs."""
     kind = type(thread)
-    if kind.__module__ not in _RUN_ANYTHING and _is_imported(kind):
+    if kind.__module__ not in _RUN_ANYTHING and is_imported(kind):
         return True
     target = getattr(thread, "_target", None)
     target = getattr(target, "__func__", target)
-    return thread.daemon and getattr(target, "__module__", None) not in _RUN_ANYTHING and _is_imported(target)
-
-
-def _is_imported(thing: Any) -> bool:
-    """Whether it is what its name in an imported module stands for; code of a call is no part of any."""
-    found: Any = sys.modules.get(getattr(thing, "__module__", None) or "")
-    for part in getattr(thing, "__qualname__", "?").split("."):
-        found = getattr(found, part, None)
-    return found is not None and found is thing
+    return thread.daemon and getattr(target, "__module__", None) not in _RUN_ANYTHING and is_imported(target)
