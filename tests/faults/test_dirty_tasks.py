@@ -480,13 +480,6 @@ def breaks_the_worker() -> None:
     del cloudpickle._make_function  # without which no function can be opened
 
 
-def closes_behind_pythons_back() -> None:
-    import ctypes
-
-    for descriptor in range(3, 1024):
-        ctypes.CDLL(None).close(descriptor)
-
-
 def is_well() -> bool:
     return True
 
@@ -500,15 +493,6 @@ async def test_a_worker_whose_own_code_fails_is_replaced_and_the_task_is_tried_a
         once = await endpoint.outcome(await endpoint.submit(lambda: 1, max_attempts=1))
         assert once.kind == "WorkerDied"
         assert "its own code failed" in once.message
-        assert await endpoint.value(await endpoint.submit(is_well))
-
-
-async def test_a_task_that_closes_the_workers_descriptors_is_told_so() -> None:
-    endpoint = await Endpoint.create()
-    async with endpoint.agent(1):
-        outcome = await endpoint.outcome(await endpoint.submit(closes_behind_pythons_back, max_attempts=1))
-        assert outcome.kind == "WorkerDied"
-        assert "has closed descriptors that the worker needs" in outcome.message
         assert await endpoint.value(await endpoint.submit(is_well))
 
 

@@ -62,9 +62,11 @@ def grow_and_be_killed(mebibytes: int) -> None:
 
 
 def close_everything(_: object) -> None:
-    import os
+    """As C code can; what `os.closerange` is asked to close does not include the worker's own."""
+    import ctypes
 
-    os.closerange(3, 1000)
+    for descriptor in range(3, 1000):
+        ctypes.CDLL(None).close(descriptor)
 
 
 def write_everywhere(_: object) -> None:
@@ -107,7 +109,7 @@ def with_a_child(path: str) -> None:
             marks=pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
         ),
         (grow_and_be_killed, "signal 9 (SIGKILL)"),
-        (close_everything, "exited with code 1"),
+        (close_everything, "code 81, since a task has closed descriptors that the worker needs"),
         (write_everywhere, "signal 9 (SIGKILL)"),
     ],
 )
