@@ -8,11 +8,12 @@ would run in its place.
 
 import hashlib
 import sys
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, Protocol
 from uuid import uuid4
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
+from funcledger_payloads import imports
 from funcledger_payloads.installed import is_installed
 
 _marks: "WeakKeyDictionary[type, str]" = WeakKeyDictionary()
@@ -28,6 +29,9 @@ class Classes(Protocol):
 
     def add(self, mark: str, shape: str, made: type) -> None:
         """This one has been made of what arrived."""
+
+    def offer(self, module: ModuleType) -> None:
+        """Code that has arrived may import this module of its own."""
 
 
 class ProgramClasses:
@@ -52,6 +56,9 @@ class ProgramClasses:
         _marks[made] = mark
         self._arrived[mark, shape] = made
 
+    def offer(self, module: ModuleType) -> None:
+        """A program has its own modules, or not."""
+
 
 class CallClasses:
     """In a worker, during one call: those that came with the function, then those of the arguments.
@@ -60,18 +67,24 @@ class CallClasses:
     """
 
     def __init__(self) -> None:
-        self._by_mark: dict[str, type] = {}
+        self._made: dict[tuple[str, str], type] = {}
 
     def find(self, mark: str, shape: str, module: str, qualname: str) -> type | None:
-        """The one that came with the function stands, for its arguments too."""
-        return self._by_mark.get(mark)
+        """The one that came with the function stands, for arguments too, while its shape is the same."""
+        return self._made.get((mark, shape))
 
     def add(self, mark: str, shape: str, made: type) -> None:
         """For the rest of the call."""
         _marks[made] = mark
-        self._by_mark[mark] = made
+        self._made[mark, shape] = made
+
+    def offer(self, module: ModuleType) -> None:
+        """For the rest of the call."""
+        imports.make_importable(module)
 
 
+#: What comes into being in a class when somebody asks for it, or pickles an instance.
+_LATER = frozenset({"__annotations__", "__annotations_cache__", "__slotnames__"})
 _PLAIN = frozenset({int, float, str, bytes, bool, type(None)})
 _here: Classes = ProgramClasses()
 
@@ -85,6 +98,8 @@ def begin_call(classes: CallClasses) -> None:
     """In a worker: from now on values find the classes of this call."""
     global _here  # one call at a time
     _here = classes
+    if imports.put_aside:
+        imports.take_out()
 
 
 def mark_of(kind: type) -> str:
@@ -103,6 +118,8 @@ def shape_of(kind: type) -> str:
     """A hash of what the class defines: names, code of its methods, plain values; not what those refer to."""
     digest = hashlib.sha256(repr([base.__qualname__ for base in kind.__mro__]).encode())
     for name, value in sorted(vars(kind).items()):
+        if name in _LATER and not (name == "__annotations__" and value):
+            continue
         digest.update(name.encode())
         function = getattr(value, "__func__", None) or getattr(value, "fget", None) or value
         if isinstance(function, FunctionType):

@@ -32,9 +32,9 @@ def _reduced(_: pickle.Pickler, value: Any) -> Any:
     return _arrived, (by_value.until_settled(partial(_attempt, value))[0],)
 
 
-def _attempt(value: Any, wanted: frozenset[str], certain: frozenset[str]) -> tuple[bytes, by_value.Pickler]:
+def _attempt(value: Any, plan: by_value.Plan) -> tuple[bytes, by_value.Pickler]:
     file = io.BytesIO()
-    pickler = _Pickler(file, wanted, certain)
+    pickler = _Pickler(file, plan)
     pickler.dump(value)
     return file.getvalue(), pickler
 

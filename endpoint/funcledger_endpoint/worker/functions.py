@@ -1,23 +1,40 @@
 """The functions a worker has been given: checked against their hash, opened when they are called.
 
-A function that no call can change is opened once and kept. Any other is opened for each call, so that a call
-meets what stood in the program when it was submitted, and not what an earlier call has left (law 13).
+A function is opened once and kept if its code has no means of changing what it refers to, and only while
+nothing was added to its globals and attributes. Any other is opened for each call, so that a call meets
+what stood in the program when it was submitted, and not what an earlier call has left (law 13).
 """
 
 import hashlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from funcledger_endpoint.local import frames
 from funcledger_payloads import DeserializationError, open_function
 from funcledger_payloads.classes import CallClasses, begin_call
 
 
+class _Kept(NamedTuple):
+    """A function that is open, its globals and its attributes, and how many there were of each."""
+
+    call: Callable[..., Any]
+    there: dict[str, Any]
+    size: int
+    own: dict[str, Any]
+    own_size: int
+
+
+def _kept(call: Callable[..., Any]) -> _Kept:
+    there: dict[str, Any] = getattr(getattr(call, "__wrapped__", call), "__globals__", {})
+    own: dict[str, Any] = getattr(call, "__dict__", {})
+    return _Kept(call, there, len(there), own, len(own))
+
+
 class Functions:
     """Functions by the agent's number; a number given again means the new one."""
 
     def __init__(self) -> None:
-        self._kept: dict[int, Callable[..., Any]] = {}
+        self._kept: dict[int, _Kept] = {}
         self._bodies: dict[int, bytes] = {}
         self._unchecked: dict[int, str] = {}
 
@@ -41,17 +58,19 @@ class Functions:
             DeserializationError, VersionMismatch: it cannot be loaded, or is not what its hash says.
         """
         begin_call(CallClasses())
-        function = self._kept.get(number)
-        if function is not None:
-            return function
+        kept = self._kept.get(number)
+        if kept is not None:
+            call, there, size, own, own_size = kept
+            if len(there) == size and len(own) == own_size:
+                return call
+            del self._kept[number]
         body = self._bodies[number]
         if number in self._unchecked:
             _check(body, self._unchecked[number])
             del self._unchecked[number]
         opened = open_function(body)
         if not opened.stateful:
-            self._kept[number] = opened.call
-            del self._bodies[number]
+            self._kept[number] = _kept(opened.call)
         return opened.call
 
 
