@@ -14,7 +14,7 @@ import typing
 import weakref
 from abc import ABCMeta
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import KW_ONLY, MISSING, dataclass, field, replace
+from dataclasses import KW_ONLY, MISSING
 from itertools import chain
 from threading import RLock
 from types import BuiltinFunctionType, CodeType, FunctionType, MemberDescriptorType, ModuleType
@@ -26,14 +26,13 @@ from cloudpickle import cloudpickle as parts
 from funcledger_payloads import rebuild
 from funcledger_payloads.classes import classes_here, mark_of, shape_of
 from funcledger_payloads.errors import SerializationError
-from funcledger_payloads.imports import HOOKS, OF_IMPORTS, imported_by
 from funcledger_payloads.installed import has_a_name, is_installed, is_module_installed
-from funcledger_payloads.references import references_of, submodules_of
-from funcledger_payloads.refusals import is_refused, refuse
+from funcledger_payloads.modules import ModuleUses, Plan, fill, until_settled
+from funcledger_payloads.references import cell_contents, references_of, submodules_of
+from funcledger_payloads.refusals import refuse
 
 PROTOCOL = 5
 VERSION: str = cloudpickle.__version__
-_PASSES = 20
 _LRU_CACHE = type(functools.lru_cache(lambda: None))
 #: Of these no call can change what it was given; a cache gives the same values without being there.
 _UNCHANGING = frozenset(
@@ -64,49 +63,20 @@ class Written(NamedTuple):
     definition: Hashable
 
 
-@dataclass(slots=True, frozen=True)
-class Plan:
-    """What of the user's modules is written with a value; each attempt shows what the next one needs.
-
-    ``names`` of each module, by its identity. ``certain``: those that code loads from a global. ``strings``:
-    names of globals that code may look up as text. ``importable``: modules that code imports while it runs.
-    ``careful``: what cannot travel is left out, for looking up a name of it to fail, and say why.
-    ``lean``: nothing is written that no code names.
-    """
-
-    names: dict[int, frozenset[str]] = field(default_factory=dict)
-    certain: frozenset[str] = frozenset()
-    strings: frozenset[str] = frozenset()
-    importable: frozenset[int] = frozenset()
-    careful: bool = False
-    lean: bool = False
-    #: Why values, by identity, cannot travel; and whether there was a module at all.
-    reasons: dict[int, str] = field(default_factory=dict)
-    modules: list[ModuleType] = field(default_factory=list)
-
-
 class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
     """Writes one value as planned, and notes what its code refers to."""
 
     def __init__(self, file: io.BytesIO, plan: Plan) -> None:
         super().__init__(file, PROTOCOL)
-        self._plan = plan
-        #: Identities of modules: that code has under a name, that it gives away, that it imports.
-        self._named: set[int] = set()
-        self._given_away: set[int] = set()
-        self._imported: set[int] = set()
-        #: Of modules in modules, the names that they have there.
-        self._within: dict[int, set[str]] = {}
+        self.uses = ModuleUses(plan)
         self._namespaces: dict[int, Any] = {}
-        self.codes: list[CodeType] = []
         self.names: set[str] = set()
-        self.modules: list[ModuleType] = []
         self.holds_code = self.stateful = False
 
     @property
     def definition(self) -> Hashable:
         """What stays the same while only data changes that the value refers to."""
-        return frozenset((*self.codes, *self.names))
+        return frozenset((*self.uses.codes, *self.names))
 
     def reducer_override(self, obj: Any) -> Any:
         """How to write what is not plain data."""
@@ -130,10 +100,10 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
             return NotImplemented
         self.holds_code = True
         code = function.__code__
-        used, imported = self.note_function(function)
+        used, imported = self.uses.note_function(function)
         about = references_of(code)
         cells = function.__closure__
-        values = [cell.cell_contents for cell in cells or () if not _is_empty(cell)]
+        values = cell_contents(function)
         state = {
             "__name__": function.__name__,
             "__qualname__": function.__qualname__,
@@ -159,52 +129,6 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         made = (code, self._globals_of(function), None, None, empty)
         return parts._make_function, made, (dict(vars(function)), state), None, None, parts._function_setstate
 
-    def note_function(self, function: FunctionType) -> tuple[dict[str, Any], list[ModuleType]]:
-        """The globals that its code may look for, and the user's modules that it imports."""
-        about, there = references_of(function.__code__), function.__globals__
-        self.codes.append(function.__code__)
-        names = dict.fromkeys(about.names)
-        if about.looks:
-            names |= dict.fromkeys(sorted(self._plan.strings))
-        used = {name: there[name] for name in names if name in there}
-        for name, value in used.items():
-            if type(value) is ModuleType:
-                (self._given_away if name in about.values else self._named).add(id(value))
-        self._named.update(
-            id(cell.cell_contents) for cell in function.__closure__ or () if not _is_empty(cell)
-        )
-        imported = imported_by(function)
-        self._imported.update(map(id, imported))
-        return used, imported
-
-    def next_plan(self) -> Plan:
-        """What another attempt would write, now that this one has shown more of the code."""
-        plan = self._plan
-        about = [references_of(code) for code in self.codes]
-        looks = any(one.looks for one in about)
-        strings = frozenset[str]().union(*(one.strings for one in about)) if not plan.lean else frozenset()
-        wanted = strings.union(*(one.attributes for one in about))
-        names = dict(plan.names)
-        for module in self.modules:
-            whole = not plan.lean and self._is_whole(module, wanted, looks=looks)
-            found = {name for name in vars(module) if name in wanted or name in HOOKS}
-            if whole:
-                found.update(vars(module).keys() - OF_IMPORTS)
-            names[id(module)] = names.get(id(module), frozenset()) | found
-        certain = plan.certain.union(*(one.from_names for one in about))
-        importable = plan.importable | self._imported
-        strings = plan.strings | strings if looks else plan.strings
-        return replace(plan, names=names, certain=certain, strings=strings, importable=importable)
-
-    def _is_whole(self, module: ModuleType, wanted: frozenset[str], *, looks: bool) -> bool:
-        """Whether something may be looked for there that no code names."""
-        this = id(module)
-        by_name = this in self._named or this in self._imported
-        within = self._within.get(this)
-        if this in self._given_away or (within is None and not by_name):
-            return True
-        return looks and (by_name or not wanted.isdisjoint(within or ()))
-
     def _globals_of(self, function: FunctionType) -> Any:
         """Functions that share their globals here share them there."""
         there = function.__globals__
@@ -228,7 +152,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
 
     def _class_by_value(self, kind: type) -> Any:
         self.holds_code = self.stateful = True
-        self.codes.extend(value.__code__ for value in vars(kind).values() if type(value) is FunctionType)
+        self.uses.codes.extend(value.__code__ for value in vars(kind).values() if type(value) is FunctionType)
         self.names.add(f"{kind.__module__}.{kind.__qualname__}")
         attributes = dict(parts._class_getstate(kind)[0])
         extra: dict[str, Any] = {}
@@ -255,56 +179,18 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         if is_module_installed(module):
             return parts.subimport, (module.__name__,)
         self.holds_code = True
-        self.modules.append(module)
-        self._plan.modules.append(module)
-        state, missing = self._attributes_of(module)
+        state = self.uses.written_of(module, what_is_wrong)
         if not all(map(_is_constant, state.values())):
             self.stateful = True
-        if missing:
-            state[rebuild.MISSING] = missing
-        if id(module) in self._plan.importable:
-            state[rebuild.IMPORTABLE] = True
-        if hasattr(module, "__path__"):
-            state["__path__"] = []
         made = (module.__name__, getattr(module, "__package__", None))
         return rebuild.make_module, made, state, None, None, rebuild.fill_module
-
-    def _attributes_of(self, module: ModuleType) -> tuple[dict[str, Any], dict[str, str]]:
-        """Those that go along, and why others cannot."""
-        names = self._plan.names.get(id(module), frozenset())
-        state: dict[str, Any] = {}
-        missing: dict[str, str] = {}
-        for name in [name for name in vars(module) if name in names]:
-            value = vars(module)[name]
-            # What code is sure to look for there is refused here and now if it cannot travel.
-            why = None if name in self._plan.certain else self._what_is_wrong(value)
-            if why is not None:
-                missing[name] = why
-                continue
-            state[name] = value
-            if type(value) is ModuleType:
-                self._within.setdefault(id(value), set()).add(name)
-        return state, missing
-
-    def _what_is_wrong(self, value: Any) -> str | None:
-        """Why it cannot travel, as far as is looked."""
-        if is_refused(value):
-            return _error_of(lambda: refuse(value))
-        if not self._plan.careful or (_is_constant(value) and type(value) is not FunctionType):
-            return None
-        if id(value) not in self._plan.reasons:
-            self._plan.reasons[id(value)] = what_is_wrong(value) or ""
-        return self._plan.reasons[id(value)] or None
 
 
 def what_is_wrong(value: Any) -> str | None:
     """Why it cannot travel, with no more than what its code names: else there would be no end."""
-    return _error_of(lambda: _settled(value, Plan(lean=True)))
-
-
-def _error_of(attempt: Callable[[], object]) -> str | None:
     try:
-        attempt()
+        if not _is_constant(value) or type(value) is FunctionType:
+            _settled(value, Plan(lean=True))
     except Exception as error:
         return str(error) if isinstance(error, SerializationError) else f"{type(error).__name__}: {error}"
     return None
@@ -326,14 +212,6 @@ def _own(member: enum.Enum) -> dict[str, Any]:
         for name, value in vars(member).items()
         if name not in ("_name_", "__objclass__", "_sort_order_", "_inverted_")
     }
-
-
-def _is_empty(cell: Any) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018
-    except ValueError:
-        return True
-    return False
 
 
 def _is_constant(value: Any) -> bool:
@@ -458,34 +336,6 @@ def _settled(value: Any, plan: Plan) -> tuple[bytes, Pickler]:
     return until_settled(attempt, plan)
 
 
-#: Writes a value as planned.
-Attempt = Callable[[Plan], tuple[bytes, Pickler]]
-
-
-def until_settled(attempt: Attempt, plan: Plan | None = None) -> tuple[bytes, Pickler]:
-    """What is written once every module of the user's has all that code on the way may look for there.
-
-    Where that fails for something that is only perhaps looked for, it is left out.
-    """
-    plan = plan or Plan()
-    try:
-        return _until_settled(attempt, plan)
-    except Exception:
-        if plan.lean or not plan.modules:
-            raise
-        return _until_settled(attempt, replace(plan, careful=True))
-
-
-def _until_settled(attempt: Attempt, plan: Plan) -> tuple[bytes, Pickler]:
-    for _ in range(_PASSES):
-        payload, pickler = attempt(plan)
-        following = pickler.next_plan()
-        if following == plan or not (pickler.modules or following.strings or following.importable):
-            break
-        plan = following
-    return payload, pickler
-
-
 def held_over_forks(lock: RLock) -> None:
     """Have forks wait for it: else a child has it held for ever, by a thread that is not there."""
     if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
@@ -548,11 +398,7 @@ class Unpickler(pickle.Unpickler):
 
     def fill_module(self, module: ModuleType, attributes: dict[str, Any]) -> None:
         """Give it what was sent of it."""
-        missing, importable = attributes.pop(rebuild.MISSING, None), attributes.pop(rebuild.IMPORTABLE, False)
-        vars(module).update(attributes)
-        if missing:
-            vars(module)["__getattr__"] = LeftOut(module.__name__, missing, attributes.get("__getattr__"))
-        if importable:
+        if fill(module, attributes):
             self._classes.offer(module)
 
     def namespace(self, name: str, package: str | None) -> dict[str, Any]:
@@ -561,28 +407,6 @@ class Unpickler(pickle.Unpickler):
 
 
 _OWN = {name: name for name in ("make_class", "fill_class", "make_module", "fill_module", "namespace")}
-
-
-class LeftOut:
-    """A module's ``__getattr__``: to look for what did not travel is an error, and gives no default."""
-
-    def __init__(self, module: str, reasons: dict[str, str], theirs: Callable[[str], Any] | None) -> None:
-        self._module, self._reasons, self._theirs = module, reasons, theirs
-
-    def __call__(self, name: str) -> Any:
-        """What the module's own function gives, if it has one, for what is not in it.
-
-        Raises:
-            SerializationError: it is in the module where the call comes from, and could not travel.
-            AttributeError: it is not there either.
-        """
-        if name in self._reasons:
-            raise SerializationError(
-                f"{self._module}.{name} did not come with the call: {self._reasons[name]}"
-            )
-        if self._theirs is not None:
-            return self._theirs(name)
-        raise AttributeError(f"module {self._module!r} has no attribute {name!r}")
 
 
 def _new_class(meta: type, name: str, bases: Any, about: dict[str, Any], extra: dict[str, Any]) -> type:

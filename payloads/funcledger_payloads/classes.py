@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from uuid import uuid4
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-from funcledger_payloads import imports
+from funcledger_payloads.imports import make_importable, put_aside, take_out
 from funcledger_payloads.installed import is_installed
 
 _marks: "WeakKeyDictionary[type, str]" = WeakKeyDictionary()
@@ -66,6 +66,8 @@ class CallClasses:
     Nothing of an earlier call, and nothing of the worker's own, has a place here.
     """
 
+    __slots__ = ("_made",)
+
     def __init__(self) -> None:
         self._made: dict[tuple[str, str], type] = {}
 
@@ -80,7 +82,7 @@ class CallClasses:
 
     def offer(self, module: ModuleType) -> None:
         """For the rest of the call."""
-        imports.make_importable(module)
+        make_importable(module)
 
 
 #: What comes into being in a class when somebody asks for it, or pickles an instance.
@@ -98,8 +100,8 @@ def begin_call(classes: CallClasses) -> None:
     """In a worker: from now on values find the classes of this call."""
     global _here  # one call at a time
     _here = classes
-    if imports.put_aside:
-        imports.take_out()
+    if put_aside:
+        take_out()
 
 
 def mark_of(kind: type) -> str:

@@ -13,8 +13,9 @@ from operator import is_
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
-from funcledger_payloads.imports import HOOKS, OF_IMPORTS, imported_by
+from funcledger_payloads.imports import imported_by
 from funcledger_payloads.installed import has_a_name, is_module_installed
+from funcledger_payloads.modules import HOOKS, OF_IMPORTS
 from funcledger_payloads.references import references_of
 from funcledger_payloads.refusals import is_refused, refuse
 

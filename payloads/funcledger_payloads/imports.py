@@ -16,12 +16,6 @@ from funcledger_payloads.errors import DeserializationError, SerializationError
 from funcledger_payloads.installed import is_installed, is_module_installed, is_spec_installed
 from funcledger_payloads.references import Import, references_of
 
-#: What every module has of the import system.
-OF_IMPORTS = frozenset(
-    {"__builtins__", "__loader__", "__spec__", "__cached__", "__name__", "__package__", "__path__"}
-)
-#: What Python itself looks for in a module.
-HOOKS = frozenset({"__getattr__", "__dir__"})
 _MAIN = "__main__"
 #: What stood in ``sys.modules`` under the names of modules that a call may import.
 put_aside: dict[str, ModuleType | None] = {}

@@ -3,7 +3,8 @@
 import re
 import sys
 from collections.abc import Iterator
-from types import CodeType, ModuleType
+from contextlib import suppress
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -182,6 +183,15 @@ def _instructions(code: CodeType) -> Iterator[tuple[CodeType, str, Any]]:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _instructions(constant)
+
+
+def cell_contents(function: FunctionType) -> list[Any]:
+    """What the variables of the function around it hold; not those that are not set yet."""
+    found = []
+    for cell in function.__closure__ or ():
+        with suppress(ValueError):
+            found.append(cell.cell_contents)
+    return found
 
 
 def submodules_of(modules: Iterator[ModuleType], attributes: frozenset[str]) -> list[ModuleType]:

@@ -15,6 +15,7 @@ from dill._dill import _create_type
 from funcledger_payloads import by_value, rebuild
 from funcledger_payloads.classes import classes_here
 from funcledger_payloads.installed import has_a_name
+from funcledger_payloads.modules import Plan, until_settled
 from funcledger_payloads.refusals import refuse
 
 PROTOCOL = 5
@@ -116,7 +117,7 @@ def _by_its_own_code(guide: by_value.Pickler) -> Iterator[None]:
     def globalvars(function: Any, *args: Any, **kwargs: Any) -> Any:
         if get_ident() != writer or type(function) is not FunctionType:
             return usual(function, *args, **kwargs)
-        used, imported = guide.note_function(function)
+        used, imported = guide.uses.note_function(function)
         return used | {_IMPORTED: imported} if imported else used
 
     dill.detect.globalvars = globalvars
@@ -134,7 +135,7 @@ def write(value: Any) -> tuple[bytes, Hashable]:
         Exception: whatever else its parts raise.
     """
 
-    def attempt(plan: by_value.Plan) -> tuple[bytes, by_value.Pickler]:
+    def attempt(plan: Plan) -> tuple[bytes, by_value.Pickler]:
         file = io.BytesIO()
         guide = by_value.Pickler(io.BytesIO(), plan)
         with _by_its_own_code(guide):
@@ -142,7 +143,7 @@ def write(value: Any) -> tuple[bytes, Hashable]:
         return file.getvalue(), guide
 
     with _one_at_a_time:
-        payload, guide = by_value.until_settled(attempt)
+        payload, guide = until_settled(attempt)
     return payload, guide.definition
 
 
