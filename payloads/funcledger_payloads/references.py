@@ -32,6 +32,16 @@ _LOOKING = frozenset(
 )
 #: They look for the name that is given to them, which may stand there as a constant.
 _BY_GIVEN_NAME = frozenset({"getattr", "hasattr"})
+#: How a call of theirs goes on, by what was loaded last: these instructions load that.
+_GIVEN: dict[str, tuple[tuple[frozenset[str], str], ...]] = {
+    "function": ((_OBJECTS, "object"),),
+    "object": ((_ATTRIBUTES, "object"), (frozenset({"LOAD_CONST"}), "name")),
+    "name": ((_OBJECTS | {"LOAD_CONST", "LOAD_SMALL_INT"}, "default"),),
+    "default": ((_ATTRIBUTES, "default"),),
+}
+#: Flags of code: of a function's, and, from Python 3.13 on, of one that has a docstring.
+_NEW_LOCALS, _HAS_DOCSTRING = 0x2, 0x4000000
+_CALLS = frozenset({"PRECALL", "CALL"})
 #: With these, code may change namespaces, functions and modules, and no instruction says so.
 _CHANGING = frozenset(
     {"globals", "vars", "locals", "exec", "eval", "compile", "setattr", "delattr", "__dict__", "__globals__"}
@@ -102,14 +112,14 @@ class _Reader:
         #: The name that was loaded last, or one of its attributes was; and whether it was the name itself.
         self._on_a_name: str | None = None
         self._is_bare = False
-        #: How much is known of the arguments of `getattr`: -1 nothing is asked, 0 none, 1 the object.
-        self._given = -1
+        #: What was loaded last for a call of `getattr`, or none is under way.
+        self._given: str | None = None
 
     def meet(self, part: CodeType, operation: str, argument: Any) -> None:
         """The next instruction."""
         if operation in _BETWEEN:
             return
-        by_constant = self._given == 1 and operation == "LOAD_CONST"
+        by_constant = self._given == "object" and operation == "LOAD_CONST"
         self._follow_given(operation, argument)
         if operation in _ATTRIBUTES:
             self._attributes.add(argument)
@@ -133,16 +143,17 @@ class _Reader:
             self._on_a_name = None
 
     def _follow_given(self, operation: str, argument: Any) -> None:
-        """Whether each `getattr` is given its name as a constant."""
-        if self._given == 0 and operation in _OBJECTS:
-            self._given = 1
-        elif self._given == 1 and operation in _ATTRIBUTES:
-            pass
-        elif self._given >= 0:
-            self._looks = self._looks or not (self._given == 1 and operation == "LOAD_CONST")
-            self._given = -1
-        if self._given == -1 and operation in _LOADS and argument in _BY_GIVEN_NAME:
-            self._given = 0
+        """Whether each `getattr` is given its name as a constant, and nothing is made of that first."""
+        if self._given is not None:
+            following = _GIVEN[self._given]
+            if operation in _CALLS:
+                self._looks = self._looks or self._given not in ("name", "default")
+                self._given = None
+            else:
+                self._given = next((state for kinds, state in following if operation in kinds), None)
+                self._looks = self._looks or self._given is None
+        if self._given is None and operation in _LOADS and argument in _BY_GIVEN_NAME:
+            self._given = "function"
 
     def found(self, constants: frozenset[str]) -> References:
         """All that was met, in code with these constants."""
@@ -172,7 +183,14 @@ def _strings(value: Any) -> Iterator[str]:
         for one in value:
             yield from _strings(one)
     elif isinstance(value, CodeType):
-        yield from _strings(value.co_consts)
+        yield from _strings(value.co_consts[_has_docstring(value) :])
+
+
+def _has_docstring(code: CodeType) -> bool:
+    """Whether its first constant is one, in which every word may be the name of something."""
+    if sys.version_info >= (3, 13):
+        return bool(code.co_flags & _HAS_DOCSTRING)
+    return bool(code.co_flags & _NEW_LOCALS) and not code.co_name.startswith("<")
 
 
 def _instructions(code: CodeType) -> Iterator[tuple[CodeType, str, Any]]:

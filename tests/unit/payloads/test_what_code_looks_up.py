@@ -49,6 +49,8 @@ import importlib, operator, shed
 
 def with_default(): return getattr(shed, "CONST", 1)
 def of_any_name(name): return getattr(shed, name, "none")
+def of_a_made_name(): return getattr(shed, "".join(["CO", "NST"]), 1), getattr(shed, "CO" + "NST"[:3], 1)
+def of_a_joined_name(end): return getattr(shed, "CO" + end, 1), getattr(shed, f"CO{end}")
 def has(): return hasattr(shed, "CONST"), hasattr(shed, "NOT_THERE"), getattr(shed, "NOT_THERE", 4)
 def through_vars(): return vars(shed)["CONST"], shed.__dict__.get("calls", 1)
 def through_a_getter(): return operator.attrgetter("CONST")(shed)
@@ -117,6 +119,7 @@ def test_a_look_up_gives_there_what_it_gives_here(
     elsewhere: Elsewhere, script: Any, serializer: str | None
 ) -> None:
     calls: list[tuple[Any, ...]] = [(script.of_any_name, "CONST"), (script.of_any_name, "NOT_THERE")]
+    calls += [(script.of_a_made_name,), (script.of_a_joined_name, "NST")]
     calls += [(script.given, script.shed, name) for name in ("CONST", "NOT_THERE")]
     calls += [(function, script.shed) for function in (script.named, script.listed)]
     calls += [(functools.partial(script.given, script.shed), "calls")]
@@ -201,6 +204,13 @@ def test_a_function_with_means_of_change_is_opened_for_each_call(script: Any, li
     exec(f"def job(x):\n    {line.strip()}\ndef outer(x):\n    return job(x)", cells)
     assert open_function(dump_function(cells["job"]).bytes).stateful
     assert open_function(dump_function(cells["outer"]).bytes).stateful
+
+
+def test_words_of_a_docstring_are_no_names(script: Any) -> None:
+    """Else whatever is called so would have to be able to travel."""
+    cells: dict[str, Any] = {"__name__": "notebook", "lock": script.shed.LOCK}
+    exec("def job():\n    'Needs no lock'\n    return eval('1 + 1')", cells)
+    assert open_function(dump_function(cells["job"]).bytes).call() == 2
 
 
 def test_one_without_is_kept() -> None:
