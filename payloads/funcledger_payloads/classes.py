@@ -66,19 +66,20 @@ class CallClasses:
     Nothing of an earlier call, and nothing of the worker's own, has a place here.
     """
 
-    __slots__ = ("_made",)
+    __slots__ = ("made",)
 
     def __init__(self) -> None:
-        self._made: dict[tuple[str, str], type] = {}
+        #: By mark and shape.
+        self.made: dict[tuple[str, str], type] = {}
 
     def find(self, mark: str, shape: str, module: str, qualname: str) -> type | None:
         """The one that came with the function stands, for arguments too, while its shape is the same."""
-        return self._made.get((mark, shape))
+        return self.made.get((mark, shape))
 
     def add(self, mark: str, shape: str, made: type) -> None:
         """For the rest of the call."""
         _marks[made] = mark
-        self._made[mark, shape] = made
+        self.made[mark, shape] = made
 
     def offer(self, module: ModuleType) -> None:
         """For the rest of the call."""
@@ -102,6 +103,12 @@ def begin_call(classes: CallClasses) -> None:
     _here = classes
     if put_aside:
         take_out()
+
+
+def begin_next_call() -> None:
+    """In a worker: as :func:`begin_call` with nothing, unless there is nothing of the last call here."""
+    if type(_here) is not CallClasses or _here.made or put_aside:
+        begin_call(CallClasses())
 
 
 def mark_of(kind: type) -> str:

@@ -11,23 +11,22 @@ from typing import Any, NamedTuple
 
 from funcledger_endpoint.local import frames
 from funcledger_payloads import DeserializationError, open_function
-from funcledger_payloads.classes import CallClasses, begin_call
+from funcledger_payloads.classes import begin_next_call
 
 
 class _Kept(NamedTuple):
-    """A function that is open, its globals and its attributes, and how many there were of each."""
+    """A function that is open, its globals and its attributes, and how many there were of both."""
 
     call: Callable[..., Any]
     there: dict[str, Any]
-    size: int
     own: dict[str, Any]
-    own_size: int
+    size: int
 
 
 def _kept(call: Callable[..., Any]) -> _Kept:
     there: dict[str, Any] = getattr(getattr(call, "__wrapped__", call), "__globals__", {})
     own: dict[str, Any] = getattr(call, "__dict__", {})
-    return _Kept(call, there, len(there), own, len(own))
+    return _Kept(call, there, own, len(there) + len(own))
 
 
 class Functions:
@@ -57,11 +56,11 @@ class Functions:
         Raises:
             DeserializationError, VersionMismatch: it cannot be loaded, or is not what its hash says.
         """
-        begin_call(CallClasses())
+        begin_next_call()
         kept = self._kept.get(number)
         if kept is not None:
-            call, there, size, own, own_size = kept
-            if len(there) == size and len(own) == own_size:
+            call, there, own, size = kept
+            if len(there) + len(own) == size:
                 return call
             del self._kept[number]
         body = self._bodies[number]
@@ -80,7 +79,7 @@ def brought_along(body: bytes) -> Callable[..., Any]:
     Raises:
         DeserializationError, VersionMismatch: it cannot be loaded.
     """
-    begin_call(CallClasses())
+    begin_next_call()
     return open_function(body).call
 
 
