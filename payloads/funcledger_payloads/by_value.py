@@ -25,13 +25,14 @@ from cloudpickle import cloudpickle as parts
 
 from funcledger_payloads import rebuild
 from funcledger_payloads.classes import classes_here, mark_of, shape_of
+from funcledger_payloads.errors import SerializationError
 from funcledger_payloads.installed import has_a_name, is_installed, is_module_installed
-from funcledger_payloads.references import references_of, submodules_of
-from funcledger_payloads.refusals import is_refused, refuse, refuse_kind
+from funcledger_payloads.modules import ModuleUses, Plan, fill, until_settled
+from funcledger_payloads.references import cell_contents, references_of, submodules_of
+from funcledger_payloads.refusals import refuse, refuse_kind
 
 PROTOCOL = 5
 VERSION: str = cloudpickle.__version__
-_PASSES = 20
 _LRU_CACHE = type(functools.lru_cache(lambda: None))
 #: Of these no call can change what it was given; a cache gives the same values without being there.
 _UNCHANGING = frozenset(
@@ -63,21 +64,19 @@ class Written(NamedTuple):
 
 
 class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
-    """Writes one value; ``wanted`` are the names that its code may look for in modules of the user."""
+    """Writes one value as planned, and notes what its code refers to."""
 
-    def __init__(self, file: io.BytesIO, wanted: frozenset[str], certain: frozenset[str]) -> None:
+    def __init__(self, file: io.BytesIO, plan: Plan) -> None:
         super().__init__(file, PROTOCOL)
-        self._wanted, self._certain = wanted, certain
+        self.uses = ModuleUses(plan)
         self._namespaces: dict[int, Any] = {}
-        self.codes: list[CodeType] = []
         self.names: set[str] = set()
-        self.modules: list[ModuleType] = []
         self.holds_code = self.stateful = False
 
     @property
     def definition(self) -> Hashable:
         """What stays the same while only data changes that the value refers to."""
-        return frozenset((*self.codes, *self.names))
+        return frozenset((*self.uses.codes, *self.names))
 
     def reducer_override(self, obj: Any) -> Any:
         """How to write what is not plain data."""
@@ -101,12 +100,10 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
             return NotImplemented
         self.holds_code = True
         code = function.__code__
-        self.codes.append(code)
+        used, imported = self.uses.note_function(function)
         about = references_of(code)
-        there = function.__globals__
-        used = {name: there[name] for name in about.names if name in there}
         cells = function.__closure__
-        values = [cell.cell_contents for cell in cells or () if not _is_empty(cell)]
+        values = cell_contents(function)
         state = {
             "__name__": function.__name__,
             "__qualname__": function.__qualname__,
@@ -117,14 +114,15 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
             "__kwdefaults__": function.__kwdefaults__,
             "__closure__": cells,
             "__globals__": used,
-            "_cloudpickle_submodules": submodules_of(
+            "_cloudpickle_submodules": imported
+            + submodules_of(
                 (one for one in chain(used.values(), values) if isinstance(one, ModuleType)), about.attributes
             ),
         }
         if not self.stateful:
             self.stateful = (
                 about.changes
-                or (about.stores_attributes and any(type(one) is FunctionType for one in used.values()))
+                or bool(imported)
                 or not all(map(_is_constant, chain(used.values(), values, _kept_in(function))))
             )
         empty = tuple(parts._make_empty_cell() for _ in cells) if cells is not None else None
@@ -155,7 +153,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
     def _class_by_value(self, kind: type) -> Any:
         refuse_kind(kind)
         self.holds_code = self.stateful = True
-        self.codes.extend(value.__code__ for value in vars(kind).values() if type(value) is FunctionType)
+        self.uses.codes.extend(value.__code__ for value in vars(kind).values() if type(value) is FunctionType)
         self.names.add(f"{kind.__module__}.{kind.__qualname__}")
         attributes = dict(parts._class_getstate(kind)[0])
         extra: dict[str, Any] = {}
@@ -182,17 +180,21 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         if is_module_installed(module):
             return parts.subimport, (module.__name__,)
         self.holds_code = True
-        self.modules.append(module)
-        # A name that is only perhaps looked for here is left out where it could not travel.
-        state = {
-            name: value
-            for name, value in vars(module).items()
-            if name in self._wanted and (name in self._certain or not is_refused(value))
-        }
+        state = self.uses.written_of(module, what_is_wrong)
         if not all(map(_is_constant, state.values())):
             self.stateful = True
         made = (module.__name__, getattr(module, "__package__", None))
         return rebuild.make_module, made, state, None, None, rebuild.fill_module
+
+
+def what_is_wrong(value: Any) -> str | None:
+    """Why it cannot travel, with no more than what its code names: else there would be no end."""
+    try:
+        if not _is_constant(value) or type(value) is FunctionType:
+            _settled(value, Plan(lean=True))
+    except Exception as error:
+        return str(error) if isinstance(error, SerializationError) else f"{type(error).__name__}: {error}"
+    return None
 
 
 #: Type flag of classes that a program makes, as opposed to those of C with no dictionary of their own.
@@ -211,14 +213,6 @@ def _own(member: enum.Enum) -> dict[str, Any]:
         for name, value in vars(member).items()
         if name not in ("_name_", "__objclass__", "_sort_order_", "_inverted_")
     }
-
-
-def _is_empty(cell: Any) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018
-    except ValueError:
-        return True
-    return False
 
 
 def _is_constant(value: Any) -> bool:
@@ -327,36 +321,20 @@ def write(value: Any) -> Written:
         Exception: whatever else its parts raise.
     """
 
-    def attempt(wanted: frozenset[str], certain: frozenset[str]) -> tuple[bytes, Pickler]:
-        file = io.BytesIO()
-        pickler = Pickler(file, wanted, certain)
-        pickler.dump(value)
-        return file.getvalue(), pickler
-
-    payload, pickler = until_settled(attempt)
+    payload, pickler = _settled(value, Plan())
     return Written(
         payload, pickler.holds_code, pickler.stateful or not _is_constant(value), pickler.definition
     )
 
 
-#: Writes a value, given the names that its code may look for in modules of the user, and those it does.
-Attempt = Callable[[frozenset[str], frozenset[str]], tuple[bytes, Pickler]]
+def _settled(value: Any, plan: Plan) -> tuple[bytes, Pickler]:
+    def attempt(plan: Plan) -> tuple[bytes, Pickler]:
+        file = io.BytesIO()
+        pickler = Pickler(file, plan)
+        pickler.dump(value)
+        return file.getvalue(), pickler
 
-
-def until_settled(attempt: Attempt) -> tuple[bytes, Pickler]:
-    """What is written once every module of the user's has all that code on the way looks for there."""
-    wanted: frozenset[str] = frozenset()
-    certain: frozenset[str] = frozenset()
-    for _ in range(_PASSES):
-        payload, pickler = attempt(wanted, certain)
-        about = [references_of(code) for code in pickler.codes] if pickler.modules else ()
-        found = wanted.union(*(one.attributes for one in about))
-        sure = certain.union(*(one.from_names for one in about))
-        new = (found - wanted) | (sure - certain)
-        if not any(name in vars(module) for module in pickler.modules for name in new):
-            break
-        wanted, certain = found, sure
-    return payload, pickler
+    return until_settled(attempt, plan)
 
 
 def held_over_forks(lock: RLock) -> None:
@@ -421,7 +399,8 @@ class Unpickler(pickle.Unpickler):
 
     def fill_module(self, module: ModuleType, attributes: dict[str, Any]) -> None:
         """Give it what was sent of it."""
-        vars(module).update(attributes)
+        if fill(module, attributes):
+            self._classes.offer(module)
 
     def namespace(self, name: str, package: str | None) -> dict[str, Any]:
         """The globals of that module."""

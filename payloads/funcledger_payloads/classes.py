@@ -8,11 +8,12 @@ would run in its place.
 
 import hashlib
 import sys
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, Protocol
 from uuid import uuid4
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
+from funcledger_payloads.imports import make_importable, put_aside, take_out
 from funcledger_payloads.installed import is_installed
 
 _marks: "WeakKeyDictionary[type, str]" = WeakKeyDictionary()
@@ -28,6 +29,9 @@ class Classes(Protocol):
 
     def add(self, mark: str, shape: str, made: type) -> None:
         """This one has been made of what arrived."""
+
+    def offer(self, module: ModuleType) -> None:
+        """Code that has arrived may import this module of its own."""
 
 
 class ProgramClasses:
@@ -52,6 +56,9 @@ class ProgramClasses:
         _marks[made] = mark
         self._arrived[mark, shape] = made
 
+    def offer(self, module: ModuleType) -> None:
+        """A program has its own modules, or not."""
+
 
 class CallClasses:
     """In a worker, during one call: those that came with the function, then those of the arguments.
@@ -59,19 +66,28 @@ class CallClasses:
     Nothing of an earlier call, and nothing of the worker's own, has a place here.
     """
 
+    __slots__ = ("made",)
+
     def __init__(self) -> None:
-        self._by_mark: dict[str, type] = {}
+        #: By mark and shape.
+        self.made: dict[tuple[str, str], type] = {}
 
     def find(self, mark: str, shape: str, module: str, qualname: str) -> type | None:
-        """The one that came with the function stands, for its arguments too."""
-        return self._by_mark.get(mark)
+        """The one that came with the function stands, for arguments too, while its shape is the same."""
+        return self.made.get((mark, shape))
 
     def add(self, mark: str, shape: str, made: type) -> None:
         """For the rest of the call."""
         _marks[made] = mark
-        self._by_mark[mark] = made
+        self.made[mark, shape] = made
+
+    def offer(self, module: ModuleType) -> None:
+        """For the rest of the call."""
+        make_importable(module)
 
 
+#: What comes into being in a class when somebody asks for it, or pickles an instance.
+_LATER = frozenset({"__annotations__", "__annotations_cache__", "__slotnames__"})
 _PLAIN = frozenset({int, float, str, bytes, bool, type(None)})
 _here: Classes = ProgramClasses()
 
@@ -85,6 +101,14 @@ def begin_call(classes: CallClasses) -> None:
     """In a worker: from now on values find the classes of this call."""
     global _here  # one call at a time
     _here = classes
+    if put_aside:
+        take_out()
+
+
+def begin_next_call() -> None:
+    """In a worker: as :func:`begin_call` with nothing, unless there is nothing of the last call here."""
+    if type(_here) is not CallClasses or _here.made or put_aside:
+        begin_call(CallClasses())
 
 
 def mark_of(kind: type) -> str:
@@ -103,6 +127,8 @@ def shape_of(kind: type) -> str:
     """A hash of what the class defines: names, code of its methods, plain values; not what those refer to."""
     digest = hashlib.sha256(repr([base.__qualname__ for base in kind.__mro__]).encode())
     for name, value in sorted(vars(kind).items()):
+        if name in _LATER and not (name == "__annotations__" and value):
+            continue
         digest.update(name.encode())
         function = getattr(value, "__func__", None) or getattr(value, "fget", None) or value
         if isinstance(function, FunctionType):

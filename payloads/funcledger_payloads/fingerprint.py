@@ -7,14 +7,17 @@ identity; lists, arrays and instances by their pickle; classes by what their dic
 import functools
 import io
 import pickle
+import sys
 from collections.abc import Callable, Iterable
 from operator import is_
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
+from funcledger_payloads.imports import imported_by
 from funcledger_payloads.installed import has_a_name, is_module_installed
+from funcledger_payloads.modules import HOOKS, OF_IMPORTS
 from funcledger_payloads.references import references_of
-from funcledger_payloads.refusals import refuse
+from funcledger_payloads.refusals import is_refused, refuse
 
 _ABSENT = object()
 _FIXED = frozenset(
@@ -38,8 +41,12 @@ _OF_CLASSES = frozenset({"__dict__", "__weakref__", "_abc_impl"})
 class Fingerprint:
     """What a function, and all of the user's that it refers to, was when this was made."""
 
-    def __init__(self, function: FunctionType) -> None:
-        """Raises whatever its data raises when it is pickled: then there is no fingerprint of it."""
+    def __init__(self, function: FunctionType, modules: list[ModuleType], *, careful: bool = False) -> None:
+        """``careful`` leaves out what is only perhaps looked for in ``modules``, and could not travel.
+
+        Raises whatever its data raises when it is pickled: then there is no fingerprint of it.
+        """
+        self._careful = careful
         self._functions: list[tuple[Any, ...]] = []
         self._bindings: list[tuple[dict[str, Any], str, Any]] = []
         self._sizes: list[tuple[Any, int]] = []
@@ -48,8 +55,14 @@ class Fingerprint:
         self._data: list[Any] = []
         #: Keeps all of it, so that an identity stays what it was.
         self._seen: dict[int, Any] = {}
-        self._modules: list[ModuleType] = []
+        self._modules = modules
+        #: Identities of modules that code has under a name and does nothing with but to load from it.
+        self._named: set[int] = set()
+        self._given_away: set[int] = set()
         self._attributes: set[str] = set()
+        self._looks = False
+        #: The globals of functions that may look for them as text.
+        self._namespaces: list[dict[str, Any]] = []
         self._looked_for: set[tuple[int, str]] = set()
         self._visit(function)
         self._visit_modules()
@@ -120,7 +133,10 @@ class Fingerprint:
 
     def _visit_function(self, function: FunctionType) -> None:
         about = references_of(function.__code__)
-        self._attributes |= about.attributes
+        self._attributes |= about.attributes | about.strings
+        if about.looks:
+            self._looks = True
+            self._namespaces.append(function.__globals__)
         keywords = function.__kwdefaults__
         self._functions.append(
             (function, function.__code__, function.__defaults__, keywords, function.__dict__)
@@ -130,10 +146,16 @@ class Fingerprint:
             self._visit_dictionary(keywords)
         self._visit_dictionary(vars(function))
         for name in about.names:
+            if type(module := function.__globals__.get(name)) is ModuleType:
+                (self._given_away if name in about.values else self._named).add(id(module))
             self._bind(function.__globals__, name)
+        for module in imported_by(function):
+            self._named.add(id(module))
+            self._bind(sys.modules, module.__name__)
         for cell in function.__closure__ or ():
             value = _contents(cell)
             self._cells.append((cell, value))
+            self._named.add(id(value))
             self._visit(value)
 
     def _visit_dictionary(self, mapping: dict[str, Any]) -> None:
@@ -141,11 +163,20 @@ class Fingerprint:
         for name in list(mapping):
             self._bind(mapping, name)
 
-    def _bind(self, there: dict[str, Any], name: str) -> None:
+    def _bind(self, there: dict[str, Any], name: str, *, perhaps: bool = False) -> None:
+        """What stands there under this name; what is ``perhaps`` looked for need not be able to travel."""
         value = there.get(name, _ABSENT)
         self._bindings.append((there, name, value))
-        if value is not _ABSENT:
+        if value is not _ABSENT and not (perhaps and self._stays_behind(value)):
             self._visit(value)
+
+    def _stays_behind(self, value: Any) -> bool:
+        """Whether it is left out where it is only perhaps looked for: then only its identity counts."""
+        if not self._careful or type(value) in _FIXED or type(value) is ModuleType:
+            return is_refused(value)
+        from funcledger_payloads.by_value import what_is_wrong
+
+        return id(value) not in self._seen and what_is_wrong(value) is not None
 
     def _visit_class(self, kind: type) -> None:
         attributes = dict(vars(kind))
@@ -158,19 +189,28 @@ class Fingerprint:
                 self._visit(value)
 
     def _visit_modules(self) -> None:
-        """Everything that the code reached so far may look for in the user's modules."""
+        """Everything that the code reached so far may look for in the user's modules, and as text."""
         while True:
-            new = [
-                (module, name)
-                for module in self._modules
-                for name in sorted(self._attributes)
-                if (id(module), name) not in self._looked_for
-            ]
+            found = [(vars(module), name) for module in self._modules for name in self._names_in(module)]
+            if self._looks:
+                found += [(there, name) for there in self._namespaces for name in sorted(self._attributes)]
+            new = [one for one in found if (id(one[0]), one[1]) not in self._looked_for]
             if not new:
                 return
-            for module, name in new:
-                self._looked_for.add((id(module), name))
-                self._bind(vars(module), name)
+            for there, name in new:
+                self._looked_for.add((id(there), name))
+                if type(module := there.get(name)) is ModuleType:
+                    self._named.add(id(module))
+                self._bind(there, name, perhaps=True)
+
+    def _names_in(self, module: ModuleType) -> list[str]:
+        """As ``by_value.Pickler`` finds them, or more."""
+        if self._looks or id(module) in self._given_away or id(module) not in self._named:
+            if (id(module), "") not in self._looked_for:
+                self._looked_for.add((id(module), ""))
+                self._sizes.append((vars(module), len(vars(module))))
+            return sorted(self._attributes | (vars(module).keys() - OF_IMPORTS))
+        return sorted(self._attributes | HOOKS)
 
     def _pickled(self, meet: Callable[[Any], None]) -> bytes:
         if not self._data:
@@ -209,7 +249,13 @@ def _contents(cell: CellType) -> Any:
 
 def fingerprint_of(function: Any) -> Fingerprint | None:
     """The fingerprint of a plain function; None where there is none, and only writing it again can tell."""
-    try:
-        return Fingerprint(function) if type(function) is FunctionType else None
-    except Exception:  # whatever its data raises
+    if type(function) is not FunctionType:
         return None
+    modules: list[ModuleType] = []
+    try:
+        return Fingerprint(function, modules)
+    except Exception:  # whatever its data raises
+        try:
+            return Fingerprint(function, [], careful=True) if modules else None
+        except Exception:
+            return None

@@ -2,6 +2,7 @@
 
 import sys
 from functools import cache
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import FunctionType, ModuleType
 
@@ -64,6 +65,15 @@ def is_module_installed(module: ModuleType) -> bool:
     """Whether it is the module that its name stands for, and installed."""
     name = module.__name__
     return sys.modules.get(name) is module and is_installed(name)
+
+
+def is_spec_installed(spec: ModuleSpec) -> bool:
+    """Whether a module that can be imported, and was not yet, is an installed one."""
+    if spec.origin in ("built-in", "frozen"):
+        return True
+    paths = list(spec.submodule_search_locations or ())
+    file = spec.origin or (f"{paths[0]}/__init__.py" if paths else None)
+    return file is None or spec.name.partition(".")[0] in _OURS or _is_installed(spec.name, file)
 
 
 def has_a_name(thing: FunctionType | type) -> bool:

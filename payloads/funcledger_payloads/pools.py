@@ -12,6 +12,7 @@ from typing import Any
 from funcledger_payloads import by_value
 from funcledger_payloads.classes import classes_here, mark_of, shape_of
 from funcledger_payloads.installed import has_a_name
+from funcledger_payloads.modules import Plan, until_settled
 
 
 def carry_code() -> None:
@@ -29,12 +30,12 @@ def _reduced(_: pickle.Pickler, value: Any) -> Any:
             return NotImplemented
     elif not issubclass(kind, type) or value.__module__ == "builtins" or has_a_name(value):
         return NotImplemented
-    return _arrived, (by_value.until_settled(partial(_attempt, value))[0],)
+    return _arrived, (until_settled(partial(_attempt, value))[0],)
 
 
-def _attempt(value: Any, wanted: frozenset[str], certain: frozenset[str]) -> tuple[bytes, by_value.Pickler]:
+def _attempt(value: Any, plan: Plan) -> tuple[bytes, by_value.Pickler]:
     file = io.BytesIO()
-    pickler = _Pickler(file, wanted, certain)
+    pickler = _Pickler(file, plan)
     pickler.dump(value)
     return file.getvalue(), pickler
 

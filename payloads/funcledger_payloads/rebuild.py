@@ -10,6 +10,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+#: Attributes of a module on its way: what did not travel, and why; whether code imports it while it runs.
+MISSING, IMPORTABLE = "__funcledger_missing__", "__funcledger_importable__"
 _BY_LOAD = "a payload with code is opened by funcledger_payloads.load alone"
 
 

@@ -12,6 +12,7 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from funcledger_payloads.imports import imported_by
 from funcledger_payloads.installed import has_a_name, is_module_installed
 from funcledger_payloads.references import references_of
 
@@ -105,9 +106,12 @@ def imports_of(function: Any) -> tuple[Imports, dict[str, Any]] | None:
     """
     if not isinstance(function, FunctionType) or not _examined(function, function.__code__)[1]:
         return None
+    about = references_of(function.__code__)
+    if about.looks or imported_by(function):
+        return None
     imports: Imports = {}
     constants: dict[str, Any] = {}
-    for name in sorted(set(references_of(function.__code__).names) - {function.__name__}):
+    for name in sorted(set(about.names) - {function.__name__}):
         value = function.__globals__.get(name)
         if isinstance(value, ModuleType) and is_module_installed(value):
             imports[name] = value.__name__

@@ -15,7 +15,7 @@ from dill._dill import _create_type
 from funcledger_payloads import by_value, rebuild
 from funcledger_payloads.classes import classes_here
 from funcledger_payloads.installed import has_a_name
-from funcledger_payloads.references import references_of
+from funcledger_payloads.modules import Plan, until_settled
 from funcledger_payloads.refusals import refuse
 
 PROTOCOL = 5
@@ -24,6 +24,7 @@ VERSION: str = dill.__version__
 _one_at_a_time = RLock()
 by_value.held_over_forks(_one_at_a_time)
 #: The attribute that named a class in payloads of earlier releases.
+_IMPORTED = "__funcledger_imported__"
 _OLD_MARK = "__funcledger_class__"
 
 
@@ -44,7 +45,6 @@ class DillPickler(dill.Pickler):  # type: ignore[misc]  # dill has no types
         refuse(obj)
         if type(obj) is FunctionType:
             if not has_a_name(obj):
-                self._guide.codes.append(obj.__code__)
                 obj = self._twin(obj)
         elif isinstance(obj, type | ModuleType) or type(obj) in by_value.SPECIAL:
             made = self._guide.reducer_override(obj)
@@ -106,7 +106,7 @@ def _of_earlier_releases(create: Any, meta: type, *about: Any) -> Any:
 
 
 @contextmanager
-def _by_its_own_code() -> Iterator[None]:
+def _by_its_own_code(guide: by_value.Pickler) -> Iterator[None]:
     """Have dill find a function's globals by the function's own code, while this thread writes.
 
     Its own search goes on into the globals of what it finds, also of installed libraries: that takes minutes,
@@ -117,8 +117,8 @@ def _by_its_own_code() -> Iterator[None]:
     def globalvars(function: Any, *args: Any, **kwargs: Any) -> Any:
         if get_ident() != writer or type(function) is not FunctionType:
             return usual(function, *args, **kwargs)
-        there = function.__globals__
-        return {name: there[name] for name in references_of(function.__code__).names if name in there}
+        used, imported = guide.uses.note_function(function)
+        return used | {_IMPORTED: imported} if imported else used
 
     dill.detect.globalvars = globalvars
     try:
@@ -135,14 +135,15 @@ def write(value: Any) -> tuple[bytes, Hashable]:
         Exception: whatever else its parts raise.
     """
 
-    def attempt(wanted: frozenset[str], certain: frozenset[str]) -> tuple[bytes, by_value.Pickler]:
+    def attempt(plan: Plan) -> tuple[bytes, by_value.Pickler]:
         file = io.BytesIO()
-        guide = by_value.Pickler(io.BytesIO(), wanted, certain)
-        DillPickler(file, guide).dump(value)
+        guide = by_value.Pickler(io.BytesIO(), plan)
+        with _by_its_own_code(guide):
+            DillPickler(file, guide).dump(value)
         return file.getvalue(), guide
 
-    with _one_at_a_time, _by_its_own_code():
-        payload, guide = by_value.until_settled(attempt)
+    with _one_at_a_time:
+        payload, guide = until_settled(attempt)
     return payload, guide.definition
 
 

@@ -7,7 +7,7 @@ function as it is now and no other is registered; where code has changed, anothe
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from threading import Lock
+from threading import RLock
 from typing import Any
 
 from funcledger.forks import renewed_in_children
@@ -60,7 +60,8 @@ class LocalFunctions:
 
     def renew(self) -> None:
         """In a forked child: the lock may be held by a thread that is not there."""
-        self._lock = Lock()
+        # By the same thread again: to write a function may import a module, which may submit another.
+        self._lock = RLock()
 
     def of(self, fn: Callable[..., Any]) -> tuple[LocalFunction, bytes | None]:
         """The function under the id it has or gets on the server; and its form now, where that is another.

@@ -64,8 +64,14 @@ def closing(number):
     return inner
 
 closed = closing(0)
+
+def reflecting(x):
+    if "seen" not in globals():
+        globals()["seen"] = x
+    helper.__dict__.setdefault("first", x)
+    return x - globals()["seen"], x - helper.first, globals().get("LIMIT", -1), eval("TABLE['a'][0]")
 """
-JOBS = ("job", "other", "with_table", "counting", "fails", "defaults", "closed")
+JOBS = ("job", "other", "with_table", "counting", "fails", "defaults", "closed", "reflecting")
 SMALL = st.integers(0, 3)
 
 
@@ -80,7 +86,10 @@ def teardown_module() -> None:
 
 
 class Notebook(RuleBasedStateMachine):
-    """Cells are run again, globals and classes changed, functions registered and called."""
+    """Cells are run again, globals and classes changed, functions registered and called.
+
+    A second program has its calls in the same worker.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,10 +98,13 @@ class Notebook(RuleBasedStateMachine):
         self.registered: list[tuple[bytes, Any]] = []
         self.cells: dict[str, Any] = {"__name__": "notebook"}
         self.calls = self.codes = 0
+        self.second: dict[str, Any] = {"__name__": "notebook"}
+        self.functions_of_the_second = LocalFunctions()
 
     @initialize()
     def begin(self) -> None:
         self.run(CELLS)
+        exec(CELLS, self.second)
 
     def run(self, text: str) -> None:
         exec(textwrap.dedent(text), self.cells)
@@ -141,6 +153,12 @@ class Notebook(RuleBasedStateMachine):
     def submit(self, name: str, x: int) -> None:
         assert self.remotely(self.cells[name], x) == self.locally(name, x)
 
+    @rule(x=SMALL)
+    def submit_in_the_second_program(self, x: int) -> None:
+        known, form = self.functions_of_the_second.of(self.second["reflecting"])
+        assert known.payload is not None
+        assert worker().make(known.payload.bytes, *serialise((x,), {}, function=form)) == (0, 0, 0, 0)
+
     @rule()
     def submit_with_an_instance(self) -> None:
         found = self.remotely(self.cells["with_class"], self.cells["Config"]())
@@ -185,6 +203,8 @@ class Notebook(RuleBasedStateMachine):
         except cells["Failed"] as error:
             return error.args
         finally:
+            cells.pop("seen", None)
+            vars(cells["helper"]).pop("first", None)
             cells["LIMIT"] = kept[0]
             cells["TABLE"]["a"][:] = kept[1]["a"]
             cells["defaults"].__defaults__[0][:] = kept[2]

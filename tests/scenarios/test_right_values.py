@@ -146,6 +146,38 @@ def test_what_a_call_changes_does_not_reach_the_next_one_in_its_worker(executor:
     assert {executor.submit(count).result(30) for _ in range(6)} == {LIMIT + 1}
 
 
+CALIBRATING = """
+import sys
+from funcledger import Executor
+
+def norm(x):
+    if "cal" not in globals():
+        globals()["cal"] = x
+    return x - cal
+
+def looked_up():
+    import beside
+    return getattr(beside, "CONST", 1), hasattr(beside, "NOT_THERE")
+
+with Executor("lab") as executor:
+    numbers = [executor.submit(norm, int(x)).result(30) for x in sys.argv[1:]]
+    print(numbers, executor.submit(looked_up).result(30))
+"""
+
+
+@pytest.mark.law(13)
+def test_a_program_never_meets_what_another_has_left_in_a_worker(running: Running, tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(CALIBRATING)
+    (tmp_path / "beside.py").write_text("CONST = 5")
+    environment = {"FUNCLEDGER_URL": running.url, "FUNCLEDGER_TOKEN": running.token}
+    for numbers in (["1", "2", "3"], ["100", "200"]):
+        command = [sys.executable, str(tmp_path / "program.py"), *numbers]
+        ran = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert ran.stdout == f"{[0] * len(numbers)} (5, False)\n", ran.stderr
+
+
 def test_what_must_not_travel_is_refused_before_anything_is_sent(executor: Executor, tmp_path: Path) -> None:
     lock = threading.RLock()
     with (tmp_path / "results.csv").open("w") as out:

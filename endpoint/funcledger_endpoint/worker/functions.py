@@ -1,17 +1,34 @@
 """The functions a worker has been given: checked against their hash, opened when they are called.
 
-A function that no call can change is opened once and kept. Any other is opened for each call, so that a call
-meets what stood in the program when it was submitted, and not what an earlier call has left (law 13).
+A function is opened once and kept if its code has no means of changing what it refers to, and only while
+nothing was added to its globals and attributes. Any other is opened for each call, so that a call meets
+what stood in the program when it was submitted, and not what an earlier call has left (law 13).
 """
 
 import hashlib
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from funcledger_endpoint.local import frames
 from funcledger_payloads import DeserializationError, open_function
-from funcledger_payloads.classes import CallClasses, begin_call
+from funcledger_payloads.classes import begin_next_call
+
+
+class _Kept(NamedTuple):
+    """A function that is open, its globals and its attributes, and how many there were of both."""
+
+    call: Callable[..., Any]
+    there: dict[str, Any]
+    own: dict[str, Any]
+    size: int
+
+
+def _kept(call: Callable[..., Any]) -> _Kept:
+    there: dict[str, Any] = getattr(getattr(call, "__wrapped__", call), "__globals__", {})
+    own: dict[str, Any] = getattr(call, "__dict__", {})
+    return _Kept(call, there, own, len(there) + len(own))
+
 
 #: Words without which hardly any function can change what `ImportState` looks at closely.
 _MEDDLES = re.compile(rb"(?<![A-Za-z_])(?:modules|pickle|json|setattr|patch|mock|math|random)")
@@ -24,7 +41,7 @@ class Functions:
         #: Whether the function of this call may change modules, so that one has to look closely after it.
         self.meddles = False
         self._meddling: set[int] = set()
-        self._kept: dict[int, Callable[..., Any]] = {}
+        self._kept: dict[int, _Kept] = {}
         self._bodies: dict[int, bytes] = {}
         self._unchecked: dict[int, str] = {}
 
@@ -50,19 +67,21 @@ class Functions:
         Raises:
             DeserializationError, VersionMismatch: it cannot be loaded, or is not what its hash says.
         """
-        begin_call(CallClasses())
+        begin_next_call()
         self.meddles = number in self._meddling
-        function = self._kept.get(number)
-        if function is not None:
-            return function
+        kept = self._kept.get(number)
+        if kept is not None:
+            call, there, own, size = kept
+            if len(there) + len(own) == size:
+                return call
+            del self._kept[number]
         body = self._bodies[number]
         if number in self._unchecked:
             _check(body, self._unchecked[number])
             del self._unchecked[number]
         opened = open_function(body)
         if not opened.stateful:
-            self._kept[number] = opened.call
-            del self._bodies[number]
+            self._kept[number] = _kept(opened.call)
         return opened.call
 
     def brought_along(self, body: bytes) -> Callable[..., Any]:
@@ -71,7 +90,7 @@ class Functions:
         Raises:
             DeserializationError, VersionMismatch: it cannot be loaded.
         """
-        begin_call(CallClasses())
+        begin_next_call()
         self.meddles = _may_meddle(body)
         return open_function(body).call
 
