@@ -6,8 +6,11 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import FunctionType, ModuleType
 
-#: Packages that stand wherever a function may run, since they bring it there.
-_OURS = frozenset({"funcledger", "funcledger_payloads", "funcledger_schemas", "cloudpickle", "dill"})
+#: Packages that stand wherever a function may run, since they bring it there: ours are one distribution.
+_OURS = frozenset(
+    {"cloudpickle", "dill", "funcledger"}
+    | {f"funcledger_{room}" for room in ("payloads", "schemas", "event_log", "endpoint", "compose")}
+)
 _PLACES = ("site-packages", "dist-packages")
 
 

@@ -198,7 +198,9 @@ async def test_row_14_a_frozen_broker_is_told_in_time_and_costs_no_threads(
         with frozen(broker):
             under_way = asyncio.ensure_future(log.append([new(b"x")] * 10))
             begun = time.monotonic()
-            assert not await log.ready()
+            # What the broker answered in the moment before it froze may still be on its way.
+            while await log.ready():
+                assert time.monotonic() - begun < scaled(2)
             assert time.monotonic() - begun < scaled(2)
             threads = threading.active_count()
             for _ in range(50):

@@ -1,7 +1,9 @@
 """``Future.running()`` is true while a worker is at the call, not while it waits for one."""
 
+import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.support.axes import Running
@@ -39,14 +41,24 @@ def test_of_several_calls_on_one_worker_only_the_first_is_running(narrow: Runnin
         assert not second.running()
 
 
-def test_another_program_that_loads_a_group_knows_what_runs(narrow: Running) -> None:
+def hold(gate: str) -> str:
+    while not os.path.exists(gate):
+        time.sleep(0.01)
+    return gate
+
+
+def test_another_program_that_loads_a_group_knows_what_runs(narrow: Running, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
     with narrow.client() as client, Executor("narrow", client) as executor:
-        slow, waiting = executor.submit(nap, 1.5), executor.submit(nap, 0.01)
-        until_sync(lambda: slow.running(), 10)
+        slow, waiting = executor.submit(hold, str(gate)), executor.submit(nap, 0.01)
         with narrow.client() as other, Executor("narrow", other) as second:
-            # What another program loads comes from a read model, which may be a moment behind the stream.
-            until_sync(lambda: len(list(other.results.batch(executor.task_group_id))) == 2, 10)
-            futures = {each.task_id: each for each in second.reload_tasks(executor.task_group_id)}
-            until_sync(lambda: futures[slow.task_id].running(), 10)
-            assert not futures[waiting.task_id].running()
+            try:
+                until_sync(lambda: slow.running(), 10)
+                # What another program loads comes from a read model, a moment behind the stream.
+                until_sync(lambda: len(list(other.results.batch(executor.task_group_id))) == 2, 10)
+                futures = {each.task_id: each for each in second.reload_tasks(executor.task_group_id)}
+                until_sync(lambda: futures[slow.task_id].running(), 10)
+                assert not futures[waiting.task_id].running()
+            finally:
+                gate.touch()
             assert futures[waiting.task_id].result(scaled(10)) == 0.01

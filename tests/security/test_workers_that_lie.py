@@ -46,7 +46,9 @@ def lie(how: str, side: str) -> None:
         for number in range(1000):
             write(-number, number * 2**50, -number)
     caller = sys._getframe()
-    while "call" not in caller.f_locals:  # its worker knows the key of this call, so a task can find it
+    while not isinstance(
+        caller.f_locals.get("call"), frames.Call
+    ):  # its worker knows the key of this call, so a task can find it
         assert caller.f_back is not None
         caller = caller.f_back
     key = caller.f_locals["call"].key
