@@ -5,6 +5,8 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from funcledger_command_api.bodies import payload_too_large
 from funcledger_command_api.models import Terms, settings_text
 from funcledger_command_api.recent import Key
@@ -118,31 +120,42 @@ def records(lot: Lot, batch: Batch, function: Function, endpoint: Endpoint) -> I
     terms, owner, actor = lot.terms, batch.who.id, batch.who.actor
     resources, settings = settings_text(terms.resource_specification), settings_text(terms.endpoint_config)
     spans = tracing.spans
+    # What a lot has in common: to make one of another takes a fifth of what naming all takes.
+    alike = TaskSubmitted(
+        event_id="",
+        occurred_at=batch.occurred_at,
+        actor=actor,
+        endpoint_id=terms.endpoint_id,
+        owner=owner,
+        task_id="",
+        batch_id=batch.batch_id,
+        batch_size=batch.size,
+        batch_index=None,
+        function_id=terms.function_id,
+        function_hash=function.content_hash,
+        request_digest="",
+        walltime=terms.walltime,
+        max_attempts=terms.max_attempts,
+        expires_in=terms.expires_in,
+        resource_specification=resources,
+        endpoint_config=settings,
+        payload_format=terms.payload_format,
+        payload_sha256="",
+        payload_size=0,
+        payload=b"",
+        payload_code=terms.payload_code,
+    )
     columns = zip(lot.task_ids, lot.indexes, lot.payloads, lot.hashes, lot.digests, strict=True)
     for task_id, index, payload, payload_sha256, digest in columns:
-        event = TaskSubmitted(
+        event = replace(
+            alike,
             event_id=new_id(),
-            occurred_at=batch.occurred_at,
-            actor=actor,
-            endpoint_id=terms.endpoint_id,
-            owner=owner,
             task_id=task_id,
-            batch_id=batch.batch_id,
-            batch_size=batch.size,
             batch_index=index,
-            function_id=terms.function_id,
-            function_hash=function.content_hash,
             request_digest=digest,
-            walltime=terms.walltime,
-            max_attempts=terms.max_attempts,
-            expires_in=terms.expires_in,
-            resource_specification=resources,
-            endpoint_config=settings,
-            payload_format=terms.payload_format,
             payload_sha256=payload_sha256,
             payload_size=len(payload),
             payload=payload,
-            payload_code=terms.payload_code,
         )
         extra = batch.extra if spans is None else batch.extra or spans.headers(task_id)
         yield NewRecord.of(event, endpoint.partition, extra)
