@@ -69,9 +69,9 @@ class Cluster:
         )
 
     def migrate(self, folder: Path) -> tuple[int, str]:
-        process = self.migration(folder)
-        with gone(process):
-            said, _ = process.communicate(timeout=scaled(100))
+        # What holds its output is closed too, so that a test which fails here is all that fails.
+        with self.migration(folder) as process, gone(process):
+            said, _ = process.communicate(timeout=scaled(250))
         return process.returncode, said
 
     @asynccontextmanager
