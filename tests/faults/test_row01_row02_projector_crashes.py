@@ -19,6 +19,7 @@ from tests.support.stores import dump
 
 from funcledger_event_log.records import NewRecord, Record
 from funcledger_event_log.sqlite import SqliteLog
+from funcledger_read_models.documents import HELD_EVENTS
 from funcledger_read_models.memory import MemoryStore
 from funcledger_read_models.port import Documents, Positions, ReadModelStore
 from funcledger_read_models.sqlite import SqliteStore
@@ -45,6 +46,9 @@ class MortalWriter(Writer):
             raise Crash(point)
 
     def save(self, documents: Documents, positions: Positions, before: Positions) -> None:
+        if not positions:  # copies of folded events are emptied behind their batch, which is saved by then
+            super().save(documents, positions, before)
+            return
         self._die_at("before write")
         super().save(documents, positions, before)
         self._die_at("after commit")
@@ -52,7 +56,8 @@ class MortalWriter(Writer):
 
     def write_documents(self, documents: Documents) -> None:
         super().write_documents(documents)
-        self._die_at("after write")
+        if set(documents) != {HELD_EVENTS}:
+            self._die_at("after write")
 
 
 async def test_row01_a_projector_that_dies_at_any_event_leaves_and_makes_no_difference(
