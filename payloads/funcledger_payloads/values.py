@@ -136,7 +136,7 @@ def load(payload_format: str, payload: bytes, name: str = "a payload", of: str =
     """
     if payload_format == "pickle" and _LOOK_UP not in payload:  # most are; plain data runs nothing
         try:
-            return pickle.loads(payload)  # noqa: S301
+            return loads(payload)  # noqa: S301
         except Exception as error:
             what = f"{name}{of and ' ' + of} (pickle, {len(payload)} bytes)"
             raise DeserializationError(f"{what} cannot be read here: {_reason(error)}") from error

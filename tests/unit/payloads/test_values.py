@@ -82,6 +82,15 @@ def test_dill_leaves_the_pickle_module_as_it_was() -> None:
         pickle.dumps(lambda: None)
 
 
+@pytest.mark.fault(34)
+def test_plain_data_comes_back_whatever_a_call_has_put_in_the_place_of_pickle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pickle, "dumps", None)
+    monkeypatch.setattr(pickle, "loads", None)
+    assert load(*dump((1, "a"))) == (1, "a")
+
+
 @pytest.mark.parametrize(
     ("args", "kwargs", "named"),
     [
