@@ -9,10 +9,6 @@ from funcledger.submission import NewTask, check_serializer, serialise
 from funcledger.task_settings import TaskSettings
 from funcledger_schemas.ids import new_id
 
-_UNSET = dict.fromkeys(
-    ("walltime", "memory", "max_attempts", "expires_in", "resource_specification", "user_endpoint_config")
-)
-
 
 class Call(NamedTuple):
     """One call of a batch; ``endpoint`` is an id or a name, None where the whole batch gets one."""
@@ -38,7 +34,7 @@ class Batch(TaskSettings):
         **settings: Any,
     ) -> None:
         self.task_group_id = new_id() if task_group_id is None else as_id(task_group_id, "task_group_id")
-        self._set(**_UNSET | settings)
+        self._set(**settings)
         self.calls: list[Call] = []
         self.serializer = serializer
 

@@ -95,7 +95,7 @@ class Executor(TaskSettings, concurrent.futures.Executor):
             api_burst_limit=api_burst_limit,
             api_burst_window_s=api_burst_window_s,
         )
-        self._sender: Sender | None = None
+        self._begin()
         self.endpoint_id = endpoint_id
         self.task_group_id = new_id() if task_group_id is None else task_group_id
         self.label = label
@@ -112,18 +112,16 @@ class Executor(TaskSettings, concurrent.futures.Executor):
         self._client = client or shared_client()
         self._closed = False
         self._weak_cancel = weakly(self._ask_to_cancel)
-        self._begin()
         renewed_in_children(self)
 
     def _begin(self) -> None:
         """Nothing has been submitted by this process."""
-        self._sender = None
         self._futures: dict[str, TaskFuture] = {}
         #: The future that is being resolved, and no longer among the others.
         self._settling: TaskFuture | None = None
         self._all_done = Condition()
         self._opening = Lock()
-        self._sender = None
+        self._sender: Sender | None = None
         #: Ends what runs for this executor, once: when it is idle after a shutdown, or collected.
         self._let_go: finalize[..., Executor] | None = None
         #: Whether anything has come since the last look, and of which endpoints it was asked why not.

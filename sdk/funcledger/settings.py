@@ -14,7 +14,8 @@ from funcledger.errors import InvalidRequest, ServiceUnavailable, Unauthenticate
 from funcledger.private_files import keep_directory_private, read_private
 
 _START = "Start one with `funcledger up`, or name one with FUNCLEDGER_URL or Client(url=...)"
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+#: Names of this machine for itself.
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ def _parts(url: str) -> tuple[str, str | None, int | None, str]:
         port = found.port
     except ValueError:
         port = None
-    return found.scheme, "localhost" if found.hostname in _LOOPBACK else found.hostname, port, found.path
+    return found.scheme, "localhost" if found.hostname in LOOPBACK else found.hostname, port, found.path
 
 
 def _read_token(directory: Path) -> str:

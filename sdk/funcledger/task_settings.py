@@ -115,14 +115,17 @@ class TaskSettings(Settable):
     #: Dictionaries that JSON can hold; read-only, to be set as a whole.
     resource_specification, user_endpoint_config = Setting(), Setting()
     _fields = frozenset({"options"})
-    _settings: dict[str, Any]
+    #: What holds until another is set.
+    _settings: Mapping[str, Any] = dict.fromkeys(
+        ("walltime", "memory", "max_attempts", "expires_in", "resource_specification", "user_endpoint_config")
+    )
 
     def _set(self, **changed: Any) -> None:
         """Set these, and leave the others as they are."""
         for name in changed.keys() & _CHECKS.keys():
             if changed[name] is not None:
                 changed[name] = _CHECKS[name](name, changed[name])
-        settings = {**getattr(self, "_settings", {}), **changed}
+        settings = {**self._settings, **changed}
         self.options = TaskOptions(
             settings["walltime"],
             settings["max_attempts"],

@@ -21,7 +21,7 @@ from funcledger.forks import renewed_in_children
 from funcledger.plain import PlainTransport, is_direct
 from funcledger.positions import HEADER, Seen
 from funcledger.problems import error_of
-from funcledger.settings import Server
+from funcledger.settings import LOOPBACK, Server
 from funcledger.streams import FrameStream, answer_to, read
 from funcledger.waiting_notice import WaitingNotice
 from funcledger_schemas.frames import MEDIA_TYPE
@@ -34,7 +34,6 @@ FIRST_PATIENCE = 3.0
 #: The server sends a sign of life every 5 s; a stream that is silent for longer than this is dead.
 SILENCE = 16.0
 _FIRST_PAUSE = 0.1
-_HERE = ("127.0.0.1", "localhost", "::1")
 _CUT = (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError)
 _AGAIN = frozenset({408, 429, 502, 503, 504})
 _BACKOFF = tenacity.wait_random_exponential(multiplier=0.1, max=5.0)
@@ -289,7 +288,7 @@ def _seconds(text: str | None) -> float | None:
 
 def _way_to(server: Server) -> tuple[PlainTransport | None, dict[str, Any]]:
     """How httpx2 is to reach the server: no proxy of the environment knows the way to this machine."""
-    here = httpx2.URL(server.url).host in _HERE
+    here = httpx2.URL(server.url).host in LOOPBACK
     if server.socket is not None or is_direct(server.url, here=here):
         return PlainTransport(server.url, server.socket), {}
     if here and server.url.startswith("https:"):
@@ -311,7 +310,7 @@ def _way_hint(server: Server, reason: str) -> str:
     address = httpx2.URL(server.url)
     proxies = getproxies()
     proxy = proxies.get(address.scheme) or proxies.get("all")
-    if proxy is None or server.socket is not None or address.host in _HERE or proxy_bypass(address.host):
+    if proxy is None or server.socket is not None or address.host in LOOPBACK or proxy_bypass(address.host):
         return ""
     name = httpx2.URL(proxy).host
     return (
