@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from funcledger_event_log.records import DecodeError, Record
+from funcledger_event_log.records import Record
 from funcledger_schemas.events import EndpointHeartbeat
 from funcledger_schemas.lifecycle import OUTCOMES
 
@@ -98,10 +98,9 @@ def _largest(rows: list[Row]) -> list[Row]:
 
 
 def _correct(load: Load, record: Record) -> None:
-    try:
-        event = record.event()
-    except DecodeError:
-        return  # the projectors keep it as a dead letter
+    event = record.event_if_readable()
+    if event is None:
+        return
     assert isinstance(event, EndpointHeartbeat)
     if event.busy or event.queued:
         load.idle = False

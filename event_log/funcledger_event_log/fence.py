@@ -2,16 +2,14 @@
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from operator import attrgetter
 
 from funcledger_event_log.endpoint_port import Fenced
-from funcledger_event_log.records import DecodeError, Record
+from funcledger_event_log.records import Record
 from funcledger_schemas.events import EndpointHeartbeat, EndpointStarted, Event
 from funcledger_schemas.lifecycle import NO_EPOCH, Epochs
 
 #: An endpoint's id and an epoch.
 _Agent = tuple[str, int | None]
-_agent = attrgetter("endpoint_id", "epoch")
 
 
 class Fence:
@@ -39,10 +37,7 @@ class Fence:
                 self._start(record)
 
     def _start(self, record: Record) -> None:
-        try:
-            event = record.event()
-        except DecodeError:
-            return  # dead-lettered by the projectors (law 11); for every fold it is as if it were not there
+        event = record.event_if_readable()
         before = self.current(record.key.decode())
         if not isinstance(event, EndpointStarted) or not self._epochs.admit(record.offset, event):
             return
@@ -118,7 +113,7 @@ class Fence:
 def _agents(events: Iterable[Event]) -> set[_Agent] | None:
     """The agents that these events are of, all looked at in one go; None where one has no epoch."""
     try:
-        return set(map(_agent, events))
+        return {(event.endpoint_id, event.epoch) for event in events}  # type: ignore[attr-defined]
     except AttributeError:
         return None
 

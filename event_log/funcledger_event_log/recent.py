@@ -2,16 +2,12 @@
 
 from collections import deque
 from collections.abc import Sequence
-from operator import attrgetter
 from typing import NamedTuple
 
 from funcledger_event_log.records import Record, TopicPartition
 
 #: What a record takes beside its value: objects for its headers and its decoded event.
 _OVERHEAD = 2048
-
-
-_value = attrgetter("value")
 
 
 class Newest:
@@ -45,7 +41,7 @@ class RecentRecords:
     def add(self, partition: Newest, records: Sequence[Record]) -> None:
         """These were appended to the partition; its end moves past them."""
         # A decoded event holds its own copy of the payload.
-        weight = 2 * sum(map(len, map(_value, records))) + _OVERHEAD * len(records)
+        weight = 2 * sum([len(record.value) for record in records]) + _OVERHEAD * len(records)
         first, end = records[0].offset, records[-1].offset + 1
         partition.tail.update(zip(range(first, end), records, strict=True))
         partition.end = end
@@ -72,7 +68,7 @@ def take(partition: Newest, offset: int, records: int, size: int) -> list[Record
         return None
     tail = partition.tail
     taken = [tail[at] for at in range(offset, min(offset + records, partition.end))]
-    if sum(map(len, map(_value, taken))) < size:
+    if sum([len(record.value) for record in taken]) < size:
         return taken
     for count, record in enumerate(taken, 1):
         size -= len(record.value)

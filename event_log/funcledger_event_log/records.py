@@ -67,6 +67,13 @@ class _Headed(msgspec.Struct, gc=False, eq=False):
         """
         raise NotImplementedError
 
+    def event_if_readable(self) -> Event | None:
+        """The event, None where it cannot be read: the projectors keep that as a dead letter (law 11)."""
+        try:
+            return self.event()
+        except DecodeError:
+            return None
+
     @property
     def headers(self) -> Headers:
         """The headers, written out; not kept, since they take more memory than all the rest."""

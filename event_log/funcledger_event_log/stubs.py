@@ -2,7 +2,7 @@
 
 import msgspec
 
-from funcledger_event_log.records import DecodeError, Record
+from funcledger_event_log.records import Record
 from funcledger_schemas import codec
 from funcledger_schemas.events import TaskSubmitted
 
@@ -19,11 +19,8 @@ def stub(record: Record) -> Record:
     """
     if len(record.value) <= WHOLE_BELOW:
         return record
-    try:
-        event = record.event()
-    except DecodeError:
-        return record
-    if not getattr(event, "payload", b""):
+    event = record.event_if_readable()
+    if event is None or not getattr(event, "payload", b""):
         return record
     bare = msgspec.structs.replace(event, payload=b"")
     return msgspec.structs.replace(record, value=codec.encode(bare), decoded=bare)

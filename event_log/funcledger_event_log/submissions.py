@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from funcledger_event_log.port import EventLog
-from funcledger_event_log.records import DecodeError, Position, Record
+from funcledger_event_log.records import Position, Record
 from funcledger_event_log.stubs import AT_ONCE
 from funcledger_schemas import clock
 from funcledger_schemas.events import Event, TaskEvent, TaskSubmitted
@@ -32,19 +32,18 @@ class SubmissionMemory:
 
     def note(self, records: Iterable[Record]) -> None:
         """The submissions among these records of `tasks`; of copies the first counts."""
-        young, secret = self._young, self._secret
+        young = self._young
         for record in records:
-            event = record.decoded or _read(record)
+            event = record.decoded or record.event_if_readable()
             if type(event) is TaskSubmitted:
-                name = hash((secret, event.endpoint_id, event.owner, event.task_id, event.batch_id))
                 # One look and no more: of a copy that comes much later, the log is asked again.
-                young.setdefault(name, record.offset)
+                young.setdefault(self._name(event), record.offset)
         self._grown()
 
     def correct(self, records: Iterable[Record]) -> None:
         """These submissions were looked at on the log: what was remembered of their tasks may be a copy's."""
         for record in records:
-            if type(event := _read(record)) is TaskSubmitted:
+            if type(event := record.event_if_readable()) is TaskSubmitted:
                 known = self.offset(event)
                 if known is None or record.offset < known:
                     self._young[self._name(event)] = record.offset
@@ -59,7 +58,7 @@ class SubmissionMemory:
 
     def place(self, event: TaskEvent) -> int | None:
         """Where the task that it names was submitted, turned over if it has ended; None if not remembered."""
-        name = hash((self._secret, event.endpoint_id, event.owner, event.task_id, event.batch_id))
+        name = self._name(event)
         place = self._young.get(name)
         return self._old.get(name) if place is None else place
 
@@ -144,13 +143,6 @@ class Submissions:
         for at in range(0, len(positions), AT_ONCE):
             found = await self._log.read(positions[at : at + AT_ONCE])
             self._memory.correct(record for record in found if record is not None)
-
-
-def _read(record: Record) -> Event | None:
-    try:
-        return record.event()
-    except DecodeError:
-        return None  # dead-lettered by the projectors (law 11)
 
 
 def _has_ended(event: TaskEvent) -> str:

@@ -1,12 +1,9 @@
 """How far a follower has got, and those who wait for it to get further."""
 
 import asyncio
-from collections.abc import Sequence
-from operator import attrgetter
+from collections.abc import Iterable
 
 from funcledger_event_log.records import Record, TopicPartition
-
-_where = attrgetter("topic", "partition")
 
 
 class Reached:
@@ -17,10 +14,10 @@ class Reached:
         self._waiting: dict[TopicPartition, dict[asyncio.Future[None], int]] = {}
         self._given_up = False
 
-    def advance(self, records: Sequence[Record]) -> None:
+    def advance(self, records: Iterable[Record]) -> None:
         """These records, in order, have been dealt with."""
         # Of each partition the last one counts.
-        last = dict(zip(map(_where, records), records, strict=True))
+        last = {(record.topic, record.partition): record for record in records}
         touched = {TopicPartition(*where): record.offset + 1 for where, record in last.items()}
         self.offsets.update(touched)
         for where in touched:

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 
 from funcledger_event_log.follower import Tail
 from funcledger_event_log.port import EventLog
-from funcledger_event_log.records import DecodeError, Record, Token, TopicPartition
+from funcledger_event_log.records import Record, Token, TopicPartition
 from funcledger_event_log.submissions import SubmissionMemory
 from funcledger_query_api.copies import Copies
 from funcledger_query_api.doubts import Doubts
@@ -25,7 +25,7 @@ from funcledger_read_models.documents import (
 )
 from funcledger_read_models.port import ReadModelStore
 from funcledger_schemas import clock, tracing
-from funcledger_schemas.events import EndpointStarted, Event, TaskStarted
+from funcledger_schemas.events import EndpointStarted, TaskStarted
 from funcledger_schemas.lifecycle import OUTCOME_CLASSES, OUTCOMES, Epochs, Outcome
 from funcledger_schemas.recent_tasks import RecentTasks
 
@@ -164,7 +164,7 @@ class OutcomeFeed:
             self._note_begun(key, record)
 
     def _note_begun(self, key: Key, record: Record) -> None:
-        event = _read(record)
+        event = record.event_if_readable()
         if not isinstance(event, TaskStarted) or self._submitted.offset(event) is None:
             return
         if self._has_finished(key):
@@ -184,7 +184,7 @@ class OutcomeFeed:
         self._begun.add(key)
 
     def _consider(self, record: Record, begun: dict[Key, Record]) -> None:
-        event = _read(record)
+        event = record.event_if_readable()
         if event is None or not self._epochs.admit(record.offset, event):
             return
         if isinstance(event, EndpointStarted):
@@ -255,13 +255,6 @@ class OutcomeFeed:
             self._forgotten_next = Token(
                 {TopicPartition("results", partition): end for partition, end in self._ends.items()}
             )
-
-
-def _read(record: Record) -> Event | None:
-    try:
-        return record.event()
-    except DecodeError:
-        return None  # the projectors keep it as a dead letter
 
 
 def _key(record: Record) -> Key:

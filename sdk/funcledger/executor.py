@@ -16,7 +16,7 @@ from weakref import WeakSet, finalize
 from funcledger.client import Client
 from funcledger.errors import ComputeError, InvalidRequest
 from funcledger.forks import renewed_in_children
-from funcledger.futures import TaskFuture, resolve, settle
+from funcledger.futures import TaskFuture, answered, settle
 from funcledger.inherited import InheritedFutures
 from funcledger.listener import Follower, Listener
 from funcledger.local_functions import LocalFunction, LocalFunctions
@@ -27,7 +27,6 @@ from funcledger.sender import Cancellation, Sender, Submission
 from funcledger.shared_client import shared_client
 from funcledger.submission import MOST_TASKS, NewTask, check_serializer, serialise
 from funcledger.task_settings import TaskSettings, refuse, whole_number
-from funcledger.tasks import is_finished
 from funcledger.waiting_notice import tell_if_offline
 from funcledger_schemas import tracing
 from funcledger_schemas.ids import new_id
@@ -328,15 +327,13 @@ class Executor(TaskSettings, concurrent.futures.Executor):
 
     def _deliver(self, answers: Sequence[Answer]) -> None:
         self._heard = True
-        for task, payload in answers:
-            future = self._futures.get(task["task_id"]) if is_finished(task) else None
-            if future is not None and future.is_answered_by(task, self.task_group_id):
-                self._settling = future
-                del self._futures[future.task_id]
-                began = time.time_ns()
-                settle(future, partial(resolve, future, task, payload or b""))
-                if (spans := tracing.spans) is not None:
-                    spans.hop("result", [future.task_id], began, time.time_ns())
+        for future, resolve in answered(self._futures, self.task_group_id, answers):
+            self._settling = future
+            del self._futures[future.task_id]
+            began = time.time_ns()
+            settle(future, resolve)
+            if (spans := tracing.spans) is not None:
+                spans.hop("result", [future.task_id], began, time.time_ns())
         self._settling = None
         self._end_if_idle()
 

@@ -1,14 +1,16 @@
 """The future of one task: a standard one that knows its task's id and can ask for it to be cancelled."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING, RUNNING
+from functools import partial
 from typing import Any
 
 from funcledger.errors import ComputeError
 from funcledger.listener import ended
-from funcledger.tasks import error_of, value_of
+from funcledger.results import Answer
+from funcledger.tasks import error_of, is_finished, value_of
 
 _log = logging.getLogger(__name__)
 _OVER = (CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED)
@@ -93,6 +95,16 @@ def settle(future: TaskFuture, resolve: Callable[[], None]) -> None:
         _log.exception("a callback of task %s raised %s", future.task_id, type(error).__name__)
         if not future.done():
             future.set_exception(ended("The reading of its outcome", error))
+
+
+def answered(
+    futures: Mapping[str, TaskFuture], batch_id: str, answers: Iterable[Answer]
+) -> Iterator[tuple[TaskFuture, Callable[[], None]]]:
+    """Those of a batch's futures (by task id) that these answers are to, each with what resolves it."""
+    for task, payload in answers:
+        future = futures.get(task["task_id"]) if is_finished(task) else None
+        if future is not None and future.is_answered_by(task, batch_id):
+            yield future, partial(resolve, future, task, payload or b"")
 
 
 def resolve(future: TaskFuture, task: Mapping[str, Any], payload: bytes) -> None:

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 
 from funcledger.errors import ComputeError
 from funcledger.forks import renewed_in_children
-from funcledger.futures import TaskFuture, resolve, settle
+from funcledger.futures import TaskFuture, answered, settle
 from funcledger.listener import Follower, Listener
 from funcledger.results import Answer
 from funcledger.sender import ask_to_cancel
-from funcledger.tasks import is_finished
 
 if TYPE_CHECKING:
     from funcledger.transport import Transport
@@ -60,11 +59,9 @@ class InheritedFutures:
                 future.set_begun()
 
     def _deliver(self, answers: Sequence[Answer]) -> None:
-        for task, payload in answers:
-            future = self._futures.get(task["task_id"]) if is_finished(task) else None
-            if future is not None and future.is_answered_by(task, self._batch_id):
-                del self._futures[future.task_id]
-                settle(future, partial(resolve, future, task, payload or b""))
+        for future, resolve in answered(self._futures, self._batch_id, answers):
+            del self._futures[future.task_id]
+            settle(future, resolve)
         self._end_if_all_are_done()
 
     def _give_up(self, error: ComputeError) -> None:
