@@ -187,11 +187,11 @@ def fill(module: ModuleType, attributes: dict[str, Any]) -> bool:
     missing, importable = attributes.pop(rebuild.MISSING, None), attributes.pop(rebuild.IMPORTABLE, False)
     vars(module).update(attributes)
     if missing:
-        vars(module)["__getattr__"] = LeftOut(module.__name__, missing, attributes.get("__getattr__"))
+        vars(module)["__getattr__"] = LeftBehind(module.__name__, missing, attributes.get("__getattr__"))
     return bool(importable)
 
 
-class LeftOut:
+class LeftBehind:
     """A module's ``__getattr__``: to look for what did not travel is an error, and gives no default."""
 
     def __init__(self, module: str, reasons: dict[str, str], theirs: Callable[[str], Any] | None) -> None:

@@ -5,13 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from funcledger_compose.cli.output import console, plain_errors, show_json
+from funcledger_compose.cli.output import (
+    Json,
+    console,
+    plain_errors,
+    show_json,
+)
 from funcledger_compose.main import require
 
 if TYPE_CHECKING:
     from funcledger_compose.backups.manifest import Manifest
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
 def backup(

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from funcledger_compose.cli.output import plain_errors, readable, say, show_fields, show_json, show_table
+from funcledger_compose.cli.output import (
+    Json,
+    plain_errors,
+    say,
+    show_fields,
+    show_json,
+    show_table,
+)
 from funcledger_compose.endpoint_dir import LOCAL, Direct, EndpointDir, EndpointDirError
 from funcledger_compose.main import fail, require
 from funcledger_compose.settings import MOST_WORKERS, load
@@ -22,7 +29,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Set up, start and watch endpoints.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="The endpoint's name.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Workers = Annotated[
     int,
     typer.Option(min=0, max=MOST_WORKERS, help="How many tasks run at the same time; 0: one for each core."),
@@ -240,7 +246,7 @@ def status(name: Name, json: Json = False) -> None:
     if json:
         show_json(found)
         return
-    show_fields({field: readable(field, value) for field, value in found.items() if value is not None})
+    show_fields({field: value for field, value in found.items() if value is not None})
 
 
 @app.command()

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 import typer
 
 from funcledger_compose.cli.output import (
+    Json,
     plain_errors,
-    readable,
     say,
     short_moment,
     show_fields,
@@ -15,8 +15,6 @@ from funcledger_compose.cli.output import (
 )
 
 app = typer.Typer(help="List and show functions.", no_args_is_help=True)
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
 @app.command("list")
@@ -53,7 +51,6 @@ def show(function_id: Annotated[str, typer.Argument(help="The function's id.")],
         show_json(found)
         return
     source = found.pop("source")
-    said = {name: value for name, value in found.items() if value not in (None, "", False, {})}
-    show_fields({name: readable(name, value) for name, value in said.items()})
+    show_fields({name: value for name, value in found.items() if value not in (None, "", False, {})})
     if source:
         say(f"\n{source.rstrip()}")

@@ -5,8 +5,9 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +16,8 @@ from funcledger_compose.main import fail
 from funcledger_schemas.sizes import show_size
 from funcledger_schemas.texts import visible
 
+#: The option of every command that can also speak to programs.
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 #: Into a pipe, lines are not cut to the width of a terminal that is not there.
 console = Console(width=None if sys.stdout.isatty() else 200)
 
@@ -39,9 +42,9 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty: 
 
 
 def show_fields(fields: Mapping[str, object]) -> None:
-    """Print what there is of one thing, a line for each field; further lines of a value are set in."""
+    """Print what there is of one thing, each field on a line as people read it; further lines are set in."""
     for name, value in fields.items():
-        lines = as_text(str(value).replace("\n", "\n    "))
+        lines = as_text(str(readable(name, value)).replace("\n", "\n    "))
         console.print(Text.assemble((f"{name}: ", "bold"), lines))
 
 

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 import typer
 
 from funcledger_compose.cli.output import (
+    Json,
     duration,
     moment,
     plain_errors,
-    readable,
     say,
     short_moment,
     show_fields,
@@ -20,7 +20,6 @@ from funcledger_schemas.sizes import show_size
 
 app = typer.Typer(help="List, show, cancel tasks, and read their history.", no_args_is_help=True)
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 TaskId = Annotated[str, typer.Argument(help="The task's id.")]
 
 
@@ -71,8 +70,7 @@ def show(task_id: TaskId, json: Json = False) -> None:
         show_json(found)
         return
     traceback = found.pop("traceback", None)
-    said = {name: value for name, value in found.items() if value not in (None, "", False)}
-    show_fields({name: readable(name, value) for name, value in said.items()})
+    show_fields({name: value for name, value in found.items() if value not in (None, "", False)})
     if traceback:
         say(f"\n{traceback.rstrip()}")
 

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from funcledger_compose.cli.output import console, plain_errors, show_json, show_table
+from funcledger_compose.cli.output import (
+    Json,
+    console,
+    plain_errors,
+    show_json,
+    show_table,
+)
 from funcledger_compose.main import fail, require
 
 if TYPE_CHECKING:
@@ -15,7 +21,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Make, look at and grow the topics on Kafka.", no_args_is_help=True)
 T = TypeVar("T")
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 _PARTITIONS = "Partitions of tasks, results, streams and heartbeats."
 
 

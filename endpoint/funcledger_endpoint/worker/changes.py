@@ -29,7 +29,7 @@ _FOR_GOOD: tuple[tuple[ModuleType, str], ...] = (
 )  # fmt: skip
 
 
-class Changes:
+class ProcessChanges:
     """Notes of what was changed since :meth:`clear`; there is one in a process.
 
     What a module does while it is imported is the module's own, and stays as the module does: it becomes part

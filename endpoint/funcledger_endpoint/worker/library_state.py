@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from funcledger_endpoint.worker.changes import Changes
+from funcledger_endpoint.worker.changes import ProcessChanges
 
 #: What seeds NumPy's own generator, and where that is made.
 _NUMPY = ("numpy.random", "numpy.random.mtrand")
@@ -28,7 +28,7 @@ _NUMBERS: tuple[tuple[str, Any, str, str], ...] = (
 class LibraryState:
     """As it is before the first call, when this is made; what modules do at import is added to it."""
 
-    def __init__(self, changes: Changes) -> None:
+    def __init__(self, changes: ProcessChanges) -> None:
         self._changes = changes
         self._numbers = {kind: getattr(owner, get)() for kind, owner, _, get in _NUMBERS}
         self._reducers = dict(copyreg.dispatch_table)

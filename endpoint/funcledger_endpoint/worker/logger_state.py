@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from funcledger_endpoint.worker.changes import Changes, is_importing
+from funcledger_endpoint.worker.changes import ProcessChanges, is_importing
 
 _METHODS = ("setLevel", "addHandler", "removeHandler", "addFilter", "removeFilter")
 #: Level, handlers, filters, whether it hands on to those above, whether it is switched off.
@@ -16,7 +16,7 @@ _State = tuple[int, list[logging.Handler], list[Any], bool, bool]
 class LoggerState:
     """How all loggers were is noted at a call's first change of any; of one made later, at its own first."""
 
-    def __init__(self, changes: Changes) -> None:
+    def __init__(self, changes: ProcessChanges) -> None:
         self._changes = changes
         self._before: dict[logging.Logger, _State] = {}
         self._disabled = logging.root.manager.disable

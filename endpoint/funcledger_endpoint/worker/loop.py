@@ -83,19 +83,23 @@ class Loop:
         if os.getpid() != self._pid:
             os._exit(0)  # the function forked, and its child came back here: the parent speaks
         # Before it is reported, so that whatever still happens to this process is this call's affair.
-        unfit = self._put_back(call.number, report)
-        if not unfit and self._threads.left:
-            unfit = self._threads.settle() or self._put_back(call.number, report)
-        if not unfit and self._limits.exhausted:
-            unfit = "a call that was out of memory has left too much of it taken"
-        if not unfit and report.kind in _DOUBTFUL and not self._test.passes():
-            self._give_up(report.message)
-        if unfit:
+        if unfit := self._unfit(call.number, report):
             _stderr(f"Worker process {self._pid} is replaced: {unfit}.\n")
             leaving = frames.pack_number(frames.LEAVING, call.number, call.key)
             self._send(leaving + frames.pack_report(call.number, call.key, report))
             os._exit(0)  # the next worker begins with nothing
         self._send(frames.pack_report(call.number, call.key, report))
+
+    def _unfit(self, number: int, report: Report) -> str:
+        """Put back what the call has changed; why no other call may be made here, or nothing."""
+        unfit = self._put_back(number, report)
+        if not unfit and self._threads.left:
+            unfit = self._threads.settle() or self._put_back(number, report)
+        if not unfit and self._limits.exhausted:
+            unfit = "a call that was out of memory has left too much of it taken"
+        if not unfit and report.kind in _DOUBTFUL and not self._test.passes():
+            self._give_up(report.message)
+        return unfit
 
     def _put_back(self, number: int, report: Report) -> str:
         """Have the next call find what this one found; what is in the way of that, or nothing."""

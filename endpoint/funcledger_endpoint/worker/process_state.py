@@ -13,7 +13,7 @@ import time
 import warnings
 from typing import Any, TextIO, cast
 
-from funcledger_endpoint.worker.changes import Changes
+from funcledger_endpoint.worker.changes import ProcessChanges
 from funcledger_endpoint.worker.descriptors import own
 from funcledger_endpoint.worker.import_state import ImportState
 from funcledger_endpoint.worker.library_state import LibraryState
@@ -28,7 +28,7 @@ class ProcessState:
     """As it is before the first call, when this is made; what modules do at import is added to it."""
 
     def __init__(self) -> None:
-        self._changes = Changes()
+        self._changes = ProcessChanges()
         self._environ = os.environ
         self._environment = dict(os.environ)
         self._streams: tuple[TextIO, ...] = tuple(getattr(sys, name) for name in _STREAMS)
